@@ -1,0 +1,60 @@
+/*
+ * error.h: how every FHIR error is raised.
+ *
+ * An error has SQLSTATE "FH" + HTTP status, a message (what is wrong), DETAIL (the value and where),
+ * HINT (what to do). OperationOutcome details that ErrorData has no room for (issue code,
+ * FHIRPath expression, further issues) wait in a backend-local list that fhir_http takes over.
+ */
+#ifndef FHIR_ERROR_H
+#define FHIR_ERROR_H
+
+#include "postgres.h"
+
+#define FHIR_SQLSTATE(a, b, c) MAKE_SQLSTATE('F', 'H', a, b, c)
+#define FH304 FHIR_SQLSTATE('3', '0', '4')
+#define FH400 FHIR_SQLSTATE('4', '0', '0')
+#define FH401 FHIR_SQLSTATE('4', '0', '1')
+#define FH403 FHIR_SQLSTATE('4', '0', '3')
+#define FH404 FHIR_SQLSTATE('4', '0', '4')
+#define FH405 FHIR_SQLSTATE('4', '0', '5')
+#define FH406 FHIR_SQLSTATE('4', '0', '6')
+#define FH409 FHIR_SQLSTATE('4', '0', '9')
+#define FH410 FHIR_SQLSTATE('4', '1', '0')
+#define FH412 FHIR_SQLSTATE('4', '1', '2')
+#define FH413 FHIR_SQLSTATE('4', '1', '3')
+#define FH415 FHIR_SQLSTATE('4', '1', '5')
+#define FH422 FHIR_SQLSTATE('4', '2', '2')
+#define FH500 FHIR_SQLSTATE('5', '0', '0')
+#define FH501 FHIR_SQLSTATE('5', '0', '1')
+#define FH503 FHIR_SQLSTATE('5', '0', '3')
+
+/* One finding of an OperationOutcome. Strings live as long as the list (see fhir_issues_take). */
+typedef struct FhirIssue {
+	const char *severity;	 /* "error", "warning", "information" */
+	const char *code;		 /* IssueType, e.g. "structure" */
+	const char *diagnostics; /* what is wrong, the value */
+	const char *expression;	 /* FHIRPath location or NULL */
+} FhirIssue;
+
+/*
+ * Auxiliary for ereport(), like errdetail(): records the IssueType and the FHIRPath location of the error being
+ * raised. Use: ereport(ERROR, errcode(FH400), errmsg(...), fhir_issue("invalid", "Patient.name[0]")).
+ * Either may be NULL: the code then follows from the SQLSTATE.
+ */
+extern int fhir_issue(const char *code, const char *expression);
+
+/* Adds a finding to the pending list (copied); used before one ereport that stands for many. */
+extern void fhir_issue_add(const char *severity, const char *code, const char *expression,
+						   const char *diagnostics);
+extern void fhir_issues_reset(void);
+
+/*
+ * Returns the findings of the error edata as an array palloc'd in CurrentMemoryContext, at least one,
+ * and resets the pending list. Also translates PostgreSQL's own SQLSTATEs (deadlock, cancel, read-only ...).
+ */
+extern int fhir_issues_take(const ErrorData *edata, FhirIssue **issues);
+
+/* HTTP status for an SQLSTATE (FHxyz -> xyz; others by a fixed table, else 500). */
+extern int fhir_http_status(int sqlerrcode);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * fhir.c: module magic and start-up. Each family initialises itself.
+ */
+#include "base/compat.h"
+
+#include "fmgr.h"
+
+#include "base/settings.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	fhir_settings_init();
+}

@@ -1,0 +1,23 @@
+/*
+ * search.h: a query string -> one SQL statement -> rows or a Bundle.
+ */
+#ifndef FHIR_SEARCH_H
+#define FHIR_SEARCH_H
+
+#include "postgres.h"
+#include "utils/jsonb.h"
+
+#include "model/model.h"
+
+typedef enum SearchHandling { SEARCH_STRICT, SEARCH_LENIENT } SearchHandling;
+
+/*
+ * searchset Bundle for `type` (NULL: system level). query: application/x-www-form-urlencoded text. base: absolute base for links and
+ * fullUrl, "" for relative ones. Written straight as JSON text into out.
+ */
+extern void search_bundle(const ModelType *type, const char *query, SearchHandling handling, const char *base, StringInfo out);
+extern int64 search_count(const ModelType *type, const char *query);
+
+extern void search_init(void);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * store.h: reading and writing resources of the current store (GUC fhir.store).
+ *
+ * Tables of a store (layout B, see docs/design.md):
+ *   resource(rid, type, id, version, last_updated, deleted, key_version, side_sig, keys, refs)   one row per logical resource, HOT
+ *   version(rid, version, type, last_updated, method, doc)                            append-only; doc NULL for a delete
+ *   ordered(key, lo, hi, rid)   string(key, value, rid)   term(key, value, hash)      search keys (keys.h)
+ */
+#ifndef FHIR_STORE_H
+#define FHIR_STORE_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+
+#include "model/model.h"
+
+#define FHIR_ID_MAX 64
+
+typedef struct StoreResult {
+	const ModelType *type;
+	char id[FHIR_ID_MAX + 1];
+	int32 version;
+	int64 rid;
+	TimestampTz last_updated;
+	bool created;	  /* a first version, or one after a delete */
+	bool unchanged;	  /* no-op: no new version was made */
+	bool deleted;	  /* the version is a delete; resource is NULL */
+	Jsonb *resource;  /* as stored, with id and meta; palloc'd */
+} StoreResult;
+
+/* Each raises the errors of its SQL function. `doc` is any parsed resource; id/meta.versionId/meta.lastUpdated in it are replaced. */
+extern void store_create(Jsonb *doc, const char *if_none_exist, StoreResult *out);
+/* if_match: ETag W/"3", "3" or 3; NULL none. Creates when absent (update-as-create). if_none_match "*": only create, else FH412. */
+extern void store_update(Jsonb *doc, const char *if_match, const char *if_none_match, StoreResult *out);
+extern void store_patch(const ModelType *type, const char *id, Jsonb *patch, const char *if_match, StoreResult *out);
+/* Idempotent: absent or already deleted: out->deleted true and out->version 0 or the tombstone's. */
+extern void store_delete(const ModelType *type, const char *id, const char *if_match, StoreResult *out);
+/* False if absent (FH404's matter); deleted sets out->deleted. */
+extern bool store_read(const ModelType *type, const char *id, StoreResult *out);
+extern bool store_vread(const ModelType *type, const char *id, int32 version, StoreResult *out);
+
+/* Conditional variants: query as in If-None-Exist. 0 matches: create/404; 1: that one; more: FH412. */
+extern void store_update_conditional(Jsonb *doc, const char *query, const char *if_match, StoreResult *out);
+extern void store_patch_conditional(const ModelType *type, const char *query, Jsonb *patch, const char *if_match, StoreResult *out);
+extern void store_delete_conditional(const ModelType *type, const char *query, StoreResult *out);
+
+/* History Bundle; any of type, id may be NULL. query: _count, _since, _at, _sort, page cursor. */
+extern Jsonb *store_history(const ModelType *type, const char *id, const char *query);
+
+/* batch/transaction Bundle -> response Bundle. Interactions other than writes and reads go through hooks below. */
+extern Jsonb *store_transaction(Jsonb *bundle);
+
+/* Structural check against the model: raises FH422 (or FH400 for wrong JSON shapes) with all findings, cap fhir.max_issues. Returns the type. */
+extern const ModelType *store_check(JsonbContainer *doc);
+
+/* ---- what lower layers offer upwards, set by them at load ---- */
+typedef struct StoreMatch {
+	int64 rid;
+	char id[FHIR_ID_MAX + 1];
+} StoreMatch;
+/* Matches of a search in a fresh snapshot, at most max; returns how many (max + 1 means more). Set by search. */
+extern int (*store_match_hook)(const ModelType *type, const char *query, StoreMatch *out, int max);
+/* GET inside a batch/transaction ("Patient?name=x", "Patient/1", "Patient/1/_history"): result resource. Set by rest. */
+extern Jsonb *(*store_get_hook)(const char *url, StoreResult *meta);
+
+/* Quoted schema of the current store ("fhir"), checked to exist and be a store; cached, invalidated on change. */
+extern const char *store_schema(void);
+
+#endif
