@@ -37,8 +37,16 @@ typedef struct ModelProperty {
 	uint16 element_index; /* number of the element within the type: choices of one element share it */
 	uint8 is_choice : 1, is_array : 1, is_summary : 1, is_modifier : 1, required : 1; /* required: min >= 1 */
 	uint16 targets;		/* Reference/canonical: index into model_targets (list of type ids, 0-terminated), 0 none */
+	uint16 codes;		/* code with a required binding that R4 enumerates: see model_code_known(); 0 none */
 	const char *system; /* code with a required binding to one code system: its URL, else NULL */
 } ModelProperty;
+
+/* A choice element ("value") and its properties: numbers within the type, from model_choice_properties[first] on. */
+typedef struct ModelChoice {
+	const char *name;
+	uint8 name_len;
+	uint16 n, first;
+} ModelChoice;
 
 typedef struct ModelType {
 	const char *name; /* "Patient", "Observation.component", "dateTime" */
@@ -46,13 +54,17 @@ typedef struct ModelType {
 	uint8 kind;			  /* ModelKind */
 	uint8 primitive;	  /* ModelPrimitive */
 	bool abstract;
+	uint8 name_len, nrequired, nchoices;
 	uint16 nproperties, nelements;
 	const ModelProperty *properties; /* incl. inherited ones */
+	const uint16 *required;			 /* mandatory elements: number of the (first) property of each */
+	const ModelChoice *choices;		 /* sorted by (length, bytes) */
 } ModelType;
 
 extern const ModelType model_types[]; /* [0] is unused */
 extern const int model_ntypes;
 extern const ModelTypeId model_targets[];
+extern const uint16 model_choice_properties[];
 
 /* By name; NULL if unknown. Case-sensitive, as FHIR is. */
 extern const ModelType *model_type(const char *name, int len);
@@ -61,11 +73,18 @@ extern const ModelType *model_resource(const char *name, int len);
 #define model_type_by_id(i) (&model_types[i])
 /* JSON property of a type; NULL if unknown. */
 extern const ModelProperty *model_property(const ModelType *t, const char *name, int len);
-/* First property of the FHIRPath element `name` ("value" -> first of valueBoolean..., n choices follow each other
- * in model_element_properties order); NULL if unknown. *n receives how many. out holds up to max. */
+/* Properties of the FHIRPath element `name` ("value" -> valueCode, valueString ...; "code" -> code) in the type's order, written to
+ * out up to max. Returns how many there are, 0 if unknown. */
 extern int model_element(const ModelType *t, const char *name, int len, const ModelProperty **out, int max);
 /* Is t the same as, or derived from, base? */
 extern bool model_is_a(ModelTypeId t, ModelTypeId base);
+
+/* Is code one of the codes of list p->codes (not 0)? */
+extern bool model_code_known(uint16 codes, const char *code, int len);
+/* URL of the ValueSet of that list. */
+extern const char *model_code_list_url(uint16 codes);
+/* Calls fn for each code of the list (not NUL-terminated). */
+extern void model_code_each(uint16 codes, void (*fn)(const char *code, int len, void *arg), void *arg);
 
 /* Well-known types, resolved at generation time: MODEL_T_Patient ... as enum constants for every type with a plain name. */
 #include "model/model_ids.h"
