@@ -2,9 +2,20 @@
  * store.h: reading and writing resources of the current store (GUC fhir.store).
  *
  * Tables of a store (layout B, see docs/design.md):
- *   resource(rid, type, id, version, last_updated, deleted, key_version, side_sig, keys, refs)   one row per logical resource, HOT
+ *   resource(rid, type, id, version, last_updated, deleted, key_version, side_sig, keys, refs, ord)   one row per logical resource, HOT
  *   version(rid, version, type, last_updated, method, doc)                            append-only; doc NULL for a delete
  *   ordered(key, lo, hi, rid)   string(key, value, rid)   term(key, value, hash)      search keys (keys.h)
+ *
+ * resource.ord bigint[] NOT NULL DEFAULT '{}': KeySet.ordered again, flat: key, lo, hi, key, lo, hi ... in its order. Search checks and
+ * sorts the rows it has found by these without an index by rid on `ordered`; and an update deletes the old `ordered` rows
+ * by their exact (key, lo, hi, rid). rid, type, id text/"C"; a deleted resource has empty keys, refs and ord.
+ *
+ * Indexes that search relies on:
+ *   resource: PRIMARY KEY (rid), UNIQUE (type, id), GIN (keys)
+ *   version:  PRIMARY KEY (rid, version), (type, last_updated, rid)
+ *   ordered:  (key, lo, hi, rid); and of the few long intervals (key, hi, lo, rid) WHERE hi / 2 - lo / 2 > 43200000000
+ *   string:   (key, left(value, 100), rid), (rid), GIN (value gin_trgm_ops)
+ *   term:     PRIMARY KEY (key, hash) or the like, GIN (value gin_trgm_ops)
  */
 #ifndef FHIR_STORE_H
 #define FHIR_STORE_H
