@@ -3,7 +3,7 @@ EXTENSION = fhir
 EXTVERSION = 0.1
 MODULE_big = fhir
 
-GENERATED = src/fhirpath/fhirpath_scan.c src/fhirpath/fhirpath_gram.c
+GENERATED = $(patsubst %.l,%.c,$(wildcard src/fhirpath/*.l)) $(patsubst %.y,%.c,$(wildcard src/fhirpath/*.y))
 SOURCES = src/fhir.c $(filter-out $(GENERATED),$(wildcard src/base/*.c src/model/*.c src/fhirpath/*.c \
           src/keys/*.c src/store/*.c src/search/*.c src/rest/*.c)) $(GENERATED)
 OBJS = $(SOURCES:.c=.o)

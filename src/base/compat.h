@@ -17,4 +17,29 @@
 #include "varatt.h"
 #endif
 
+/*
+ * All is built with hidden visibility: what the server looks up is exported by this word, which says nothing
+ * before 16. So this header comes before fmgr.h.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
+/* Absent from older minor releases of 14 and 15. */
+#ifndef palloc_array
+#define palloc_object(type) ((type *) palloc(sizeof(type)))
+#define palloc0_object(type) ((type *) palloc0(sizeof(type)))
+#define palloc_array(type, count) ((type *) palloc(sizeof(type) * (count)))
+#define palloc0_array(type, count) ((type *) palloc0(sizeof(type) * (count)))
+#define repalloc_array(pointer, type, count) ((type *) repalloc(pointer, sizeof(type) * (count)))
+#endif
+
+/* 14 can only warn about unknown names under our prefix; later versions refuse them. */
+#if PG_VERSION_NUM < 150000
+#define FhirReserveGUCPrefix(prefix) EmitWarningsOnPlaceholders(prefix)
+#else
+#define FhirReserveGUCPrefix(prefix) MarkGUCPrefixReserved(prefix)
+#endif
+
 #endif

@@ -26,11 +26,22 @@ typedef struct FhirDateTime {
 	bool has_date, has_time;
 } FhirDateTime;
 
-/* What a text may be. Search also takes minutes without seconds and (lenient) a missing zone. */
-typedef enum FhirDateKind { FHIR_KIND_DATE, FHIR_KIND_DATETIME, FHIR_KIND_INSTANT, FHIR_KIND_TIME, FHIR_KIND_SEARCH } FhirDateKind;
+/*
+ * What a text may be. Search also takes minutes without seconds, a missing zone, and a blank where an
+ * unescaped "+" of a zone was decoded. FHIRPath (the literal without its "@") takes hours alone, "T" after any date, and
+ * times as "T14:30".
+ */
+typedef enum FhirDateKind {
+	FHIR_KIND_DATE,
+	FHIR_KIND_DATETIME,
+	FHIR_KIND_INSTANT,
+	FHIR_KIND_TIME,
+	FHIR_KIND_SEARCH,
+	FHIR_KIND_FHIRPATH
+} FhirDateKind;
 
-/* Parses strictly (ranges of every part, days of month, leap years, second 60 refused as R4's regex allows 60: treat
- * 60 as valid format). Returns false on any defect; never raises. */
+/* Parses strictly: ranges of every part, days of month, leap years, years from 0001; second 60 is allowed, as R4's
+ * patterns do. Returns false on any defect; never raises. */
 extern bool fhir_date_parse(const char *s, int len, FhirDateKind kind, FhirDateTime *out);
 
 /*

@@ -27,6 +27,7 @@
 #define FH500 FHIR_SQLSTATE('5', '0', '0')
 #define FH501 FHIR_SQLSTATE('5', '0', '1')
 #define FH503 FHIR_SQLSTATE('5', '0', '3')
+#define FH507 FHIR_SQLSTATE('5', '0', '7')
 
 /* One finding of an OperationOutcome. Strings live as long as the list (see fhir_issues_take). */
 typedef struct FhirIssue {
@@ -34,25 +35,33 @@ typedef struct FhirIssue {
 	const char *code;		 /* IssueType, e.g. "structure" */
 	const char *diagnostics; /* what is wrong, the value */
 	const char *expression;	 /* FHIRPath location or NULL */
+	const char *text;		 /* details.text: short statement, or NULL */
 } FhirIssue;
 
 /*
  * Auxiliary for ereport(), like errdetail(): records the IssueType and the FHIRPath location of the error being
  * raised. Use: ereport(ERROR, errcode(FH400), errmsg(...), fhir_issue("invalid", "Patient.name[0]")).
- * Either may be NULL: the code then follows from the SQLSTATE.
+ * Either may be NULL: the code then follows from the SQLSTATE. They travel in the error itself (as its DATATYPE NAME and
+ * COLUMN NAME fields), so an error that someone catches and drops leaves nothing behind, and PL/pgSQL can read them
+ * with GET STACKED DIAGNOSTICS.
  */
 extern int fhir_issue(const char *code, const char *expression);
 
-/* Adds a finding to the pending list (copied); used before one ereport that stands for many. */
+/* Adds a finding to the pending list (copied); used before one ereport that stands for many. At most
+ * fhir.max_issues are kept; the rest is counted and told in a last finding. */
 extern void fhir_issue_add(const char *severity, const char *code, const char *expression,
 						   const char *diagnostics);
 extern void fhir_issues_reset(void);
 
 /*
  * Returns the findings of the error edata as an array palloc'd in CurrentMemoryContext, at least one,
- * and resets the pending list. Also translates PostgreSQL's own SQLSTATEs (deadlock, cancel, read-only ...).
+ * and resets the pending list. An error of PostgreSQL itself is told in general words: its own message may hold SQL
+ * or names of internal objects, which no client shall see. Also translates PostgreSQL's own SQLSTATEs (deadlock, cancel, read-only ...).
  */
 extern int fhir_issues_take(const ErrorData *edata, FhirIssue **issues);
+
+/* How many findings are pending. */
+extern int fhir_issues_pending(void);
 
 /* HTTP status for an SQLSTATE (FHxyz -> xyz; others by a fixed table, else 500). */
 extern int fhir_http_status(int sqlerrcode);
