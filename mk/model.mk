@@ -1,4 +1,5 @@
-# The generated facts: `make model` writes them anew from the published packages (see docs/model.md).
+# The generated facts, from the published packages and Node's Unicode tables (see docs/model.md).
 .PHONY: model
 model:
 	script/generate-model
+	script/generate-fold

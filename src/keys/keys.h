@@ -11,7 +11,8 @@
  *   resource.refs bigint[]            identity hashes (of "Type/id") of all that the resource refers to
  *   ordered(key, lo, hi, rid)         dates (microseconds), numbers and quantities (dec64)
  *   string(key, value, rid)           folded text of string parameters
- *   term(key, value, hash)            dictionary of folded display texts (token :text): hash is then in resource.keys
+ *   term(key, value, hash)            dictionary under keys_term_group(source): folded display texts (token :text; hash = keys_text) and, as
+ *                                     they are, URIs of uri sources and canonicals of reference sources (:below; hash = the value's eq key)
  */
 #ifndef FHIR_KEYS_H
 #define FHIR_KEYS_H
@@ -41,18 +42,60 @@ typedef struct KeySource {
 	uint64 id;
 	const ModelType *type;	/* resource type */
 	const char *expression; /* canonical branch, e.g. "Observation.subject" */
-	const FhirPath *program;
+	const FhirPath *program; /* NULL when path says it all */
+	const struct KeyPath *path; /* a plain member path, walked without the engine */
 	uint8 klass; /* KeyClass */
-	bool always; /* element is required all along the path: never missing, no presence key */
-	bool fixed_system; /* code-typed elements: the system is implied, only the code form is stored */
+	bool fixed_system; /* only primitives stand here: the system is implied, only the code form is stored */
 	const char *system; /* the implied system, or NULL */
-	struct KeyComposite *composite; /* KEYS_COMPOSITE: component programs and classes */
+	struct KeyComposite *composite; /* KEYS_COMPOSITE: how it is answered */
 } KeySource;
 
-/* One branch of a parameter: a source, and which reference targets count (0-terminated; NULL: all). */
+#define KEYS_MAX_PARTS 4
+
+/* One component of a composite parameter's branch. */
+typedef struct KeyPart {
+	uint8 type; /* ModelParamType of the component's parameter */
+	int nsources;
+	const KeySource **sources; /* where its values stand in the document, for the answer by AND; never 0 of them */
+	struct KeyPartPrivate *priv;
+} KeyPart;
+
+typedef enum KeyCompositeKind {
+	KEYS_COMPOSITE_AND,	   /* no keys of its own */
+	KEYS_COMPOSITE_EQ,	   /* eq keys: token+token, token+reference */
+	KEYS_COMPOSITE_ORDERED /* ordered rows: token (part 0) + quantity, date or number (part 1) */
+} KeyCompositeKind;
+
+/*
+ * How search answers a branch of a composite parameter exactly:
+ *
+ *  root (the base is the resource itself): the AND of the parts' criteria, each on its sources (any of them), is exact.
+ *    Faster for kind ORDERED when part 0 names a code and part 1 no unit: ordered rows with
+ *    key = keys_composite_ordered(s, keys_code(s, code), keys_ordered(s)); for `sys|code` AND the eq key of sys|code on
+ *    parts[0].sources. Both are exact.
+ *  not root, kind EQ: one eq key, keys_composite(s, {part hashes}), exact when keys_part_token / keys_part_reference give every hash.
+ *  not root, kind ORDERED: ordered rows with key = keys_composite_ordered(s, token hash, unit key): token hash by keys_part_token (`code`,
+ *    `sys|code`, `|code`), unit key by keys_quantity(s, ...) (plain, UCUM or sys|code), keys_ordered(s) for dates and numbers. Exact.
+ *  all else (`sys|`, `||unit`, kind AND): the AND of the parts' criteria is a superset: recheck each match.
+ */
+typedef struct KeyComposite {
+	uint8 kind; /* KeyCompositeKind */
+	bool root;
+	int nparts;
+	KeyPart parts[KEYS_MAX_PARTS];
+	struct KeyCompositePrivate *priv;
+} KeyComposite;
+
+/*
+ * One branch of a parameter: a source, and which reference targets count (0-terminated; NULL: all). The restriction (from
+ * `resolve() is Patient`) is by the type that a literal reference or Reference.type names; :identifier and :missing know of it as follows:
+ * :identifier ignores it; a reference of unknown type is missing.
+ */
 typedef struct KeyLeg {
 	const KeySource *source;
 	const ModelTypeId *targets;
+	uint64 missing; /* see keys_missing */
+	bool absence;
 } KeyLeg;
 
 typedef struct KeyParam {
@@ -87,7 +130,7 @@ typedef struct StringKey {
 
 typedef struct TermKey {
 	uint64 key, hash;
-	const char *value; /* folded */
+	const char *value; /* folded text, or a URI as it is */
 	int len;
 } TermKey;
 
@@ -112,29 +155,83 @@ typedef struct KeySet {
  */
 extern void keys_extract(const ModelType *type, JsonbContainer *doc, KeySet *out);
 
+/* Longest value of StringKey and TermKey in bytes. Longer text is cut into overlapping pieces: the first has the key itself, the others
+ * keys_more(key), so that a piece in the middle answers no prefix. See keys_more. */
+#define KEYS_STRING_MAX 1024
+#define KEYS_STRING_OVERLAP 256
+
 /* ---- key forms: the same functions make stored and searched keys ---- */
-extern uint64 keys_presence(const KeySource *s);								 /* :missing */
+
+/*
+ * :missing. `missing=true` is the AND over groups of (OR over the group's members of miss(m)), where
+ * miss(m) = absence ? key is in resource.keys : key is not in resource.keys. Exact. `missing=false` is its negation. Places that documents of the type
+ * usually fill are marked when absent, others when present: so the rare case is the indexed one.
+ * Returns the number of members (palloc'd array in *out), 0 for parameters that have no keys (special: never missing or present).
+ */
+typedef struct KeyMissing {
+	uint64 key;
+	bool absence;
+	int group; /* ascending from 0 */
+} KeyMissing;
+extern int keys_missing(const KeyParam *p, KeyMissing **out);
+/* The same for one leg, e.g. of a fixed-system token searched as `sys|`. */
+extern int keys_missing_leg(const KeyLeg *leg, KeyMissing **out);
+
+/*
+ * The eq key of a token value on one leg; knows implied systems. slen < 0: no bar (`code`), 0: `|code`; clen < 0: `sys|`.
+ */
+typedef enum KeyAnswer {
+	KEYS_NEVER,	  /* nothing can match */
+	KEYS_BY_KEY,  /* has *key */
+	KEYS_PRESENT, /* whatever has a value here: not missing (keys_missing_leg) */
+	KEYS_RECHECK  /* no key: see the AND of the parts (composites) */
+} KeyAnswer;
+extern KeyAnswer keys_token(const KeySource *s, const char *sys, int slen, const char *code, int clen, uint64 *key);
+/* Hash of part i (token, reference) of a composite source for keys_composite and keys_composite_ordered. */
+extern KeyAnswer keys_part_token(const KeySource *s, int part, const char *sys, int slen, const char *code, int clen, uint64 *hash);
+extern KeyAnswer keys_part_reference(const KeySource *s, int part, const char *ref, int len, uint64 *hash);
+
+/*
+ * The ordered key that answers a quantity criterion `value[|sys|code]`; slen < 0: no unit given; slen 0 (`||code`): any system.
+ * Query bounds are to be converted by keys_quantity_convert before their comparison with lo and hi.
+ */
+typedef struct KeyQuantity {
+	uint64 key;
+	bool recheck; /* rows are a superset (`||unit`: compared with code and unit text): recheck each match */
+	bool canonical;
+	Numeric factor, offset; /* canonical: base value = value * factor + offset */
+} KeyQuantity;
+extern void keys_quantity(const KeySource *s, const char *sys, int slen, const char *code, int clen, KeyQuantity *out);
+extern Numeric keys_quantity_convert(const KeyQuantity *q, Numeric value);
+
+/* Key of the second and later pieces of a long text: :contains looks under both keys; a query value longer than KEYS_STRING_OVERLAP
+ * (contains) or KEYS_STRING_MAX (prefix) is cut to that length at a character and needs a recheck. */
+extern uint64 keys_more(uint64 key);
+
 extern uint64 keys_code(const KeySource *s, const char *code, int len);			 /* token `code` */
 extern uint64 keys_system_code(const KeySource *s, const char *sys, int slen, const char *code, int clen); /* `sys|code`; slen 0: `|code` */
 extern uint64 keys_system(const KeySource *s, const char *sys, int slen);		 /* `sys|` */
 extern uint64 keys_text(const KeySource *s, const char *folded, int len);		 /* token :text, a whole folded display */
 extern uint64 keys_term_group(const KeySource *s);								 /* term.key */
 extern uint64 keys_of_type(const KeySource *s, const char *tsys, int tslen, const char *tcode, int tclen, const char *value, int vlen); /* identifier :of-type */
-extern uint64 keys_reference(const KeySource *s, const char *ref, int len);		 /* "Type/id", "Type/id/_history/v", absolute URL, canonical with or without |version, "#id" never */
+extern uint64 keys_reference(const KeySource *s, const char *ref, int len);		 /* "Type/id", "Type/id/_history/v", absolute URL (own fhir.base_url is stripped), canonical with or without |version, "#id" never */
 extern uint64 keys_ref_identifier(const KeySource *s, const char *sys, int slen, const char *val, int vlen, char form); /* :identifier; form 's' sys|val, 'c' val, 'y' sys| */
 extern uint64 keys_uri(const KeySource *s, const char *uri, int len);
 extern uint64 keys_exact(const KeySource *s, const char *value, int len);		 /* string :exact, unfolded */
 extern uint64 keys_identity(const char *type, int tlen, const char *id, int ilen); /* resource.refs */
+/* keys_reference(s, "Type/id") = keys_identity(Type, id) ^ keys_reference_salt(s), also in SQL (#): joins without a table of links. */
+extern uint64 keys_reference_salt(const KeySource *s);
 /* ordered.key: dates, numbers and plain quantity values */
 extern uint64 keys_ordered(const KeySource *s);
-/* ordered.key of quantities in a unit: canonical UCUM unit text, or "code" / "system|code" / "unit" as stored */
+/* ordered.key of quantities by unit: UCUM units as canonical unit with the value in base units; other systems as "system|code", value as
+ * stored. Use keys_quantity to search. */
 extern uint64 keys_ordered_canonical(const KeySource *s, const char *canonical, int len);
-extern uint64 keys_ordered_unit(const KeySource *s, const char *sys, int slen, const char *code, int clen); /* slen < 0: any system, also Quantity.unit */
+extern uint64 keys_ordered_unit(const KeySource *s, const char *sys, int slen, const char *code, int clen);
 /* string.key list that answers a string parameter's leg: the parts of a HumanName or Address, or the place itself */
 extern int keys_string_parts(const KeySource *s, uint64 *out, int max);
-/* composite: key of (token part as hash) for pure-equality composites, and ordered.key for token + ordered ones */
+/* composite: see KeyComposite. Token hashes are those of keys_part_token (keys_code / keys_system_code with the composite source) */
 extern uint64 keys_composite(const KeySource *s, const uint64 *part_hashes, int n);
-extern uint64 keys_composite_ordered(const KeySource *s, uint64 token_hash, uint64 unit_hash);
+extern uint64 keys_composite_ordered(const KeySource *s, uint64 token_hash, uint64 unit_key);
 
 /* Case- and accent-folds text (locale-independent): NFKD without combining marks, lower case, white space runs to one space, trimmed. palloc'd. */
 extern char *keys_fold(const char *s, int len, int *outlen);
