@@ -1,0 +1,230 @@
+// run.mjs: how fast the store is beside plain PostgreSQL on the same machine, in the same minutes, with the same documents.
+//
+//   make bench            full: about 8 minutes      (BENCH_RUNS, BENCH_SECONDS, BENCH_CONNECTIONS)
+//   make bench-quick      about 1 minute, no load of synthea-100
+//
+// An own cluster under build/bench, made anew. Statements are interleaved, each figure is the median of several runs; the ratio
+// is the median of the runs' ratios. Prints a Markdown table with PASS or FAIL against each floor; exit status 1 on a FAIL.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync, openSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import net from 'node:net';
+import os from 'node:os';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const data = process.env.FHIR_SHARED_DATA ?? join(root, '../shared/data');
+const quick = process.argv.includes('--quick');
+const runs = Number(process.env.BENCH_RUNS ?? (quick ? 3 : 5));
+const secs = Number(process.env.BENCH_SECONDS ?? (quick ? 1 : 3));
+const conns = Number(process.env.BENCH_CONNECTIONS ?? 2);
+const only = process.env.BENCH_ONLY?.split(','); // sql, wal, gateway, load
+const want = (part) => !only || only.includes(part);
+const pgConfig = process.env.PG_CONFIG ?? 'pg_config';
+const bin = execFileSync(pgConfig, ['--bindir']).toString().trim();
+const dir = join(root, 'build/bench');
+const client = join(dir, 'client');
+
+const tarball = join(data, 'synthea/synthea-100.tar.gz');
+const small = join(data, 'synthea/synthea-30.tar.gz');
+if (!existsSync(small)) {
+	console.log(`skipped: no Synthea data in ${data} (FHIR_SHARED_DATA)`);
+	process.exit(0);
+}
+
+// PostgreSQL refuses to run as root.
+const user = process.getuid() === 0 ? (process.env.BENCH_USER ?? 'postgres') : null;
+const asUser = (cmd, args) => (user ? ['runuser', ['-u', user, '--', cmd, ...args]] : [cmd, args]);
+const run = (cmd, args, opt = {}) => execFileSync(cmd, args, { maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'pipe'], ...opt }).toString();
+const runAs = (cmd, ...args) => run(...asUser(cmd, args));
+const median = (a) => [...a].sort((x, y) => x - y)[Math.floor(a.length / 2)];
+const freePort = () => new Promise((ok) => { const s = net.createServer().listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => ok(p)); }); });
+const log = (...a) => console.error(...a);
+
+const pgport = await freePort();
+const conninfo = (db = 'bench') => `host=127.0.0.1 port=${pgport} user=bench dbname=${db}`;
+const psql = (sql, db) => run(join(bin, 'psql'), ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', conninfo(db), '-c', sql]).trim();
+const psqlFile = (file, db) => run(join(bin, 'psql'), ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', conninfo(db), '-f', file]).trim();
+
+// ---- the cluster
+rmSync(join(dir, 'data'), { recursive: true, force: true });
+mkdirSync(dir, { recursive: true });
+// where the server's user can go
+const pgdata = user ? `/var/tmp/fhir-bench-${process.pid}` : join(dir, 'data');
+if (user) { mkdirSync(pgdata); run('chown', [user, pgdata]); }
+runAs(join(bin, 'initdb'), '-D', pgdata, '-U', 'bench', '-A', 'trust', '--no-locale', '-E', 'UTF8');
+const conf = `listen_addresses='127.0.0.1'\nport=${pgport}\nunix_socket_directories=''\nshared_buffers=1GB\nmax_wal_size=8GB\n` +
+	`checkpoint_timeout=30min\nautovacuum=off\nmax_connections=200\nsynchronous_commit=off\nfull_page_writes=on\n`;
+runAs('sh', '-c', `printf '%s' "$1" >> "$2/postgresql.conf"`, '-', conf, pgdata);
+runAs(join(bin, 'pg_ctl'), '-D', pgdata, '-l', join(pgdata, 'log'), '-w', 'start');
+let gateway = null;
+const stop = () => {
+	if (gateway) gateway.kill('SIGTERM');
+	gateway = null;
+	try { runAs(join(bin, 'pg_ctl'), '-D', pgdata, '-m', 'immediate', '-w', 'stop'); } catch { /* already gone */ }
+	if (user) rmSync(pgdata, { recursive: true, force: true });
+};
+process.on('exit', stop);
+for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => process.exit(130));
+
+run('gcc', ['-O2', '-std=gnu17', '-I' + run(pgConfig, ['--includedir']).trim(), '-I/usr/include/postgresql', '-o', client, join(root, 'test/bench/client.c'), '-lpq', '-lpthread']);
+psql('CREATE DATABASE bench', 'postgres');
+psql('SET client_min_messages = warning; CREATE EXTENSION fhir CASCADE; CREATE TABLE plain(id text PRIMARY KEY, doc jsonb NOT NULL)');
+
+// ---- documents: Synthea's Observations, references made relative
+function* resources(tar) {
+	const tmp = join(dir, 'synthea');
+	rmSync(tmp, { recursive: true, force: true });
+	mkdirSync(tmp, { recursive: true });
+	run('tar', ['-xzf', tar, '-C', tmp]);
+	for (const f of readdirSync(tmp, { recursive: true }).sort()) {
+		if (!f.endsWith('.json')) continue;
+		const b = JSON.parse(readFileSync(join(tmp, f)));
+		if (b.resourceType !== 'Bundle') continue;
+		const names = new Map(b.entry.map((e) => [e.fullUrl, `${e.resource.resourceType}/${e.resource.id}`]));
+		for (const e of b.entry) yield JSON.parse(JSON.stringify(e.resource).replace(/"(urn:uuid:[^"]+)"/g, (m, u) => (names.has(u) ? `"${names.get(u)}"` : m)));
+	}
+}
+const observations = [...resources(small)].filter((r) => r.resourceType === 'Observation');
+const tsv = (x) => x.replaceAll('\\', '\\\\');
+const note = (o, text) => ({ ...o, note: [{ text }] });
+const withoutId = ({ id, ...o }) => o;
+const files = { create: join(dir, 'create.tsv'), update: join(dir, 'update.tsv'), ids: join(dir, 'ids.tsv'), copy: join(dir, 'copy.sql'), paths: join(dir, 'paths') };
+writeFileSync(files.create, observations.map((o) => JSON.stringify(withoutId(o)) + '\t@u').join('\n'));
+writeFileSync(files.update, observations.map((o) => JSON.stringify(note(o, 'r@r')) + '\t' + o.id).join('\n'));
+writeFileSync(files.ids, observations.map((o) => o.id).join('\n'));
+writeFileSync(files.paths, observations.map((o) => `/fhir/Observation/${o.id}`).join('\n'));
+writeFileSync(files.copy, `CREATE TABLE source(doc jsonb);\nCOPY source FROM STDIN;\n${observations.map((o) => tsv(JSON.stringify(note(o, 'r0')))).join('\n')}\n\\.\n` +
+	`INSERT INTO plain SELECT doc->>'id', doc FROM source;\nSELECT count(fhir_update(doc)) FROM source;\nVACUUM ANALYZE;\n`);
+psqlFile(files.copy);
+const bytes = Math.round(observations.reduce((n, o) => n + JSON.stringify(o).length, 0) / observations.length);
+log(`${observations.length} Observations of ${bytes} bytes; ${os.cpus().length} x ${os.cpus()[0].model}; ${psql('SHOW server_version')}`);
+
+// ---- statements
+const statements = {
+	'plain INSERT': [files.create, 'INSERT INTO plain VALUES ($2, $1::jsonb)'],
+	fhir_create: [files.create, 'SELECT fhir_create($1::jsonb)'],
+	'plain SELECT': [files.ids, 'SELECT doc FROM plain WHERE id = $1'],
+	fhir_read: [files.ids, "SELECT fhir_read('Observation', $1)"],
+	'plain UPDATE': [files.update, 'UPDATE plain SET doc = $1::jsonb WHERE id = $2'],
+	fhir_update: [files.update, 'SELECT fhir_update($1::jsonb)'],
+};
+const pairs = [['plain INSERT', 'fhir_create', 0.35, 0.5], ['plain SELECT', 'fhir_read', 0.8, null], ['plain UPDATE', 'fhir_update', 0.5, null]];
+const bench = (conn, n, s, [file, sql]) => {
+	const [rate, p50, p99, calls] = run(client, ['sql', conn, String(n), String(s), file, sql]).trim().split(' ').map(Number);
+	return { rate, p50, p99, calls };
+};
+const lsn = () => BigInt(psql("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"));
+const hot = () => psql("SELECT n_tup_upd || ' ' || n_tup_hot_upd FROM pg_stat_user_tables WHERE schemaname = 'fhir' AND relname = 'resource'").split(' ').map(Number);
+
+const rows = [];
+let failed = 0;
+const report = (what, plain, ours, ratio, floor, aim, better = 'more') => {
+	const pass = floor == null ? '' : (better === 'more' ? ratio >= floor : ratio <= floor) ? 'PASS' : 'FAIL';
+	if (pass === 'FAIL') failed++;
+	rows.push([what, plain, ours, ratio == null ? '' : ratio.toFixed(2), floor == null ? '' : `${better === 'more' ? '≥' : '≤'} ${floor}${aim ? ` (aim ${aim})` : ''}`, pass]);
+	log(rows.at(-1).join('  '));
+};
+const k = (x) => (x >= 10000 ? `${(x / 1000).toFixed(1)} k/s` : `${Math.round(x)}/s`);
+
+if (want('sql')) {
+	for (const sync of ['off', 'on']) {
+		const conn = `${conninfo()} options='-c synchronous_commit=${sync}'`;
+		const got = Object.fromEntries(Object.keys(statements).map((s) => [s, []]));
+		for (const s of Object.keys(statements)) bench(conn, conns, 0.3, statements[s]); // warm
+		for (let i = 0; i < runs; i++)
+			for (const s of Object.keys(statements)) got[s].push(bench(conn, conns, secs, statements[s]));
+		for (const [a, b, floor, aim] of pairs) {
+			if (sync === 'on' && b === 'fhir_read') continue;
+			const ratio = median(got[a].map((x, i) => got[b][i].rate / x.rate));
+			report(`${b} / ${a}, synchronous_commit ${sync}`, k(median(got[a].map((x) => x.rate))), k(median(got[b].map((x) => x.rate))), ratio, floor, aim);
+		}
+		psql('VACUUM');
+	}
+}
+
+if (want('wal')) {
+	for (const fpw of ['off', 'on']) {
+		psql(`ALTER SYSTEM SET full_page_writes = ${fpw}`);
+		psql('SELECT pg_reload_conf()');
+		const per = {};
+		for (const s of Object.keys(statements).filter((x) => /INSERT|create|UPDATE|update/.test(x))) {
+			psql('CHECKPOINT');
+			const h0 = hot();
+			const before = lsn();
+			const { calls } = bench(conninfo(), conns, secs, statements[s]);
+			per[s] = Number(lsn() - before) / calls;
+			if (s === 'fhir_update' && fpw === 'on') {
+				psql('SELECT pg_sleep(1.2)'); // statistics arrive
+				const h1 = hot();
+				report('HOT share of updates with unchanged keys', '', '', h1[0] > h0[0] ? (h1[1] - h0[1]) / (h1[0] - h0[0]) : 0, 0.9, null);
+			}
+		}
+		const b = (x) => `${Math.round(x)} B`;
+		report(`WAL a create, full_page_writes ${fpw}`, b(per['plain INSERT']), b(per.fhir_create), per.fhir_create / per['plain INSERT'], 2.8, 2.2, 'less');
+		report(`WAL an update, full_page_writes ${fpw}`, b(per['plain UPDATE']), b(per.fhir_update), per.fhir_update / per['plain UPDATE'], 1.4, null, 'less');
+	}
+}
+
+const startGateway = async (db) => {
+	const port = await freePort();
+	const out = openSync(join(dir, 'gateway.log'), 'a');
+	gateway = spawn(join(root, 'fhir-gateway'), ['--listen', `127.0.0.1:${port}`, '--base', '/fhir'],
+		{ env: { ...process.env, FHIR_GATEWAY_DATABASE: conninfo(db) }, stdio: ['ignore', out, out] });
+	for (let i = 0; i < 100; i++) {
+		try { if ((await fetch(`http://127.0.0.1:${port}/readyz`)).ok) return port; } catch { /* not yet */ }
+		await new Promise((r) => setTimeout(r, 100));
+	}
+	throw new Error('the gateway did not become ready: build/bench/gateway.log');
+};
+const stopGateway = () => new Promise((ok) => { gateway.on('exit', ok); gateway.kill('SIGTERM'); gateway = null; });
+const hasGateway = existsSync(join(root, 'fhir-gateway'));
+if (!hasGateway) log('skipped: no fhir-gateway built');
+
+if (hasGateway && want('gateway')) {
+	const port = await startGateway('bench');
+	for (const n of [conns, 16]) {
+		const got = { http: [], sql: [], fhir: [] };
+		for (let i = 0; i < runs; i++) {
+			got.sql.push(bench(conninfo(), n, secs, statements['plain SELECT']));
+			const [rate, p50, p99] = run(client, ['http', String(port), String(n), String(secs), files.paths]).trim().split(' ').map(Number);
+			got.http.push({ rate, p50, p99 });
+			got.fhir.push(bench(conninfo(), n, secs, statements.fhir_read));
+		}
+		const mid = (a) => median(a.map((x) => x.rate));
+		report(`GET through the gateway / plain SELECT, ${n} connections`, k(mid(got.sql)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.sql[i].rate)), n === conns ? 0.5 : null, null);
+		report(`GET through the gateway / fhir_read, ${n} connections`, k(mid(got.fhir)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.fhir[i].rate)), null, null);
+	}
+	await stopGateway();
+}
+
+if (hasGateway && want('load') && !quick && existsSync(tarball)) {
+	psql('CREATE DATABASE loaded', 'postgres');
+	psql('SET client_min_messages = warning; CREATE EXTENSION fhir CASCADE', 'loaded');
+	const size = () => Number(psql("SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'fhir' AND relkind = 'r'", 'loaded'));
+	const port = await startGateway('loaded');
+	const before = lsn();
+	const t = performance.now();
+	const r = spawnSync(join(root, 'script/load'), ['--url', `http://127.0.0.1:${port}/fhir`, tarball], { maxBuffer: 1 << 28 });
+	const seconds = (performance.now() - t) / 1000;
+	if (r.status !== 0) {
+		failed++;
+		log(`loading failed: ${r.stdout}\n${r.stderr}`.slice(-2000));
+	} else {
+		const wal = Number(lsn() - before);
+		const n = Number(psql('SELECT count(*) FROM fhir.resource', 'loaded'));
+		report(`load of synthea-100 through the gateway: ${n} resources in ${seconds.toFixed(1)} s`, '', `${Math.round(n / seconds)}/s`, n / seconds, 2700, null);
+		rows.at(-1)[3] = '';
+		report('disk a Synthea resource, everything indexed, KB', '', `${(size() / n / 1024).toFixed(2)} KB`, size() / n / 1024, 3, 2.5, 'less');
+		psql('VACUUM ANALYZE', 'loaded');
+		for (const line of psql("SELECT relname || ': ' || pg_size_pretty(pg_total_relation_size(c.oid)) || ' (heap ' || pg_size_pretty(pg_relation_size(c.oid)) || ')' FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'fhir' AND relkind = 'r' ORDER BY pg_total_relation_size(c.oid) DESC LIMIT 6", 'loaded').split('\n'))
+			log('  ' + line);
+		report('WAL a loaded resource', '', `${Math.round(wal / n)} B`, null, null, null);
+	}
+	await stopGateway();
+}
+
+console.log(`\nPostgreSQL ${psql('SHOW server_version')}, ${os.cpus().length} x ${os.cpus()[0].model}, ${bytes}-byte Observations, ${conns} connections, ${runs} runs of ${secs} s\n`);
+console.log('| what | plain | here | ratio | floor | |\n|---|---:|---:|---:|---|---|');
+for (const r of rows) console.log(`| ${r.join(' | ')} |`);
+process.exit(failed ? 1 : 0);
