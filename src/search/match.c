@@ -1,0 +1,323 @@
+/*
+ * match.c: fhir_matches(resource, query): does this document satisfy these criteria?
+ *
+ * The reading of the query is this file's own, apart from that of the search, so that a mistake there is found here.
+ * Criteria that need other resources or value sets (chains, _has, :in, :above ...) are refused.
+ */
+#include "base/compat.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "search/match.h"
+
+/* Result controls: they say how the answer looks, not what is in it. */
+static const char *const controls[] = {"_count", "_sort", "_include", "_revinclude", "_total", "_summary", "_elements", "_format",
+									   "_pretty", "_contained", "_containedType", "_offset", "_cursor", NULL};
+
+int
+match_split(const char *s, char sep, char ***parts)
+{
+	int n = 1;
+	char *copy = pstrdup(s), *p;
+
+	for (p = copy; *p; p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == sep)
+			n++;
+	}
+	*parts = palloc(n * sizeof(char *));
+	n = 0;
+	(*parts)[n++] = copy;
+	for (p = copy; *p; p++) {
+		if (*p == '\\' && p[1]) {
+			p++;
+		} else if (*p == sep) {
+			*p = 0;
+			(*parts)[n++] = p + 1;
+		}
+	}
+	return n;
+}
+
+char *
+match_unescape(const char *s)
+{
+	char *out = palloc(strlen(s) + 1), *q = out;
+
+	for (; *s; s++) {
+		if (*s == '\\' && s[1] && strchr(",|$\\", s[1]))
+			s++;
+		*q++ = *s;
+	}
+	*q = 0;
+	return out;
+}
+
+void
+match_bad(const MatchCriterion *c, const char *why)
+{
+	ereport(ERROR, errcode(FH400), errmsg("search value is not valid: %s", why),
+			errdetail("Parameter \"%s%s%s\", value \"%s\".", c->name, c->modifier ? ":" : "", c->modifier ? c->modifier : "", c->value),
+			fhir_issue("invalid", NULL));
+}
+
+MatchPrefix
+match_prefix(char **s)
+{
+	static const char names[][3] = {"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"};
+
+	for (int i = 0; i < lengthof(names); i++) {
+		if (strncmp(*s, names[i], 2) == 0) {
+			*s += 2;
+			return (MatchPrefix) i;
+		}
+	}
+	return MATCH_EQ;
+}
+
+bool
+match_text_is(MatchText t, const char *s)
+{
+	return t.s != NULL && t.len == strlen(s) && memcmp(t.s, s, t.len) == 0;
+}
+
+MatchText
+match_member(JsonbContainer *c, const char *name)
+{
+	JsonbValue v;
+
+	if (c != NULL && fhir_json_get(c, name, strlen(name), &v) && v.type == jbvString)
+		return (MatchText){v.val.string.val, v.val.string.len};
+	return (MatchText){NULL, 0};
+}
+
+MatchText
+match_scalar(const FpItem *item)
+{
+	switch (item->json.type) {
+		case jbvString:
+			return (MatchText){item->json.val.string.val, item->json.val.string.len};
+		case jbvBool:
+			return item->json.val.boolean ? (MatchText){"true", 4} : (MatchText){"false", 5};
+		case jbvNumeric: {
+			char *s = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(item->json.val.numeric)));
+
+			return (MatchText){s, strlen(s)};
+		}
+		default:
+			return (MatchText){NULL, 0};
+	}
+}
+
+int
+match_children(JsonbContainer *c, const char *name, JsonbContainer ***out)
+{
+	JsonbValue v;
+	int n = 0;
+
+	*out = NULL;
+	if (c == NULL || !fhir_json_get(c, name, strlen(name), &v) || v.type != jbvBinary)
+		return 0;
+	if (!JsonContainerIsArray(v.val.binary.data)) {
+		*out = palloc(sizeof(JsonbContainer *));
+		(*out)[0] = v.val.binary.data;
+		return 1;
+	}
+	*out = palloc(Max(1, JsonContainerSize(v.val.binary.data)) * sizeof(JsonbContainer *));
+	for (uint32 i = 0; i < JsonContainerSize(v.val.binary.data); i++) {
+		JsonbValue *e = getIthJsonbValueFromContainer(v.val.binary.data, i);
+
+		if (e->type == jbvBinary)
+			(*out)[n++] = e->val.binary.data;
+	}
+	return n;
+}
+
+static char *
+url_decode(const char *s, int len)
+{
+	char *out = palloc(len + 1), *q = out;
+
+	for (int i = 0; i < len; i++) {
+		unsigned x;
+
+		if (s[i] == '+') {
+			*q++ = ' ';
+		} else if (s[i] == '%') {
+			if (i + 2 >= len || sscanf(s + i + 1, "%2x", &x) != 1 || x == 0)
+				ereport(ERROR, errcode(FH400), errmsg("query has an invalid percent escape"), fhir_issue("invalid", NULL));
+			*q++ = (char) x;
+			i += 2;
+		} else {
+			*q++ = s[i];
+		}
+	}
+	*q = 0;
+	return out;
+}
+
+static void
+evaluate(const char *expression, ModelTypeId context, JsonbContainer *doc, const FpItem *root, FpList *out)
+{
+	FpContext cxt = {.resolve = FP_RESOLVE_TYPE, .root = doc};
+
+	memset(out, 0, sizeof(*out));
+	fhirpath_eval(fhirpath_cached(expression, strlen(expression), context), &cxt, root, out);
+}
+
+/* One value of a criterion against one item. */
+static bool
+match_item(const MatchCriterion *c, const FpItem *item, const char *value)
+{
+	switch (c->param->type) {
+		case PARAM_TOKEN:
+			return match_token(c, item, value);
+		case PARAM_REFERENCE:
+			return match_reference(c, item, value);
+		case PARAM_STRING:
+			return match_string(c, item, value);
+		case PARAM_URI:
+			return match_uri(c, item, value);
+		case PARAM_DATE:
+			return match_date(c, item, value);
+		case PARAM_NUMBER:
+			return match_number(c, item, value);
+		case PARAM_QUANTITY:
+			return match_quantity(c, item, value);
+		default:
+			ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name),
+					fhir_issue("not-supported", NULL));
+	}
+}
+
+/* Composite: one element of the base expression must satisfy every part. */
+static bool
+match_composite(const MatchCriterion *c, JsonbContainer *doc, const FpList *bases, const char *value)
+{
+	char **parts;
+	int n = match_split(value, '$', &parts);
+
+	if (n != c->param->ncomponents)
+		match_bad(c, "it needs one part for each component, separated by \"$\"");
+	for (int b = 0; b < bases->n; b++) {
+		bool all = true;
+
+		for (int i = 0; i < n && all; i++) {
+			MatchCriterion part = *c;
+			FpList list;
+			bool any = false;
+
+			part.param = model_param_by_url(c->param->components[i].definition);
+			if (part.param == NULL)
+				elog(ERROR, "component %s of %s is unknown", c->param->components[i].definition, c->name);
+			part.modifier = NULL;
+			part.value = parts[i];
+			evaluate(c->param->components[i].expression, bases->items[b].type, doc, &bases->items[b], &list);
+			for (int k = 0; k < list.n && !any; k++)
+				any = match_item(&part, &list.items[k], parts[i]);
+			all = any;
+		}
+		if (all)
+			return true;
+	}
+	return false;
+}
+
+static bool
+match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root)
+{
+	FpList items;
+	char **values;
+	int n;
+	bool any = false, negate = c->modifier != NULL && strcmp(c->modifier, "not") == 0;
+
+	if (c->param->expression == NULL || c->param->type == PARAM_SPECIAL)
+		ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name),
+				fhir_issue("not-supported", NULL));
+	evaluate(c->param->expression, c->type->id, doc, root, &items);
+	if (c->modifier != NULL && strcmp(c->modifier, "missing") == 0) {
+		if (strcmp(c->value, "true") != 0 && strcmp(c->value, "false") != 0)
+			match_bad(c, ":missing is true or false");
+		return (items.n == 0) == (strcmp(c->value, "true") == 0);
+	}
+	n = match_split(c->value, ',', &values);
+	for (int v = 0; v < n && !any; v++) {
+		if (values[v][0] == 0)
+			match_bad(c, "it is empty");
+		if (c->param->type == PARAM_COMPOSITE) {
+			any = match_composite(c, doc, &items, values[v]);
+			continue;
+		}
+		for (int i = 0; i < items.n && !any; i++) {
+			CHECK_FOR_INTERRUPTS();
+			any = match_item(c, &items.items[i], values[v]);
+		}
+	}
+	return any != negate;
+}
+
+static bool
+match_pair(const ModelType *type, JsonbContainer *doc, const FpItem *root, char *name, char *value)
+{
+	MatchCriterion c = {.type = type, .name = name, .value = value};
+
+	if (strncmp(name, "_has:", 5) == 0 || strchr(name, '.') != NULL)
+		ereport(ERROR, errcode(FH501), errmsg("chained parameter \"%s\" can't be evaluated in memory", name),
+				errhint("Use fhir_search."), fhir_issue("not-supported", NULL));
+	c.modifier = strchr(name, ':');
+	if (c.modifier != NULL)
+		*c.modifier++ = 0;
+	for (const char *const *p = controls; *p; p++)
+		if (strcmp(*p, name) == 0)
+			return true;
+	if (strcmp(name, "_type") == 0) {
+		char **types;
+		int n = match_split(value, ',', &types);
+
+		for (int i = 0; i < n; i++)
+			if (strcmp(types[i], type->name) == 0)
+				return true;
+		return false;
+	}
+	c.param = model_param(type, name, strlen(name));
+	if (c.param == NULL)
+		ereport(ERROR, errcode(FH400), errmsg("search parameter \"%s\" is not known for %s", name, type->name),
+				fhir_issue("invalid", NULL));
+	return match_criterion(&c, doc, root);
+}
+
+PG_FUNCTION_INFO_V1(fhir_matches);
+
+Datum
+fhir_matches(PG_FUNCTION_ARGS)
+{
+	Jsonb *resource = PG_GETARG_JSONB_P(0);
+	char *query = text_to_cstring(PG_GETARG_TEXT_PP(1)), *p = query;
+	char *name = JB_ROOT_IS_OBJECT(resource) ? fhir_json_get_string(&resource->root, "resourceType") : NULL;
+	const ModelType *type = name ? model_resource(name, strlen(name)) : NULL;
+	FpItem root;
+
+	if (type == NULL)
+		ereport(ERROR, errcode(FH400), errmsg("not a FHIR resource"),
+				errdetail("resourceType is %s%s%s.", name ? "\"" : "", name ? name : "missing", name ? "\"" : ""),
+				fhir_issue("structure", "resourceType"));
+	fhirpath_root(&resource->root, type->id, &root);
+	while (*p) {
+		size_t len = strcspn(p, "&"), eq = strcspn(p, "=");
+
+		if (len > 0) {
+			if (eq >= len)
+				ereport(ERROR, errcode(FH400), errmsg("search parameter without a value"), errdetail("At \"%s\".", p),
+						fhir_issue("invalid", NULL));
+			if (!match_pair(type, &resource->root, &root, url_decode(p, eq), url_decode(p + eq + 1, len - eq - 1)))
+				PG_RETURN_BOOL(false);
+		}
+		p += len + (p[len] == '&');
+	}
+	PG_RETURN_BOOL(true);
+}
