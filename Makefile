@@ -23,11 +23,12 @@ PG_CFLAGS = -std=gnu17 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wn
             -Wno-declaration-after-statement -fvisibility=hidden $(if $(WERROR),-Werror)
 SHLIB_LINK =
 
+# No LLVM bitcode: inlining C functions of this size into queries brings nothing.
+override with_llvm = no
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
-
-override with_llvm = no
 
 # The install script is assembled from its parts, in order of their numbers.
 sql/fhir--$(EXTVERSION).sql: $(sort $(wildcard sql/install/*.sql))
