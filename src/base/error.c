@@ -33,6 +33,7 @@ static const ErrorRule rules[] = {
 	{FH410, false, 410, "deleted", NULL},
 	{FH412, false, 412, "conflict", NULL},
 	{FH413, false, 413, "too-long", NULL},
+	{FH414, false, 414, "too-long", NULL},
 	{FH415, false, 415, "not-supported", NULL},
 	{FH422, false, 422, "processing", NULL},
 	{FH501, false, 501, "not-supported", NULL},

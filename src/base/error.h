@@ -22,6 +22,7 @@
 #define FH410 FHIR_SQLSTATE('4', '1', '0')
 #define FH412 FHIR_SQLSTATE('4', '1', '2')
 #define FH413 FHIR_SQLSTATE('4', '1', '3')
+#define FH414 FHIR_SQLSTATE('4', '1', '4')
 #define FH415 FHIR_SQLSTATE('4', '1', '5')
 #define FH422 FHIR_SQLSTATE('4', '2', '2')
 #define FH500 FHIR_SQLSTATE('5', '0', '0')

@@ -16,6 +16,12 @@
  */
 extern Jsonb *fhir_json_parse(const char *text, size_t len);
 
+/* The same for text of this server's own making: without limits of length and depth (but the stack's). */
+extern Jsonb *fhir_json_parse_own(const char *text, size_t len);
+
+/* Appends compact JSON text of this server's own making with line breaks and 2 spaces a level. */
+extern void fhir_json_indent_text(StringInfo out, const char *text, size_t len);
+
 /*
  * Appends v as JSON text. Objects that have "resourceType" put resourceType, id, meta first (at every level where a
  * resource may stand: contained, Bundle entries ...); other keys keep JSONB's order except that "id", "extension" come

@@ -33,7 +33,7 @@ typedef struct Level {
 typedef struct Parser {
 	const char *start, *p, *end;
 	Level *level;
-	int depth;
+	int depth, maxdepth;
 	JsonbPair *pairs; /* members of the open objects */
 	int npairs, maxpairs;
 	JsonbValue *elems; /* elements of the open arrays */
@@ -327,8 +327,8 @@ static void
 enter(Parser *ps, Level *level, int index)
 {
 	check_stack_depth();
-	if (++ps->depth > fhir_max_depth)
-		fail(ps, ps->p, psprintf("objects and arrays nest deeper than %d levels", fhir_max_depth));
+	if (++ps->depth > ps->maxdepth)
+		fail(ps, ps->p, psprintf("objects and arrays nest deeper than %d levels", ps->maxdepth));
 	level->up = ps->level;
 	level->key = NULL;
 	level->index = index;
@@ -508,33 +508,33 @@ parse_value(Parser *ps, JsonbValue *out)
 }
 
 static void
-check_text(Parser *ps)
+check_text(Parser *ps, size_t maxlen)
 {
 	size_t len = ps->end - ps->p;
 	int valid;
 
 	if (GetDatabaseEncoding() != PG_UTF8)
 		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("FHIR needs a database with encoding UTF8"));
-	if (len > (size_t) fhir_max_body_bytes)
+	if (len > maxlen)
 		ereport(ERROR, errcode(FH413), errmsg("the JSON text is too large"),
-				errdetail("It has %zu bytes; the limit is %d bytes.", len, fhir_max_body_bytes),
+				errdetail("It has %zu bytes; the limit is %zu bytes.", len, maxlen),
 				errhint("Send smaller resources or Bundles, or raise fhir.max_body_bytes."));
 	valid = pg_encoding_verifymbstr(PG_UTF8, ps->p, (int) len);
 	if (valid < len)
 		fail(ps, ps->p + valid, ps->p[valid] == '\0' ? "the character U+0000 can't be stored" : "the text is not valid UTF-8");
 }
 
-Jsonb *
-fhir_json_parse(const char *text, size_t len)
+static Jsonb *
+parse_text(const char *text, size_t len, int maxdepth, size_t maxlen)
 {
-	Parser ps = {.start = text, .p = text, .end = text + len, .maxpairs = 32, .maxelems = 16};
+	Parser ps = {.start = text, .p = text, .end = text + len, .maxdepth = maxdepth, .maxpairs = 32, .maxelems = 16};
 	MemoryContext work, caller = CurrentMemoryContext;
 	JsonbValue value;
 	Jsonb *out;
 
 	if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
 		ps.p += 3;
-	check_text(&ps);
+	check_text(&ps, maxlen);
 	work = AllocSetContextCreate(caller, "fhir json parse", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(work);
 	ps.pairs = palloc_array(JsonbPair, ps.maxpairs);
@@ -546,4 +546,16 @@ fhir_json_parse(const char *text, size_t len)
 	out = fhir_json_from_value(&value);
 	MemoryContextDelete(work);
 	return out;
+}
+
+Jsonb *
+fhir_json_parse(const char *text, size_t len)
+{
+	return parse_text(text, len, fhir_max_depth, fhir_max_body_bytes);
+}
+
+Jsonb *
+fhir_json_parse_own(const char *text, size_t len)
+{
+	return parse_text(text, len, PG_INT32_MAX, MaxAllocSize);
 }

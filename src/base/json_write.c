@@ -252,6 +252,60 @@ fhir_json_write(StringInfo out, JsonbContainer *c, int indent)
 		write_array(out, c, indent);
 }
 
+/* Copies a string literal at p; returns the place behind its closing quote. */
+static const char *
+copy_literal(StringInfo out, const char *p, const char *end)
+{
+	const char *q = p + 1;
+
+	while (q < end && *q != '"')
+		q += *q == '\\' ? 2 : 1;
+	q = Min(q + 1, end);
+	appendBinaryStringInfo(out, p, (int) (q - p));
+	return q;
+}
+
+void
+fhir_json_indent_text(StringInfo out, const char *text, size_t len)
+{
+	const char *end = text + len;
+	int indent = 0;
+
+	for (const char *p = text; p < end;) {
+		switch (*p) {
+			case '"':
+				p = copy_literal(out, p, end);
+				continue;
+			case '{':
+			case '[':
+				put(out, *p);
+				if (p + 1 < end && p[1] == *p + 2) {
+					put(out, *++p); /* empty */
+					break;
+				}
+				indent += INDENT_WIDTH;
+				new_line(out, indent);
+				break;
+			case '}':
+			case ']':
+				indent = Max(indent - INDENT_WIDTH, 0);
+				new_line(out, indent);
+				put(out, *p);
+				break;
+			case ',':
+				put(out, ',');
+				new_line(out, indent);
+				break;
+			case ':':
+				appendBinaryStringInfo(out, ": ", 2);
+				break;
+			default:
+				put(out, *p);
+		}
+		p++;
+	}
+}
+
 static void
 write_tree(StringInfo out, JsonbValue *v, int indent)
 {
