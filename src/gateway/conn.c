@@ -1,0 +1,277 @@
+/*
+ * conn.c: one asynchronous database connection, from PQconnectStart to PQfinish.
+ *
+ * A call is Bind, Execute, Sync on a statement prepared once. The server commits at the Sync, after it sent the
+ * result: so a job is done only when the server is ready for the next query. A connection that breaks between
+ * the two leaves the outcome unknown.
+ */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "cancel.h"
+#include "log.h"
+
+#define STATEMENT "fhir_http"
+#define CALL "SELECT status, headers, body FROM fhir_http($1, $2, $3, $4)"
+#define VERSION "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'fhir'"
+
+/* libpq's buffers never shrink: a connection that moved more than this is replaced */
+#define LARGE_EXCHANGE (16u << 20)
+
+static const Oid parameter_types[] = {25, 25, 3802, 17}; /* text, text, jsonb, bytea */
+
+static void conn_event(Watch *watch, uint32_t events);
+
+static bool
+conn_wait(Conn *conn, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = &conn->watch};
+	int fd = PQsocket(conn->pg);
+
+	/* while connecting, libpq may close its socket and open another under the same number */
+	if (fd == conn->fd && conn->events == events && conn->state != CONN_CONNECTING)
+		return true;
+	if (fd < 0)
+		return false;
+	if (epoll_ctl(conn->pool->loop->epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0 &&
+		(errno != ENOENT || epoll_ctl(conn->pool->loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0))
+		return false;
+	conn->fd = fd;
+	conn->events = events;
+	return true;
+}
+
+void
+conn_open(Conn *conn)
+{
+	const char *const keys[] = {"dbname", "client_encoding", "fallback_application_name", NULL};
+	const char *const values[] = {conn->pool->conninfo, "UTF8", "fhir-gateway", NULL};
+
+	conn->watch.ready = conn_event;
+	conn->fd = -1;
+	conn->events = 0;
+	conn->setup_step = 0;
+	conn->since = conn->pool->loop->now;
+	conn->state = CONN_CONNECTING;
+	conn->pg = PQconnectStartParams(keys, values, 1);
+	if (conn->pg == NULL || PQstatus(conn->pg) == CONNECTION_BAD || !conn_wait(conn, EPOLLOUT))
+		pool_conn_failed(conn);
+}
+
+void
+conn_close(Conn *conn)
+{
+	PQclear(conn->result);
+	conn->result = NULL;
+	if (conn->pg != NULL)
+	{
+		/* libpq closes the socket, which takes it out of the epoll set */
+		PQfinish(conn->pg);
+		conn->pg = NULL;
+	}
+	conn->fd = -1;
+	conn->state = CONN_CLOSED;
+	conn->job = NULL;
+}
+
+/* Notices may quote data and help nobody here. */
+static void
+ignore_notice(void *arg, const char *message)
+{
+	(void) arg;
+	(void) message;
+}
+
+static bool
+conn_flush(Conn *conn)
+{
+	int left = PQflush(conn->pg);
+
+	return left >= 0 && conn_wait(conn, left > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void
+setup_next(Conn *conn)
+{
+	bool sent;
+
+	conn->state = CONN_SETUP;
+	if (conn->setup_step == 0)
+		sent = PQsetnonblocking(conn->pg, 1) == 0 && PQsendPrepare(conn->pg, STATEMENT, CALL, 4, parameter_types);
+	else
+		sent = PQsendQuery(conn->pg, VERSION);
+	if (!sent || !conn_flush(conn))
+		pool_conn_failed(conn);
+}
+
+static void
+connect_step(Conn *conn)
+{
+	bool waits = true;
+
+	switch (PQconnectPoll(conn->pg))
+	{
+		case PGRES_POLLING_READING:
+			waits = conn_wait(conn, EPOLLIN);
+			break;
+		case PGRES_POLLING_WRITING:
+			waits = conn_wait(conn, EPOLLOUT);
+			break;
+		case PGRES_POLLING_OK:
+			PQsetNoticeProcessor(conn->pg, ignore_notice, NULL);
+			setup_next(conn);
+			return;
+		default:
+			waits = false;
+	}
+	if (!waits)
+		pool_conn_failed(conn);
+}
+
+/* The answer to a set-up query is complete. */
+static void
+setup_answered(Conn *conn)
+{
+	PGresult *result = conn->result;
+	ExecStatusType status = PQresultStatus(result);
+
+	if (conn->setup_step == 0 && status == PGRES_COMMAND_OK)
+	{
+		PQclear(result);
+		conn->result = NULL;
+		conn->setup_step = 1;
+		setup_next(conn);
+	}
+	else if (conn->setup_step == 1 && status == PGRES_TUPLES_OK)
+	{
+		const char *version = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : NULL;
+
+		if (!pool_version_fits(version))
+			log_error("%s database: version \"%s\" of the extension does not fit gateway version " FHIR_VERSION,
+					  conn->pool->name, version ? version : "none");
+		PQclear(result);
+		conn->result = NULL;
+		pool_conn_ready(conn);
+	}
+	else
+		pool_conn_failed(conn);
+}
+
+bool
+conn_send(Conn *conn, Job *job)
+{
+	conn->job = job;
+	conn->complete = false;
+	conn->state = CONN_BUSY;
+	conn->since = conn->pool->loop->now;
+	job->conn = conn;
+	if (job->ping)
+		return PQsendQuery(conn->pg, VERSION) && conn_flush(conn);
+	else
+	{
+		const char *values[4] = {job->method, job->url, job->headers, job->body_len ? job->body : ""};
+		int lengths[4] = {0, 0, 0, (int) job->body_len};
+		static const int formats[4] = {0, 0, 0, 1};
+
+		conn->moved = job->body_len;
+		return PQsendQueryPrepared(conn->pg, STATEMENT, 4, values, lengths, formats, 1) && conn_flush(conn);
+	}
+}
+
+void
+conn_cancel(Conn *conn)
+{
+	PGcancel *cancel = PQgetCancel(conn->pg);
+
+	if (cancel != NULL)
+		cancel_later(cancel);
+}
+
+/* Keeps the first result, or the last error: a commit may fail after the result was sent. */
+static void
+keep_result(Conn *conn, PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	if (status == PGRES_TUPLES_OK)
+		conn->complete = true;
+	if (conn->result == NULL || status == PGRES_FATAL_ERROR)
+	{
+		PQclear(conn->result);
+		conn->result = result;
+	}
+	else
+		PQclear(result);
+}
+
+/* The server ended the session itself before the result: the transaction was rolled back. */
+static bool
+rolled_back_by_shutdown(const Conn *conn)
+{
+	const char *state = conn->result ? PQresultErrorField(conn->result, PG_DIAG_SQLSTATE) : NULL;
+
+	return !conn->complete && state != NULL && strncmp(state, "57P0", 4) == 0;
+}
+
+static void
+conn_broken(Conn *conn)
+{
+	if (conn->state == CONN_SETUP || conn->state == CONN_CONNECTING)
+		pool_conn_failed(conn);
+	else
+		pool_conn_lost(conn, rolled_back_by_shutdown(conn));
+}
+
+static void
+conn_event(Watch *watch, uint32_t events)
+{
+	Conn *conn = (Conn *) watch;
+	bool consumed;
+
+	if (conn->state == CONN_CLOSED)
+		return;
+	if (conn->state == CONN_CONNECTING)
+	{
+		connect_step(conn);
+		return;
+	}
+	if ((events & EPOLLOUT) && !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+	{
+		if (!conn_flush(conn))
+			conn_broken(conn);
+		return;
+	}
+	consumed = PQconsumeInput(conn->pg) == 1;
+	while (!PQisBusy(conn->pg))
+	{
+		PGresult *result = PQgetResult(conn->pg);
+
+		if (result != NULL)
+		{
+			keep_result(conn, result);
+			if (PQstatus(conn->pg) == CONNECTION_BAD)
+				break;
+			continue;
+		}
+		if (PQstatus(conn->pg) == CONNECTION_BAD)
+			break;
+		/* ready for the next query; on an idle connection only a parameter status or the like arrived */
+		if (conn->state == CONN_SETUP)
+			setup_answered(conn);
+		else if (conn->state == CONN_BUSY || conn->state == CONN_STALE)
+		{
+			if (conn->result != NULL)
+				conn->moved += PQresultMemorySize(conn->result);
+			pool_conn_answered(conn);
+		}
+		return;
+	}
+	if (!consumed || PQstatus(conn->pg) == CONNECTION_BAD)
+		conn_broken(conn);
+	else if ((events & EPOLLOUT) && !conn_flush(conn))
+		conn_broken(conn);
+}

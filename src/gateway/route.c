@@ -1,0 +1,188 @@
+/*
+ * route.c: what a complete request asks for: health, metrics, a preflight, or FHIR.
+ */
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "options.h"
+#include "request.h"
+
+#define PING_TIMEOUT UINT64_C(2000000)
+
+int
+route_base(const char *target)
+{
+	size_t len = strlen(opt.base);
+
+	if (strncmp(target, opt.base, len) != 0)
+		return -1;
+	if (target[len] != '\0' && target[len] != '/' && target[len] != '?')
+		return -1;
+	return (int) len;
+}
+
+/*
+ * The path below the base and the query, as fhir_http takes them. Bytes that should have been percent-encoded
+ * (a browser's address line, curl) are encoded here, so that what arrives is always ASCII.
+ */
+static void
+make_url(Buf *b, const char *below)
+{
+	size_t len = strcspn(below, "#");
+
+	if (*below != '/')
+		buf_putc(b, '/');
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) below[i];
+
+		if (c > 0x20 && c < 0x7F)
+			buf_putc(b, (char) c);
+		else
+			buf_printf(b, "%%%02X", c);
+	}
+}
+
+static bool
+path_is(const char *target, const char *path)
+{
+	size_t len = strlen(path);
+
+	return strncmp(target, path, len) == 0 && (target[len] == '\0' || target[len] == '?');
+}
+
+static void
+fhir_done(Job *job)
+{
+	Request *r = (Request *) job;
+
+	reply_job(r);
+	http_resume(r);
+}
+
+/* Does this request only read, so that a replica may answer it and it may be sent twice? */
+static bool
+only_reads(const Request *r)
+{
+	static const char search[] = "/_search";
+	size_t path = strcspn(r->url.data, "?");
+
+	if (r->method == METHOD_GET || r->method == METHOD_HEAD)
+		return true;
+	return r->method == METHOD_POST && path >= sizeof search - 1 &&
+		   memcmp(r->url.data + path - (sizeof search - 1), search, sizeof search - 1) == 0;
+}
+
+static void
+call_fhir(Request *r, const char *below)
+{
+	Job *job = &r->job;
+	Pool *pool = r->loop->primary;
+
+	make_url(&r->url, below);
+	job->ping = false;
+	/* HEAD is GET without the body, which the HTTP library leaves out */
+	job->method = r->method == METHOD_HEAD ? "GET" : r->method_text;
+	job->url = r->url.data;
+	job->headers = r->headers.data;
+	job->body = r->body.data;
+	job->body_len = r->body.len;
+	job->read_only = only_reads(r);
+	job->deadline = now_microseconds() + (uint64_t) opt.request_timeout;
+	job->done = fhir_done;
+	if (job->read_only && r->loop->replica != NULL && pool_alive(r->loop->replica))
+		pool = r->loop->replica;
+	r->sent = true;
+	MHD_suspend_connection(r->connection);
+	pool_submit(pool, job);
+}
+
+static void
+ping_done(Job *job)
+{
+	Request *r = (Request *) job;
+	PGresult *result = job->result;
+
+	job->result = NULL;
+	if (job->end != JOB_DONE)
+		reply_error(r, 503, "transient", "The database does not answer");
+	else if (!pool_version_fits(PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : NULL))
+		reply_error(r, 503, "transient", "The database has no fhir extension of a version that fits " FHIR_VERSION);
+	else
+	{
+		buf_reset(&r->text);
+		buf_puts(&r->text, "ready\n");
+		reply_text(r, 200, "text/plain");
+	}
+	PQclear(result);
+	http_resume(r);
+}
+
+/* Ready: not draining, the database answers, and its extension fits. */
+static void
+ready(Request *r)
+{
+	Job *job = &r->job;
+
+	if (r->loop->draining)
+	{
+		reply_error(r, 503, "transient", "Shutting down");
+		return;
+	}
+	memset(job, 0, sizeof *job);
+	job->ping = true;
+	job->read_only = true;
+	job->deadline = now_microseconds() + PING_TIMEOUT;
+	job->done = ping_done;
+	r->sent = true;
+	MHD_suspend_connection(r->connection);
+	pool_submit(r->loop->primary, job);
+}
+
+/* /livez, /readyz, /metrics; false when the target is none of them */
+static bool
+route_own(Request *r)
+{
+	const char *target = r->target.data;
+	bool live = path_is(target, "/livez"), metrics = path_is(target, "/metrics");
+
+	if (!live && !metrics && !path_is(target, "/readyz"))
+		return false;
+	if (r->method != METHOD_GET && r->method != METHOD_HEAD)
+		reply_error(r, 405, "not-supported", "Only GET and HEAD are answered here");
+	else if (live)
+	{
+		buf_reset(&r->text);
+		buf_puts(&r->text, "alive\n");
+		reply_text(r, 200, "text/plain");
+	}
+	else if (metrics)
+	{
+		buf_reset(&r->text);
+		metrics_render(&r->text);
+		reply_text(r, 200, "text/plain; version=0.0.4");
+	}
+	else
+		ready(r);
+	return true;
+}
+
+void
+route(Request *r)
+{
+	int base;
+
+	if (r->method == METHOD_OTHER)
+		reply_error(r, 405, "not-supported", "Method %.20s is not supported", r->method_text);
+	else if (r->method == METHOD_OPTIONS && r->preflight_method != NULL)
+		reply_preflight(r);
+	else if (route_own(r))
+		return;
+	else if ((base = route_base(r->target.data)) < 0)
+		reply_error(r, 404, "not-found", "FHIR is served below %s/", opt.base);
+	else if (r->method == METHOD_OPTIONS)
+		reply_preflight(r);
+	else
+		call_fhir(r, r->target.data + base);
+}
