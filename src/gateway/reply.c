@@ -67,7 +67,8 @@ add_common(Request *r)
 		reply_header(r, "Vary", "Origin");
 	if (r->must_close || r->loop->draining)
 		reply_header(r, "Connection", "close");
-	if (r->status == 503)
+	/* not where the change may have been made: trying again could make it twice */
+	if (r->status == 503 && !(r->sent && r->job.end == JOB_UNKNOWN))
 		reply_header(r, "Retry-After", "1");
 	if (r->status == 405)
 		reply_header(r, "Allow", METHODS_ALLOWED);
