@@ -16,20 +16,21 @@ typedef struct Token {
 } Token;
 
 static Token
-read_token(const char *value)
+read_token(const MatchCriterion *c, const char *value)
 {
 	char **parts;
 	int n = match_split(value, '|', &parts);
 	Token t = {NULL, NULL};
 
-	if (n == 1) {
-		t.code = match_unescape(parts[0]);
-	} else {
-		/* a further bar belongs to the code */
+	if (n > 2)
+		match_bad(c, "it has more than one bar");
+	t.code = match_unescape(parts[n - 1]);
+	if (n == 2)
 		t.system = match_unescape(parts[0]);
-		t.code = match_unescape(value + strlen(parts[0]) + 1);
-		if (*t.code == 0)
-			t.code = NULL;
+	if (*t.code == 0) {
+		if (t.system == NULL || *t.system == 0)
+			match_bad(c, "it has neither a system nor a code");
+		t.code = NULL;
 	}
 	return t;
 }
@@ -65,6 +66,17 @@ folded_prefix(MatchText text, const char *value)
 	return n >= m && memcmp(a, b, m) == 0;
 }
 
+/* A value of which folding leaves nothing would match everything. */
+static void
+check_folded(const MatchCriterion *c, const char *value)
+{
+	int n;
+
+	keys_fold(value, strlen(value), &n);
+	if (n == 0)
+		match_bad(c, "there is no text in it");
+}
+
 static bool
 folded_contains(MatchText text, const char *value)
 {
@@ -93,23 +105,28 @@ concept_any(JsonbContainer *concept, Token t)
 	return false;
 }
 
-/* :text: the words beside a code */
+/* :text: the words beside a code, anywhere in them */
 static bool
-token_text(const FpItem *item, const char *value)
+token_text(const MatchCriterion *c, const FpItem *item, const char *value)
 {
-	JsonbContainer *c = container(item), **codings, **types;
+	JsonbContainer *o = container(item), **codings, **types;
 	int n;
 
-	if (c == NULL)
+	check_folded(c, value);
+	if (o == NULL)
 		return false;
-	if (folded_prefix(match_member(c, "text"), value) || folded_prefix(match_member(c, "display"), value))
+	if (item->type == MODEL_T_Coding)
+		return folded_contains(match_member(o, "display"), value);
+	if (item->type == MODEL_T_Identifier)
+		return match_children(o, "type", &types) == 1 && folded_contains(match_member(types[0], "text"), value);
+	if (item->type != MODEL_T_CodeableConcept)
+		return false;
+	if (folded_contains(match_member(o, "text"), value))
 		return true;
-	n = match_children(c, "coding", &codings);
+	n = match_children(o, "coding", &codings);
 	for (int i = 0; i < n; i++)
-		if (folded_prefix(match_member(codings[i], "display"), value))
+		if (folded_contains(match_member(codings[i], "display"), value))
 			return true;
-	if (item->type == MODEL_T_Identifier && match_children(c, "type", &types) == 1)
-		return folded_prefix(match_member(types[0], "text"), value);
 	return false;
 }
 
@@ -136,14 +153,14 @@ match_token(const MatchCriterion *c, const FpItem *item, const char *value)
 
 	if (c->modifier != NULL) {
 		if (strcmp(c->modifier, "text") == 0)
-			return token_text(item, match_unescape(value));
+			return token_text(c, item, match_unescape(value));
 		if (strcmp(c->modifier, "of-type") == 0)
 			return token_of_type(c, item, value);
 		if (strcmp(c->modifier, "not") != 0)
 			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
 					fhir_issue("not-supported", NULL));
 	}
-	t = read_token(value);
+	t = read_token(c, value);
 	if (o == NULL) {
 		MatchText system = {NULL, 0};
 
@@ -246,11 +263,13 @@ match_reference(const MatchCriterion *c, const FpItem *item, const char *value)
 
 	if (c->modifier != NULL && strcmp(c->modifier, "identifier") == 0)
 		return o != NULL && match_children(o, "identifier", &ids) == 1 &&
-			token_is(read_token(value), match_member(ids[0], "system"), match_member(ids[0], "value"));
+			token_is(read_token(c, value), match_member(ids[0], "system"), match_member(ids[0], "value"));
 	if (c->modifier != NULL && strchr(text, '/') == NULL) {
 		if (model_resource(c->modifier, strlen(c->modifier)) == NULL)
 			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
 					fhir_issue("not-supported", NULL));
+		if (!target_allowed(c, (MatchText){c->modifier, strlen(c->modifier)}))
+			match_bad(c, "the parameter does not refer to this type");
 		text = psprintf("%s/%s", c->modifier, text);
 	}
 	have = relative(o != NULL ? match_member(o, "reference") : match_scalar(item));
@@ -276,7 +295,7 @@ text_matches(const MatchCriterion *c, MatchText t, const char *value)
 		return folded_prefix(t, value);
 	if (strcmp(c->modifier, "exact") == 0)
 		return match_text_is(t, value);
-	if (strcmp(c->modifier, "contains") == 0)
+	if (strcmp(c->modifier, "contains") == 0 || strcmp(c->modifier, "text") == 0)
 		return folded_contains(t, value);
 	ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
 			fhir_issue("not-supported", NULL));
@@ -313,6 +332,8 @@ match_string(const MatchCriterion *c, const FpItem *item, const char *value)
 	JsonbContainer *o = container(item);
 	char *text = match_unescape(value);
 
+	if (c->modifier == NULL || strcmp(c->modifier, "exact") != 0)
+		check_folded(c, text);
 	if (o == NULL)
 		return text_matches(c, match_scalar(item), text);
 	if (item->type == MODEL_T_HumanName)
@@ -333,16 +354,11 @@ match_uri(const MatchCriterion *c, const FpItem *item, const char *value)
 		return false;
 	if (c->modifier == NULL)
 		return match_text_is(t, text);
-	if (strcmp(c->modifier, "below") == 0) {
-		if (match_text_is(t, text))
-			return true;
-		return t.len > n && memcmp(t.s, text, n) == 0 && (n == 0 || text[n - 1] == '/' || t.s[n] == '/');
-	}
-	if (strcmp(c->modifier, "above") == 0) {
-		if (match_text_is(t, text))
-			return true;
-		return n > t.len && memcmp(t.s, text, t.len) == 0 && (t.len == 0 || t.s[t.len - 1] == '/' || text[t.len] == '/');
-	}
+	/* one begins with the other */
+	if (strcmp(c->modifier, "below") == 0)
+		return t.len >= n && memcmp(t.s, text, n) == 0;
+	if (strcmp(c->modifier, "above") == 0)
+		return n >= t.len && memcmp(t.s, text, t.len) == 0;
 	ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
 			fhir_issue("not-supported", NULL));
 }

@@ -105,7 +105,7 @@ function tokenValue(v) {
 function tokenText(v) {
 	if (v == null || typeof v !== 'object') return null;
 	const t = [v.text, v.display, ...(v.coding ?? []).map((c) => c.display), v.type?.text].filter((x) => typeof x === 'string' && x.trim());
-	return t.length ? esc(piece(pick(t), true)) : 'nosuch';
+	return t.length ? esc(piece(pick(t), chance(0.5))) : 'nosuch';
 }
 function piece(s, prefix) { // a part of a text, sometimes in another case
 	const cs = [...s];
@@ -119,7 +119,7 @@ function texts(v) {
 	if (v == null || typeof v !== 'object') return [];
 	return ['family', 'given', 'prefix', 'suffix', 'text', 'line', 'city', 'district', 'state', 'postalCode', 'country'].flatMap((k) => v[k] ?? []).filter((x) => typeof x === 'string');
 }
-const datePrefixes = ['', '', 'eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb'];
+const datePrefixes = ['', '', 'eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap'];
 function dateValue(v) {
 	const all = [];
 	if (typeof v === 'string') all.push(v);
@@ -220,7 +220,7 @@ function criterion(p) {
 		case 'date': return [p.code, many(dateValue)];
 		case 'number': return [p.code, many(numberValue)];
 		case 'quantity': return [p.code, many(quantityValue)];
-		case 'uri': return [p.code + (chance(0.15) ? ':below' : ''), many(uriValue)];
+		case 'uri': return [p.code + (pick(['', '', '', '', ':below', ':above'])), many(uriValue)];
 		case 'reference': {
 			const r = rnd();
 			const logical = p.values.filter((v) => v?.identifier?.value);
