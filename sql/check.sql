@@ -74,3 +74,9 @@ SELECT pg_temp.chk('{"resourceType":"Patient","gender":"Female","contact":[{"gen
 SET fhir.max_issues = 2;
 SELECT count(*) FROM fhir_check('{"resourceType":"Patient","a":1,"b":2,"c":3}');
 RESET fhir.max_issues;
+
+\echo == fhir.check_mode = structure: some findings are warnings
+SET fhir.check_mode = structure;
+SELECT severity, code, expression FROM fhir_check('{"resourceType":"Observation","status":"done","category":[{"id":"x"}],"extension":[{"url":"u"}],"x":1}');
+SET fhir.max_issues = 1;
+SELECT severity, code, expression FROM fhir_check('{"resourceType":"Observation","status":"done","category":[{"id":"x"}],"x":1,"yy":1}');

@@ -17,9 +17,13 @@ int fhir_max_body_bytes = 64 * 1024 * 1024;
 int fhir_max_depth = 100;
 int fhir_max_issues = 100;
 int fhir_max_bundle_entries = 10000;
+int fhir_check_mode = FHIR_CHECK_FULL;
 
 static const struct config_enum_entry id_formats[] = {
 	{"uuidv7", FHIR_ID_UUIDV7, false}, {"uuidv4", FHIR_ID_UUIDV4, false}, {NULL, 0, false}};
+
+static const struct config_enum_entry check_modes[] = {
+	{"full", FHIR_CHECK_FULL, false}, {"structure", FHIR_CHECK_STRUCTURE, false}, {NULL, 0, false}};
 
 /* A store's name is the name of its schema. Whether that exists is asked when the store is used. */
 static bool
@@ -74,6 +78,10 @@ define_texts(void)
 							 "uuidv7 ids rise with time, which keeps indexes and WAL small; uuidv4 ids tell nothing "
 							 "of the time of creation.",
 							 &fhir_id_format, FHIR_ID_UUIDV7, id_formats, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("fhir.check_mode", "What is refused when a resource is written.",
+							 "full: every defect against FHIR R4; structure: what can't be understood (unknown elements, wrong JSON "
+							 "types, bad formats), while missing elements, codes outside required value sets and empty elements pass.",
+							 &fhir_check_mode, FHIR_CHECK_FULL, check_modes, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("fhir.update_noop", "An update that changes nothing makes no new version.",
 							 "The comparison leaves out meta.versionId and meta.lastUpdated.", &fhir_update_noop, false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);

@@ -14,8 +14,10 @@ extern int fhir_max_body_bytes;	   /* fhir.max_body_bytes: largest document in b
 extern int fhir_max_depth;		   /* fhir.max_depth: deepest JSON nesting, 100 */
 extern int fhir_max_issues;		   /* fhir.max_issues: findings reported at once, 100 */
 extern int fhir_max_bundle_entries; /* fhir.max_bundle_entries, 10000 */
+extern int fhir_check_mode;		   /* fhir.check_mode: full | structure */
 
 enum FhirIdFormat { FHIR_ID_UUIDV7, FHIR_ID_UUIDV4 };
+enum FhirCheckMode { FHIR_CHECK_FULL, FHIR_CHECK_STRUCTURE };
 
 extern void fhir_settings_init(void);
 

@@ -25,19 +25,25 @@ typedef struct CheckValue {
 } CheckValue;
 
 typedef struct CheckFinding {
+	const char *severity; /* "error" or "warning" */
 	const char *code; /* IssueType */
 	char *expression;
 	char *diagnostics;
 } CheckFinding;
 
-/* The findings so far, at most fhir.max_issues. */
+/* The findings so far: at most fhir.max_issues errors, and as many warnings. */
 typedef struct Check {
 	CheckFinding *findings;
 	int n, allocated;
-	bool full; /* the cap is reached: stop walking */
+	int nerrors;
+	bool keep_warnings; /* record what fhir.check_mode lets pass, as warnings */
+	bool full;			/* the cap on errors is reached: stop walking */
 } Check;
 
-/* Records a finding at path, or at its member `name` (NULL: path itself). fmt as for psprintf. */
+/*
+ * Records a finding at path, or at its member `name` (NULL: path itself). fmt as for psprintf. With fhir.check_mode = structure, the
+ * codes "required", "invariant" and "code-invalid" are warnings.
+ */
 extern void check_finding(Check *c, const char *code, const CheckPath *path, const char *name, int len, const char *fmt, ...)
 	pg_attribute_printf(6, 7);
 /* Names a value for people: kind and content, cut short. palloc'd. */

@@ -137,13 +137,21 @@ append_path(StringInfo out, const CheckPath *path)
 		appendStringInfo(out, "[%d]", path->index);
 }
 
+static bool
+is_warning(const char *code)
+{
+	return fhir_check_mode == FHIR_CHECK_STRUCTURE &&
+		   (strcmp(code, "required") == 0 || strcmp(code, "invariant") == 0 || strcmp(code, "code-invalid") == 0);
+}
+
 void
 check_finding(Check *c, const char *code, const CheckPath *path, const char *name, int len, const char *fmt, ...)
 {
 	StringInfoData text;
 	CheckFinding *f;
+	bool warning = is_warning(code);
 
-	if (c->full)
+	if (c->full || (warning && (!c->keep_warnings || c->n - c->nerrors >= fhir_max_issues)))
 		return;
 	if (c->n == c->allocated) {
 		c->allocated = c->n == 0 ? 8 : c->n * 2;
@@ -151,6 +159,7 @@ check_finding(Check *c, const char *code, const CheckPath *path, const char *nam
 								: repalloc(c->findings, c->allocated * sizeof(CheckFinding));
 	}
 	f = &c->findings[c->n++];
+	f->severity = warning ? "warning" : "error";
 	f->code = code;
 	initStringInfo(&text);
 	for (;;) {
@@ -175,7 +184,8 @@ check_finding(Check *c, const char *code, const CheckPath *path, const char *nam
 		}
 		f->expression = text.data;
 	}
-	c->full = c->n >= fhir_max_issues;
+	if (!warning)
+		c->full = ++c->nerrors >= fhir_max_issues;
 }
 
 /* ---- callers ---- */
@@ -199,7 +209,7 @@ raise_findings(const Check *c, const ModelType *t)
 	for (int i = 0; i < c->n; i++) {
 		const CheckFinding *f = &c->findings[i];
 
-		fhir_issue_add("error", f->code, f->expression, f->diagnostics);
+		fhir_issue_add(f->severity, f->code, f->expression, f->diagnostics);
 		appendStringInfo(&detail, "%s%s: %s", i > 0 ? "\n" : "", f->expression, f->diagnostics);
 	}
 	if (c->full)
@@ -240,6 +250,7 @@ fhir_check(PG_FUNCTION_ARGS)
 		old = MemoryContextSwitchTo(fn->multi_call_memory_ctx);
 		doc = PG_GETARG_JSONB_P(0);
 		c = palloc0(sizeof(Check));
+		c->keep_warnings = true;
 		check_document(c, &doc->root);
 		fn->user_fctx = c;
 		if (get_call_result_type(fcinfo, NULL, &fn->tuple_desc) != TYPEFUNC_COMPOSITE)
@@ -252,7 +263,7 @@ fhir_check(PG_FUNCTION_ARGS)
 	if (fn->call_cntr < (uint64) c->n) {
 		const CheckFinding *f = &c->findings[fn->call_cntr];
 		bool nulls[4] = {false, false, f->expression == NULL, false};
-		Datum values[4] = {CStringGetTextDatum("error"), CStringGetTextDatum(f->code),
+		Datum values[4] = {CStringGetTextDatum(f->severity), CStringGetTextDatum(f->code),
 						   f->expression != NULL ? CStringGetTextDatum(f->expression) : (Datum) 0,
 						   CStringGetTextDatum(f->diagnostics)};
 
