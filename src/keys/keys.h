@@ -45,8 +45,12 @@ typedef struct KeySource {
 	const FhirPath *program; /* NULL when path says it all */
 	const struct KeyPath *path; /* a plain member path, walked without the engine */
 	uint8 klass; /* KeyClass */
+	int number;	 /* within its type, in this backend */
 	bool fixed_system; /* only primitives stand here: the system is implied, only the code form is stored */
 	const char *system; /* the implied system, or NULL */
+	uint8 nparts;		/* KEYS_STRING: places of names and addresses have a key a part (family, city ...) */
+	const uint64 *parts; /* their string keys */
+	bool usual;			 /* documents of the type usually have a value here (keys_missing) */
 	struct KeyComposite *composite; /* KEYS_COMPOSITE: how it is answered */
 } KeySource;
 
@@ -57,7 +61,8 @@ typedef struct KeyPart {
 	uint8 type; /* ModelParamType of the component's parameter */
 	int nsources;
 	const KeySource **sources; /* where its values stand in the document, for the answer by AND; never 0 of them */
-	struct KeyPartPrivate *priv;
+	struct KeyEval *evals;	   /* the same relative to the base, for extraction */
+	int nevals;
 } KeyPart;
 
 typedef enum KeyCompositeKind {
@@ -83,7 +88,6 @@ typedef struct KeyComposite {
 	bool root;
 	int nparts;
 	KeyPart parts[KEYS_MAX_PARTS];
-	struct KeyCompositePrivate *priv;
 } KeyComposite;
 
 /*

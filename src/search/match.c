@@ -291,6 +291,8 @@ match_pair(const ModelType *type, JsonbContainer *doc, const FpItem *root, char 
 	return match_criterion(&c, doc, root);
 }
 
+PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
+PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(fhir_matches);
 
 Datum

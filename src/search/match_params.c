@@ -43,6 +43,7 @@ target_names(const ModelParam *p)
 	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+PGDLLEXPORT Datum fhir_search_parameters(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(fhir_search_parameters);
 
 Datum

@@ -1,0 +1,440 @@
+/*
+ * keys_extract.c: all keys of one document.
+ *
+ * Each source of the type is evaluated once; its items go to the file of its class, which adds keys to the builder. Work memory is a context that
+ * is emptied after each document; the builder's arrays are kept between documents, up to a bound. What leaves is sorted
+ * and free of duplicates, so that equal documents have equal keys.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "base/hash.h"
+#include "keys/keys_internal.h"
+
+/* A builder array beyond this is not kept for the next document. */
+#define KEEP_ENTRIES 8192
+
+static MemoryContext work_context = NULL;	/* emptied after each document */
+static MemoryContext arrays_context = NULL; /* the kept builder's arrays */
+static KeyBuilder kept;
+static bool kept_in_use = false;
+
+/* ---- arrays ---- */
+
+/* Room for one more element. */
+#define ENSURE(b, array, n, max) \
+	do { \
+		if (unlikely((b)->n == (b)->max)) { \
+			(b)->max = (b)->max > 0 ? (b)->max * 2 : 64; \
+			(b)->array = (b)->array == NULL ? MemoryContextAllocHuge(arrays_context, (b)->max * sizeof(*(b)->array)) \
+											: repalloc_huge((b)->array, (b)->max * sizeof(*(b)->array)); \
+		} \
+	} while (0)
+
+void
+keys_add_eq(KeyBuilder *b, uint64 key, const char *form, const char *value, int len)
+{
+	ENSURE(b, eq, neq, maxeq);
+	b->eq[b->neq++] = key;
+	if (unlikely(b->trace != NULL))
+		b->trace->fn(b->trace->arg, b->source->expression, "keys", form, key, 0, 0, value, len);
+}
+
+void
+keys_add_ref(KeyBuilder *b, uint64 identity)
+{
+	ENSURE(b, refs, nrefs, maxrefs);
+	b->refs[b->nrefs++] = identity;
+	if (unlikely(b->trace != NULL))
+		b->trace->fn(b->trace->arg, b->source->expression, "refs", "identity", identity, 0, 0, NULL, 0);
+}
+
+void
+keys_add_ordered(KeyBuilder *b, uint64 key, int64 lo, int64 hi, const char *form, const char *value, int len)
+{
+	ENSURE(b, ordered, nordered, maxordered);
+	b->ordered[b->nordered].key = key;
+	b->ordered[b->nordered].lo = lo;
+	b->ordered[b->nordered++].hi = hi;
+	if (unlikely(b->trace != NULL))
+		b->trace->fn(b->trace->arg, b->source->expression, "ordered", form, key, lo, hi, value, len);
+}
+
+/* Where a piece that starts at text ends: at most KEYS_STRING_MAX bytes, between characters. */
+static int
+piece_length(const char *text, int len)
+{
+	return len <= KEYS_STRING_MAX ? len : pg_mbcliplen(text, len, KEYS_STRING_MAX);
+}
+
+/* Start of the piece after [at, at + n): overlaps by KEYS_STRING_OVERLAP bytes or a character more. */
+static int
+next_piece(const char *text, int at, int n)
+{
+	int next = at + n - KEYS_STRING_OVERLAP;
+
+	while (next > at && (text[next] & 0xC0) == 0x80)
+		next--;
+	return next;
+}
+
+void
+keys_add_string(KeyBuilder *b, uint64 key, const char *raw, int len)
+{
+	MemoryContext old = MemoryContextSwitchTo(b->result);
+	int flen, at = 0;
+	char *folded = keys_fold(raw, len, &flen);
+
+	MemoryContextSwitchTo(old);
+	while (at < flen || at == 0) {
+		int n = piece_length(folded + at, flen - at);
+		StringKey *s;
+
+		ENSURE(b, strings, nstrings, maxstrings);
+		s = &b->strings[b->nstrings++];
+		s->key = at == 0 ? key : keys_more(key);
+		s->value = folded + at;
+		s->len = n;
+		if (unlikely(b->trace != NULL))
+			b->trace->fn(b->trace->arg, b->source->expression, "string", at == 0 ? "text" : "more", s->key, 0, 0, s->value, n);
+		if (at + n >= flen)
+			break;
+		at = next_piece(folded, at, n);
+	}
+}
+
+void
+keys_add_term(KeyBuilder *b, uint64 group, uint64 hash, const char *value, int len)
+{
+	int at = 0;
+
+	for (;;) {
+		int n = piece_length(value + at, len - at);
+		TermKey *t;
+
+		ENSURE(b, terms, nterms, maxterms);
+		t = &b->terms[b->nterms++];
+		t->key = at == 0 ? group : keys_more(group);
+		t->hash = hash;
+		t->value = value + at;
+		t->len = n;
+		if (unlikely(b->trace != NULL))
+			b->trace->fn(b->trace->arg, b->source->expression, "term", at == 0 ? "text" : "more", hash, 0, 0, t->value, n);
+		if (at + n >= len)
+			break;
+		at = next_piece(value, at, n);
+	}
+}
+
+/* ---- sorting ---- */
+
+#define ST_SORT sort_u64
+#define ST_ELEMENT_TYPE uint64
+#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+static inline int
+compare_ordered(const OrderedKey *a, const OrderedKey *b)
+{
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
+	if (a->lo != b->lo)
+		return a->lo < b->lo ? -1 : 1;
+	return a->hi < b->hi ? -1 : a->hi > b->hi;
+}
+
+static inline int
+compare_text(const char *a, int alen, const char *b, int blen)
+{
+	int cmp = memcmp(a, b, Min(alen, blen));
+
+	return cmp != 0 ? cmp : alen - blen;
+}
+
+static inline int
+compare_string(const StringKey *a, const StringKey *b)
+{
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
+	return compare_text(a->value, a->len, b->value, b->len);
+}
+
+static inline int
+compare_term(const TermKey *a, const TermKey *b)
+{
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	return compare_text(a->value, a->len, b->value, b->len);
+}
+
+#define ST_SORT sort_ordered
+#define ST_ELEMENT_TYPE OrderedKey
+#define ST_COMPARE(a, b) compare_ordered(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+#define ST_SORT sort_strings
+#define ST_ELEMENT_TYPE StringKey
+#define ST_COMPARE(a, b) compare_string(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+#define ST_SORT sort_terms
+#define ST_ELEMENT_TYPE TermKey
+#define ST_COMPARE(a, b) compare_term(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+static int
+unique_u64(uint64 *a, int n)
+{
+	int k = 0;
+
+	sort_u64(a, n);
+	for (int i = 0; i < n; i++)
+		if (k == 0 || a[k - 1] != a[i])
+			a[k++] = a[i];
+	return k;
+}
+
+#define UNIQUE(array, n, sort, compare) \
+	do { \
+		int k_ = 0; \
+		sort(array, n); \
+		for (int i_ = 0; i_ < (n); i_++) \
+			if (k_ == 0 || compare(&(array)[k_ - 1], &(array)[i_]) != 0) \
+				(array)[k_++] = (array)[i_]; \
+		(n) = k_; \
+	} while (0)
+
+static void *
+copied(MemoryContext to, const void *array, int n, Size size)
+{
+	void *copy;
+
+	if (n == 0)
+		return NULL;
+	copy = MemoryContextAllocHuge(to, n * size);
+	memcpy(copy, array, n * size);
+	return copy;
+}
+
+static uint64
+side_signature(const KeyBuilder *b)
+{
+	uint64 h = fhir_hash(b->ordered, b->nordered * sizeof(OrderedKey), FHIR_KEY_VERSION);
+
+	for (int i = 0; i < b->nstrings; i++)
+		h = fhir_hash(b->strings[i].value, b->strings[i].len, h ^ b->strings[i].key);
+	return h;
+}
+
+static void
+finish(KeyBuilder *b, KeySet *out)
+{
+	b->neq = unique_u64(b->eq, b->neq);
+	b->nrefs = unique_u64(b->refs, b->nrefs);
+	UNIQUE(b->ordered, b->nordered, sort_ordered, compare_ordered);
+	UNIQUE(b->strings, b->nstrings, sort_strings, compare_string);
+	UNIQUE(b->terms, b->nterms, sort_terms, compare_term);
+	out->neq = b->neq;
+	out->eq = copied(b->result, b->eq, b->neq, sizeof(uint64));
+	out->nrefs = b->nrefs;
+	out->refs = copied(b->result, b->refs, b->nrefs, sizeof(uint64));
+	out->nordered = b->nordered;
+	out->ordered = copied(b->result, b->ordered, b->nordered, sizeof(OrderedKey));
+	out->nstrings = b->nstrings;
+	out->strings = copied(b->result, b->strings, b->nstrings, sizeof(StringKey));
+	out->nterms = b->nterms;
+	out->terms = copied(b->result, b->terms, b->nterms, sizeof(TermKey));
+	/* terms are made in the work context */
+	for (int i = 0; i < out->nterms; i++) {
+		char *value = MemoryContextAlloc(b->result, out->terms[i].len + 1);
+
+		memcpy(value, out->terms[i].value, out->terms[i].len);
+		value[out->terms[i].len] = '\0';
+		out->terms[i].value = value;
+	}
+	out->side_sig = side_signature(b);
+}
+
+/* ---- evaluation ---- */
+
+/*
+ * Calls fn for each item with a value. An expression that fails on a document gives none: catching its error without a subtransaction is safe, as
+ * the engine computes in memory only (no locks, no buffers, no catalogs).
+ */
+static void
+run_program(const FhirPath *program, JsonbContainer *doc, const FpItem *start, KeyItemFn fn, void *arg)
+{
+	FpContext cxt = {.resolve = FP_RESOLVE_TYPE, .root = doc};
+	MemoryContext current = CurrentMemoryContext;
+	FpList volatile list = {0};
+
+	PG_TRY();
+	{
+		fhirpath_eval(program, &cxt, start, (FpList *) &list);
+	}
+	PG_CATCH();
+	{
+		int code = geterrcode();
+
+		if (code == ERRCODE_QUERY_CANCELED || code == ERRCODE_OUT_OF_MEMORY || ERRCODE_TO_CATEGORY(code) == ERRCODE_OPERATOR_INTERVENTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(current);
+		FlushErrorState();
+		list.n = 0;
+	}
+	PG_END_TRY();
+	for (int i = 0; i < list.n; i++)
+		if (list.items[i].json.type != jbvNull)
+			fn(arg, &list.items[i]);
+}
+
+void
+keys_eval(const KeyPath *path, const FhirPath *program, JsonbContainer *doc, ModelTypeId type, const FpItem *start, KeyItemFn fn, void *arg)
+{
+	if (path == NULL)
+		run_program(program, doc, start, fn, arg);
+	else if (path->from_root)
+		keys_path_walk(path, doc, type, fn, arg);
+	else if (keys_object(&start->json) != NULL)
+		keys_path_walk(path, start->json.val.binary.data, start->type, fn, arg);
+}
+
+static void
+add_item(void *arg, const FpItem *item)
+{
+	KeyBuilder *b = arg;
+
+	if (b->source->klass != KEYS_COMPOSITE)
+		b->present = true;
+	switch ((KeyClass) b->source->klass) {
+		case KEYS_TOKEN:
+			keys_item_token(b, item);
+			break;
+		case KEYS_REFERENCE:
+			keys_item_reference(b, item);
+			break;
+		case KEYS_URI:
+			keys_item_uri(b, item);
+			break;
+		case KEYS_STRING:
+			keys_item_string(b, item);
+			break;
+		case KEYS_DATE:
+		case KEYS_NUMBER:
+		case KEYS_QUANTITY:
+			keys_item_ordered(b, item);
+			break;
+		case KEYS_COMPOSITE:
+			keys_item_composite(b, item);
+			break;
+		case KEYS_SPECIAL:
+			break;
+	}
+}
+
+static bool
+has_target(const KeyBuilder *b, const ModelTypeId *targets)
+{
+	for (; *targets != MODEL_NONE; targets++)
+		for (int i = 0; i < b->nref_types; i++)
+			if (b->ref_types[i] == *targets)
+				return true;
+	return false;
+}
+
+/* The missing keys of the source just extracted. */
+static void
+add_missing(KeyBuilder *b)
+{
+	const KeyRegistry *r = b->registry;
+
+	for (int i = r->first_rule[b->source->number]; i < r->first_rule[b->source->number + 1]; i++) {
+		const KeyMissingRule *rule = &r->rules[i];
+		bool present = rule->targets != NULL ? has_target(b, rule->targets) : b->present;
+
+		if (present != rule->absence)
+			keys_add_eq(b, rule->key, rule->absence ? "missing" : "present", NULL, 0);
+	}
+}
+
+static void
+extract_all(KeyBuilder *b, const FpItem *root)
+{
+	for (int i = 0; i < b->registry->nsources; i++) {
+		b->source = b->registry->sources[i];
+		b->present = false;
+		b->nref_types = 0;
+		b->last_len = -1;
+		keys_eval(b->source->path, b->source->program, b->doc, root->type, root, add_item, b);
+		add_missing(b);
+	}
+}
+
+/* An empty builder: the kept one, or (in a nested call) a new one. */
+static KeyBuilder *
+begin(void)
+{
+	KeyBuilder *b = &kept;
+
+	if (arrays_context == NULL) {
+		arrays_context = AllocSetContextCreate(keys_context, "fhir key arrays", ALLOCSET_DEFAULT_SIZES);
+		work_context = AllocSetContextCreate(keys_context, "fhir key extraction", ALLOCSET_DEFAULT_SIZES);
+	}
+	if (b->maxeq + b->maxrefs + b->maxordered + b->maxstrings + b->maxterms > KEEP_ENTRIES) {
+		MemoryContextReset(arrays_context);
+		memset(b, 0, sizeof(*b));
+	}
+	b->neq = b->nrefs = b->nordered = b->nstrings = b->nterms = 0;
+	return b;
+}
+
+void
+keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, const KeyTrace *trace)
+{
+	const KeyRegistry *registry = keys_registry(type);
+	MemoryContext result = CurrentMemoryContext;
+	KeyBuilder *b;
+	FpItem root;
+
+	if (kept_in_use)
+		elog(ERROR, "search keys are extracted within their extraction");
+	b = begin();
+	b->registry = registry;
+	b->doc = doc;
+	b->result = result;
+	b->trace = trace;
+	kept_in_use = true;
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(work_context);
+		fhirpath_root(doc, type->id, &root);
+		extract_all(b, &root);
+		finish(b, out);
+	}
+	PG_FINALLY();
+	{
+		kept_in_use = false;
+		MemoryContextSwitchTo(result);
+		MemoryContextReset(work_context);
+	}
+	PG_END_TRY();
+}
+
+void
+keys_extract(const ModelType *type, JsonbContainer *doc, KeySet *out)
+{
+	keys_extract_traced(type, doc, out, NULL);
+}

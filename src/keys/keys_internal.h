@@ -1,0 +1,225 @@
+/*
+ * keys_internal.h: what the files of this folder share: expressions in canonical form, member paths, the registry of a
+ * resource type, and the builder that collects the keys of one document.
+ */
+#ifndef FHIR_KEYS_INTERNAL_H
+#define FHIR_KEYS_INTERNAL_H
+
+#include "nodes/pg_list.h"
+
+#include "keys/keys.h"
+
+/* ---- keys_expr.c: text of expressions ---- */
+
+/* Splits at top-level `|`: a list of palloc'd strings. */
+extern List *keys_expr_split(const char *text);
+/*
+ * Canonical text of one branch: no redundant parentheses or white space; `x as T` and x.as(T) become x.ofType(T); a leading Resource, DomainResource
+ * or element name becomes the type. NULL: the branch belongs to another resource type.
+ */
+extern char *keys_expr_canonical(const char *branch, const ModelType *type);
+/* As above for an expression relative to some element (components): no type stands in front. */
+extern char *keys_expr_relative(const char *branch);
+/* Cuts a final `.where(resolve() is T)` off canonical text: its type, or MODEL_NONE. */
+extern ModelTypeId keys_expr_resolve_type(char *canonical);
+/* Parts of a canonical path between top-level dots: palloc'd strings. NIL if it is no path (has an operator). */
+extern List *keys_expr_steps(const char *canonical);
+
+/* ---- keys_path.c: member paths ---- */
+
+typedef struct KeyMember {
+	const char *name;
+	int len;
+	const ModelProperty *property;
+} KeyMember;
+
+typedef struct KeyStep {
+	int n; /* one, or the choices of a choice element */
+	const KeyMember *members;
+} KeyStep;
+
+typedef struct KeyPath {
+	bool from_root; /* %resource in a component: starts at the document, not at the base item */
+	int nsteps;		/* 0: the start itself */
+	KeyStep steps[FLEXIBLE_ARRAY_MEMBER];
+} KeyPath;
+
+#define KEYS_MAX_TYPES 32
+
+/* What an expression is known to give. n = 0: unknown. */
+typedef struct KeyTypes {
+	int n;
+	ModelTypeId types[KEYS_MAX_TYPES];
+	const char *system; /* implied system of a code, the same for all, or NULL */
+	bool required;		/* every member on the way is required */
+} KeyTypes;
+
+/*
+ * Compiles canonical text that starts at an element of type `start`. Returns NULL when it is more than members and ofType(): then only *types is set, as far
+ * as it is known. palloc'd.
+ */
+extern KeyPath *keys_path_compile(const char *canonical, ModelTypeId start, bool relative, KeyTypes *types);
+
+typedef void (*KeyItemFn)(void *arg, const FpItem *item);
+/* Calls fn for each element with a value that the path reaches from an object of type `start`. */
+extern void keys_path_walk(const KeyPath *path, JsonbContainer *object, ModelTypeId start, KeyItemFn fn, void *arg);
+
+/* An expression relative to a base item: path or program. */
+typedef struct KeyEval {
+	const KeyPath *path;
+	const FhirPath *program;
+	uint8 klass;
+} KeyEval;
+
+/* ---- keys_registry.c ---- */
+
+/* The missing key of a source, for all references or those to some types. */
+typedef struct KeyMissingRule {
+	const KeySource *source;
+	const ModelTypeId *targets;
+	uint64 key;
+	bool absence;
+} KeyMissingRule;
+
+typedef struct KeyRegistry {
+	const ModelType *type;
+	int nsources, maxsources;
+	KeySource **sources;
+	int nparams, maxparams;
+	KeyParam **params; /* sorted by code */
+	int nrules, maxrules;
+	KeyMissingRule *rules; /* those of one source stand together after keys_registry is done */
+	int *first_rule;	   /* by number of source: its rules are rules[first_rule[i]] .. rules[first_rule[i + 1]] - 1 */
+} KeyRegistry;
+
+extern MemoryContext keys_context;
+extern KeyRegistry *keys_registry(const ModelType *type);
+/* Source for one canonical branch, shared when it is there already. */
+extern KeySource *keys_registry_source(KeyRegistry *r, const char *canonical, const char *identity, uint8 klass);
+extern KeyParam *keys_registry_param(KeyRegistry *r, const char *code);
+
+/* What string parameters search of a HumanName and an Address. */
+#define KEYS_NAME_PARTS 5
+#define KEYS_ADDRESS_PARTS 7
+extern const char *const keys_name_parts[];
+extern const char *const keys_address_parts[];
+
+/* ---- keys_composite.c ---- */
+extern KeySource *keys_composite_define(KeyRegistry *r, const char *base, const KeyParam *param, const ModelParam *definition);
+
+/* ---- keys_missing.c ---- */
+extern uint64 keys_missing_key(const KeySource *s); /* of a leg without targets */
+extern bool keys_usually_present(const char *canonical);
+extern void keys_missing_define(KeyRegistry *r, KeyLeg *leg);
+
+/* ---- hashes not for search ---- */
+extern uint64 keys_source_id(const ModelType *type, const char *canonical, uint8 klass);
+
+/* ---- builder: keys_extract.c ---- */
+typedef struct KeyTrace {
+	void (*fn)(void *arg, const char *source, const char *structure, const char *form, uint64 key, int64 lo, int64 hi, const char *value, int len);
+	void *arg;
+} KeyTrace;
+
+typedef struct KeyBuilder {
+	const KeyRegistry *registry;
+	JsonbContainer *doc;
+	const KeySource *source; /* being extracted */
+	MemoryContext result;	 /* values that outlive the extraction */
+	const KeyTrace *trace;
+
+	uint64 *eq;
+	int neq, maxeq;
+	uint64 *refs;
+	int nrefs, maxrefs;
+	OrderedKey *ordered;
+	int nordered, maxordered;
+	StringKey *strings;
+	int nstrings, maxstrings;
+	TermKey *terms;
+	int nterms, maxterms;
+
+	bool present; /* the source has an item with a value */
+	int nref_types;
+	ModelTypeId ref_types[16]; /* types the source's references name; more are not needed: distinct resource types in one place */
+	const char *last_text;	   /* raw text folded last, and what it came to */
+	int last_len;
+} KeyBuilder;
+
+extern void keys_add_eq(KeyBuilder *b, uint64 key, const char *form, const char *value, int len);
+extern void keys_add_ref(KeyBuilder *b, uint64 identity);
+extern void keys_add_ordered(KeyBuilder *b, uint64 key, int64 lo, int64 hi, const char *form, const char *value, int len);
+extern void keys_add_string(KeyBuilder *b, uint64 key, const char *raw, int len);
+extern void keys_add_term(KeyBuilder *b, uint64 group, uint64 hash, const char *value, int len);
+
+extern void keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, const KeyTrace *trace);
+
+/* One item of a class: adds its keys under b->source. */
+extern void keys_item_token(KeyBuilder *b, const FpItem *item);
+extern void keys_item_reference(KeyBuilder *b, const FpItem *item);
+extern void keys_item_uri(KeyBuilder *b, const FpItem *item);
+extern void keys_item_string(KeyBuilder *b, const FpItem *item);
+extern void keys_item_ordered(KeyBuilder *b, const FpItem *item); /* date, number, quantity */
+extern void keys_item_composite(KeyBuilder *b, const FpItem *item);
+/* Runs an expression over an item (path or engine). */
+extern void keys_eval(const KeyPath *path, const FhirPath *program, JsonbContainer *doc, ModelTypeId type, const FpItem *start, KeyItemFn fn,
+					  void *arg);
+
+/* ---- values that composites need apart from their keys ---- */
+
+/* One token: up to three hashes as forms of a query value. */
+typedef struct KeyTokenHashes {
+	uint64 code, system_code;
+	bool has_system_code;
+} KeyTokenHashes;
+extern void keys_token_each(const KeySource *salt, const FpItem *item, bool fixed_system, void (*fn)(void *arg, const KeyTokenHashes *t), void *arg);
+
+/* One ordered value: under the plain key and, when it has one, a key of its unit. */
+typedef struct KeyInterval {
+	uint64 key;
+	int64 lo, hi;
+	const char *form;
+} KeyInterval;
+/* At most two; 0 if the item has no such value. */
+extern int keys_intervals(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterval *out);
+
+/* Eq keys of a reference item (several forms); at most KEYS_MAX_REF_FORMS. */
+#define KEYS_MAX_REF_FORMS 3
+extern int keys_reference_forms(const KeySource *salt, const char *ref, int len, bool canonical, uint64 *out, uint64 *identity, ModelTypeId *type);
+
+/* ---- small helpers on items ---- */
+static inline JsonbContainer *
+keys_object(const JsonbValue *v)
+{
+	return v->type == jbvBinary && JsonContainerIsObject(v->val.binary.data) ? v->val.binary.data : NULL;
+}
+
+static inline JsonbContainer *
+keys_array(const JsonbValue *v)
+{
+	return v->type == jbvBinary && JsonContainerIsArray(v->val.binary.data) ? v->val.binary.data : NULL;
+}
+
+/* Member of an object; false if absent. */
+static inline bool
+keys_member(JsonbContainer *c, const char *name, int len, JsonbValue *out)
+{
+	return JsonContainerSize(c) > 0 && getKeyJsonValueFromContainer(c, name, len, out) != NULL;
+}
+
+/* String member; len < 0 if absent. */
+static inline const char *
+keys_member_string(JsonbContainer *c, const char *name, int nlen, int *len)
+{
+	JsonbValue v;
+
+	if (!keys_member(c, name, nlen, &v) || v.type != jbvString) {
+		*len = -1;
+		return NULL;
+	}
+	*len = v.val.string.len;
+	return v.val.string.val;
+}
+#define keys_string_of(c, lit, len) keys_member_string((c), (lit), sizeof(lit) - 1, (len))
+
+#endif
