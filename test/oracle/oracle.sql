@@ -20,7 +20,7 @@ BEGIN
   END;
   IF merr = 'FH501' THEN RETURN jsonb_build_object('skip', mmsg); END IF;
   BEGIN
-    SELECT coalesce(array_agg(r.id ORDER BY r.id), '{}') INTO s FROM fhir_search_rows(t, q || '&_count=1000000') r WHERE r.mode = 'match';
+    SELECT coalesce(array_agg(r.id ORDER BY r.id), '{}') INTO s FROM fhir_search_rows(t, q || '&_count=100000') r WHERE r.mode = 'match';
   EXCEPTION WHEN OTHERS THEN serr := SQLSTATE; smsg := SQLERRM;
   END;
   BEGIN
