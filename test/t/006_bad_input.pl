@@ -163,7 +163,7 @@ while (@mutants < $n)
 		if ($k == 0) { substr($doc, $at, 1) = chr int rand 256 }
 		elsif ($k == 1) { substr($doc, $at, 1 + int rand 20) = '' }
 		elsif ($k == 2) { substr($doc, $at, 0) = substr($doc, int rand length $doc, int rand 60) }
-		elsif ($k == 3) { substr($doc, $at, 1) = (qw({ } [ ] " : ,), '\\')[ int rand 8 ] }
+		elsif ($k == 3) { substr($doc, $at, 1) = ('{', '}', '[', ']', '"', ':', ',', '\\')[ int rand 8 ] }
 		elsif ($k == 4) { $doc =~ s/"(\w+)":/"$1x":/ if rand() < 0.5 }
 		else { $doc =~ s/: "([^"]*)"/: [1,{"a":"$1"}]/ if rand() < 0.5 }
 	}
