@@ -53,4 +53,29 @@
 #define FhirReserveGUCPrefix(prefix) MarkGUCPrefixReserved(prefix)
 #endif
 
+/* Table and index access: macros, so that only files that use them need the headers. */
+#if PG_VERSION_NUM >= 160000
+#define FhirNamespaceAclcheck(oid, user, mode) object_aclcheck(NamespaceRelationId, oid, user, mode)
+#define FhirInsertIndexTuples(result, slot, estate, update, nodup, conflict, arbiters) \
+	ExecInsertIndexTuples(result, slot, estate, update, nodup, conflict, arbiters, false)
+#define FhirUpdateIndexes TU_UpdateIndexes
+#define FhirNeedsIndexes(u) ((u) == TU_All)
+#else
+#define FhirNamespaceAclcheck(oid, user, mode) pg_namespace_aclcheck(oid, user, mode)
+#define FhirInsertIndexTuples(result, slot, estate, update, nodup, conflict, arbiters) \
+	ExecInsertIndexTuples(result, slot, estate, update, nodup, conflict, arbiters)
+#define FhirUpdateIndexes bool
+#define FhirNeedsIndexes(u) (u)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define FhirIndexBeginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#define FhirCheckIndexConstraints(result, slot, estate, tid, arbiters) \
+	ExecCheckIndexConstraints(result, slot, estate, tid, NULL, arbiters)
+#else
+#define FhirIndexBeginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)
+#define FhirCheckIndexConstraints(result, slot, estate, tid, arbiters) \
+	ExecCheckIndexConstraints(result, slot, estate, tid, arbiters)
+#endif
+
 #endif

@@ -1,0 +1,246 @@
+/*
+ * store_ddl.c: making and dropping stores. A store is a schema with the tables below.
+ *
+ *   resource   one narrow row per logical resource. Nothing that an ordinary update changes is indexed, and pages
+ *              keep room (fillfactor), so that updates with unchanged keys are HOT. Columns stand in the
+ *              order of their alignment, changing ones first, so that WAL of an update shares its suffix.
+ *   version    append-only documents; doc is NULL for a delete. Never updated or moved.
+ *   ordered, string, term   search keys that are no equality hashes (keys.h).
+ *   store_info name -> value; 'format' is the version of this layout.
+ *
+ * A store's tables never belong to the extension: DROP EXTENSION must not take clinical data with it, and
+ * pg_dump must dump them. So the extension's own default store is made with creating_extension off.
+ */
+#include "base/compat.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/error.h"
+#include "store/store_internal.h"
+
+/* %1$s: the store's schema, %2$s: the schema of pg_trgm */
+static const char *const store_ddl[] = {
+	"CREATE TABLE %1$s.store_info ("
+	" name text COLLATE \"C\" PRIMARY KEY,"
+	" value text COLLATE \"C\" NOT NULL)",
+
+	"CREATE TABLE %1$s.resource ("
+	" rid bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME %1$s.resource_rid_seq CACHE 32),"
+	" last_updated timestamptz NOT NULL,"
+	" side_sig bigint NOT NULL,"
+	" version integer NOT NULL,"
+	" key_version smallint NOT NULL,"
+	" deleted boolean NOT NULL,"
+	" type text COLLATE \"C\" NOT NULL,"
+	" id text COLLATE \"C\" NOT NULL,"
+	" keys bigint[] NOT NULL,"
+	" refs bigint[] NOT NULL,"
+	" ord bigint[] NOT NULL DEFAULT '{}',"
+	" CONSTRAINT resource_pkey PRIMARY KEY (rid),"
+	" CONSTRAINT resource_identity UNIQUE (type, id)"
+	") WITH (fillfactor = 85, toast_tuple_target = 4080)",
+	"ALTER TABLE %1$s.resource ALTER keys SET STORAGE EXTERNAL, ALTER refs SET STORAGE EXTERNAL,"
+	" ALTER ord SET STORAGE EXTERNAL",
+	"CREATE INDEX resource_keys ON %1$s.resource USING gin (keys) WITH (fastupdate = off)",
+
+	"CREATE TABLE %1$s.version ("
+	" rid bigint NOT NULL,"
+	" last_updated timestamptz NOT NULL,"
+	" version integer NOT NULL,"
+	" method \"char\" NOT NULL,"
+	" type text COLLATE \"C\" NOT NULL,"
+	" doc jsonb,"
+	" CONSTRAINT version_pkey PRIMARY KEY (rid, version)"
+	")",
+	"CREATE INDEX version_changed ON %1$s.version (type, last_updated, rid, version)",
+
+	"CREATE TABLE %1$s.ordered ("
+	" key bigint NOT NULL, lo bigint NOT NULL, hi bigint NOT NULL, rid bigint NOT NULL)",
+	"CREATE INDEX ordered_range ON %1$s.ordered (key, lo, hi, rid)",
+	/* the few long intervals: those that an overlap query could miss by looking near its bounds only */
+	"CREATE INDEX ordered_long ON %1$s.ordered (key, hi, lo, rid) WHERE hi / 2 - lo / 2 > 43200000000",
+
+	"CREATE TABLE %1$s.string ("
+	" key bigint NOT NULL, rid bigint NOT NULL, value text COLLATE \"C\" NOT NULL)",
+	"CREATE INDEX string_prefix ON %1$s.string (key, (\"left\"(value, 100)), rid)",
+	"CREATE INDEX string_rid ON %1$s.string (rid)",
+	"CREATE INDEX string_trigram ON %1$s.string USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = off)",
+
+	"CREATE TABLE %1$s.term ("
+	" key bigint NOT NULL, hash bigint NOT NULL, value text COLLATE \"C\" NOT NULL)",
+	"CREATE INDEX term_hash ON %1$s.term (key, hash)",
+	"CREATE INDEX term_trigram ON %1$s.term USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = off)",
+
+	"REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM PUBLIC",
+	"REVOKE ALL ON ALL SEQUENCES IN SCHEMA %1$s FROM PUBLIC",
+	"COMMENT ON TABLE %1$s.store_info IS 'properties of this FHIR store; written by the extension only'",
+	"COMMENT ON TABLE %1$s.resource IS 'one row per logical FHIR resource: identity, current version, search keys; "
+	"written by the extension only'",
+	"COMMENT ON TABLE %1$s.version IS 'every version of every resource; append-only; doc is null for a delete; written by "
+	"the extension only'",
+	"COMMENT ON TABLE %1$s.ordered IS 'search keys: dates, numbers, quantities as intervals; written by the extension only'",
+	"COMMENT ON TABLE %1$s.string IS 'search keys: folded text; written by the extension only'",
+	"COMMENT ON TABLE %1$s.term IS 'dictionary of folded display texts; written by the extension only'",
+	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '1'), ('key_version', '1')",
+};
+
+static void
+run(const char *sql, int expected)
+{
+	int rc = SPI_execute(sql, false, 0);
+
+	if (rc != expected)
+		elog(ERROR, "unexpected result %d of: %s", rc, sql);
+}
+
+/* A store's name is a plain identifier: it goes into statements, URLs of gateways and file names of dumps. */
+static void
+require_name(const char *name)
+{
+	size_t len = strlen(name);
+	bool ok = len > 0 && len < NAMEDATALEN && (name[0] == '_' || (name[0] >= 'a' && name[0] <= 'z'));
+
+	for (size_t i = 0; ok && i < len; i++)
+		ok = name[i] == '_' || (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9');
+	if (!ok || strncmp(name, "pg_", 3) == 0 || strcmp(name, "information_schema") == 0)
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("invalid name of a store"),
+				errdetail("Name \"%.100s\".", name),
+				errhint("Use lower-case letters, digits and _, at most %d, starting with a letter.", NAMEDATALEN - 1),
+				fhir_issue("value", NULL));
+}
+
+/* Schema in which pg_trgm lives, quoted. */
+static const char *
+trigram_schema(void)
+{
+	bool isnull;
+	Datum d;
+
+	if (SPI_execute("SELECT n.nspname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n"
+					" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace WHERE e.extname OPERATOR(pg_catalog.=) 'pg_trgm'",
+					true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("extension pg_trgm is not installed"),
+				errhint("CREATE EXTENSION pg_trgm;"));
+	d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return quote_identifier(TextDatumGetCString(d));
+}
+
+/* Does the schema hold any relation? */
+static bool
+schema_in_use(Oid nsp)
+{
+	Oid argtypes[1] = {OIDOID};
+	Datum args[1] = {ObjectIdGetDatum(nsp)};
+
+	if (SPI_execute_with_args("SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) $1", 1, argtypes,
+							  args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "cannot look at a schema");
+	return SPI_processed > 0;
+}
+
+static void
+create_tables(const char *name, Oid nsp)
+{
+	const char *quoted = quote_identifier(name);
+	const char *trgm;
+
+	SPI_connect();
+	if (OidIsValid(nsp) && schema_in_use(nsp))
+		ereport(ERROR,
+				errcode(FH409),
+				errmsg("schema \"%s\" is in use", name),
+				errdetail("It is no FHIR store and holds relations."),
+				errhint("Choose another name."),
+				fhir_issue("conflict", NULL));
+	trgm = trigram_schema();
+	if (!OidIsValid(nsp))
+		run(psprintf("CREATE SCHEMA %s", quoted), SPI_OK_UTILITY);
+	for (int i = 0; i < lengthof(store_ddl); i++)
+		run(psprintf(store_ddl[i], quoted, trgm),
+			strncmp(store_ddl[i], "INSERT", 6) == 0 ? SPI_OK_INSERT : SPI_OK_UTILITY);
+	SPI_finish();
+}
+
+PG_FUNCTION_INFO_V1(fhir_store_create);
+PGDLLEXPORT Datum fhir_store_create(PG_FUNCTION_ARGS);
+
+Datum
+fhir_store_create(PG_FUNCTION_ARGS)
+{
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid nsp;
+	bool saved = creating_extension;
+
+	require_name(name);
+	nsp = get_namespace_oid(name, true);
+	if (OidIsValid(nsp) && store_exists(name))
+		ereport(ERROR,
+				errcode(FH409),
+				errmsg("store \"%s\" exists already", name),
+				fhir_issue("duplicate", NULL));
+
+	/* In the extension's own script: a store's tables are nobody's members. */
+	creating_extension = false;
+	PG_TRY();
+	{
+		create_tables(name, nsp);
+	}
+	PG_FINALLY();
+	{
+		creating_extension = saved;
+	}
+	PG_END_TRY();
+	PG_RETURN_VOID();
+}
+
+static bool
+store_is_empty(const char *quoted)
+{
+	if (SPI_execute(psprintf("SELECT 1 FROM %s.version LIMIT 1", quoted), false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "cannot read a store");
+	return SPI_processed == 0;
+}
+
+PG_FUNCTION_INFO_V1(fhir_store_drop);
+PGDLLEXPORT Datum fhir_store_drop(PG_FUNCTION_ARGS);
+
+Datum
+fhir_store_drop(PG_FUNCTION_ARGS)
+{
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool force = PG_GETARG_BOOL(1);
+	const char *quoted = quote_identifier(name);
+
+	if (strlen(name) >= NAMEDATALEN || !store_exists(name))
+		ereport(ERROR,
+				errcode(FH404),
+				errmsg("\"%.100s\" is not a FHIR store", name),
+				errdetail("Only schemas made by fhir_store_create can be dropped."),
+				fhir_issue("not-found", NULL));
+	SPI_connect();
+	run(psprintf("LOCK TABLE %s.version IN ACCESS EXCLUSIVE MODE", quoted), SPI_OK_UTILITY);
+	if (!force && !store_is_empty(quoted))
+		ereport(ERROR,
+				errcode(FH409),
+				errmsg("store \"%s\" is not empty", name),
+				errdetail("Every version of every resource in it would be lost."),
+				errhint("To drop it with its data: SELECT fhir_store_drop('%s', force => true).", name),
+				fhir_issue("conflict", NULL));
+	/* Without CASCADE: what others built on the store (views, foreign keys) stops the drop. */
+	run(psprintf("DROP TABLE %1$s.resource, %1$s.version, %1$s.ordered, %1$s.string, %1$s.term, %1$s.store_info", quoted),
+		SPI_OK_UTILITY);
+	run(psprintf("DROP SCHEMA %s", quoted), SPI_OK_UTILITY);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

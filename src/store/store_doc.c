@@ -1,0 +1,239 @@
+/*
+ * store_doc.c: documents as stored: id and meta put in place, compression, time stamps.
+ *
+ * A document is never taken apart: members are replaced by building a new object header and copying the other
+ * members' bytes. JSONB's layout (jsonb.h): header, one JEntry per key, one per value, then keys and values;
+ * keys are sorted by (length, bytes); containers and numerics start on 4-byte boundaries, the padding counts to their length;
+ * every JB_OFFSET_STRIDE-th entry holds an end offset in place of a length.
+ */
+#include "base/compat.h"
+
+#include "access/toast_compression.h"
+#include "access/toast_internals.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/date.h"
+#include "base/json.h"
+#include "store/store_internal.h"
+
+#define COMPRESS_FROM 300 /* bytes: below, lz4 saves next to nothing */
+
+/* One member of the object that is being built. */
+typedef struct Part {
+	const char *key;
+	uint32 keylen;
+	uint32 kind; /* JENTRY_IS... */
+	const char *data;
+	uint32 len; /* without padding */
+} Part;
+
+static int
+compare_keys(const char *a, int alen, const char *b, int blen)
+{
+	if (alen != blen)
+		return alen < blen ? -1 : 1;
+	return memcmp(a, b, alen);
+}
+
+static void
+part_from_value(Part *p, const DocMember *m)
+{
+	const JsonbValue *v = &m->value;
+
+	p->key = m->key;
+	p->keylen = m->keylen;
+	p->data = NULL;
+	p->len = 0;
+	switch (v->type) {
+		case jbvNull:
+			p->kind = JENTRY_ISNULL;
+			break;
+		case jbvBool:
+			p->kind = v->val.boolean ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE;
+			break;
+		case jbvString:
+			p->kind = JENTRY_ISSTRING;
+			p->data = v->val.string.val;
+			p->len = v->val.string.len;
+			break;
+		case jbvNumeric:
+			p->kind = JENTRY_ISNUMERIC;
+			p->data = (const char *) v->val.numeric;
+			p->len = VARSIZE_ANY(v->val.numeric);
+			break;
+		case jbvBinary:
+			p->kind = JENTRY_ISCONTAINER;
+			p->data = (const char *) v->val.binary.data;
+			p->len = v->val.binary.len;
+			break;
+		default:
+			elog(ERROR, "unexpected kind %d of a document's member", v->type);
+	}
+}
+
+/* Reads the members of an object into parts (room for JsonContainerSize). */
+static int
+read_parts(JsonbContainer *c, Part *parts)
+{
+	int n = JsonContainerSize(c);
+	const char *base = (const char *) &c->children[n * 2];
+	uint32 off = 0;
+
+	for (int i = 0; i < n; i++) {
+		uint32 start = off;
+
+		JBE_ADVANCE_OFFSET(off, c->children[i]);
+		parts[i].key = base + start;
+		parts[i].keylen = off - start;
+	}
+	for (int i = 0; i < n; i++) {
+		JEntry e = c->children[n + i];
+		uint32 start = off;
+
+		JBE_ADVANCE_OFFSET(off, e);
+		parts[i].kind = e & JENTRY_TYPEMASK;
+		if (JBE_ISCONTAINER(e) || JBE_ISNUMERIC(e))
+			start = INTALIGN(start);
+		parts[i].data = base + start;
+		parts[i].len = off - start;
+	}
+	return n;
+}
+
+static bool
+is_aligned(uint32 kind)
+{
+	return kind == JENTRY_ISCONTAINER || kind == JENTRY_ISNUMERIC;
+}
+
+static Jsonb *
+write_parts(const Part *parts, int n)
+{
+	Size size = offsetof(JsonbContainer, children) + sizeof(JEntry) * n * 2;
+	uint32 total = 0;
+
+	for (int i = 0; i < n; i++)
+		size += parts[i].keylen + parts[i].len + 3;
+	Jsonb *out = palloc0(VARHDRSZ + size);
+	JsonbContainer *c = &out->root;
+	char *base = (char *) &c->children[n * 2];
+
+	c->header = (uint32) n | JB_FOBJECT;
+	for (int i = 0; i < n; i++) {
+		memcpy(base + total, parts[i].key, parts[i].keylen);
+		total += parts[i].keylen;
+		c->children[i] = i % JB_OFFSET_STRIDE == 0 ? total | JENTRY_HAS_OFF : parts[i].keylen;
+	}
+	for (int i = 0; i < n; i++) {
+		uint32 start = total;
+
+		if (is_aligned(parts[i].kind))
+			total = INTALIGN(total);
+		if (parts[i].len > 0)
+			memcpy(base + total, parts[i].data, parts[i].len);
+		total += parts[i].len;
+		c->children[n + i] = parts[i].kind |
+							 ((n + i) % JB_OFFSET_STRIDE == 0 ? total | JENTRY_HAS_OFF : total - start);
+	}
+	if (total > JENTRY_OFFLENMASK)
+		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("document is too large"));
+	SET_VARSIZE(out, (base - (char *) out) + total);
+	return out;
+}
+
+Jsonb *
+store_doc_splice(JsonbContainer *src, const DocMember *m, int n)
+{
+	int nold = src ? JsonContainerSize(src) : 0;
+	Part *old = palloc(sizeof(Part) * (nold + 1));
+	Part *parts = palloc(sizeof(Part) * (nold + n + 1));
+	int i = 0, j = 0, count = 0;
+	Jsonb *out;
+
+	if (src)
+		read_parts(src, old);
+	while (i < nold || j < n) {
+		int cmp = i >= nold ? 1 : j >= n ? -1 : compare_keys(old[i].key, old[i].keylen, m[j].key, m[j].keylen);
+
+		if (cmp < 0) {
+			parts[count++] = old[i++];
+			continue;
+		}
+		if (cmp == 0)
+			i++;
+		if (!m[j].remove)
+			part_from_value(&parts[count++], &m[j]);
+		j++;
+	}
+	out = write_parts(parts, count);
+	pfree(old);
+	pfree(parts);
+	return out;
+}
+
+static void
+set_string(JsonbValue *v, const char *s, int len)
+{
+	v->type = jbvString;
+	v->val.string.val = (char *) s;
+	v->val.string.len = len;
+}
+
+Jsonb *
+store_doc_stamp(JsonbContainer *doc, const char *id, int32 version, TimestampTz updated)
+{
+	char vbuf[12], tbuf[48];
+	int vlen = pg_ltoa(version, vbuf);
+	int tlen = fhir_date_format_instant(updated + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY, tbuf);
+	DocMember meta[2] = {{.key = "versionId", .keylen = 9}, {.key = "lastUpdated", .keylen = 11}};
+	DocMember top[2] = {{.key = "id", .keylen = 2}, {.key = "meta", .keylen = 4}};
+	JsonbValue old;
+	JsonbContainer *oldmeta = NULL;
+	Jsonb *newmeta, *out;
+
+	if (fhir_json_get_lit(doc, "meta", &old) && old.type == jbvBinary && JsonContainerIsObject(old.val.binary.data))
+		oldmeta = old.val.binary.data;
+	set_string(&meta[0].value, vbuf, vlen);
+	set_string(&meta[1].value, tbuf, tlen);
+	newmeta = store_doc_splice(oldmeta, meta, 2);
+
+	set_string(&top[0].value, id, strlen(id));
+	top[1].value.type = jbvBinary;
+	top[1].value.val.binary.data = &newmeta->root;
+	top[1].value.val.binary.len = VARSIZE(newmeta) - VARHDRSZ;
+	out = store_doc_splice(doc, top, 2);
+	pfree(newmeta);
+	return out;
+}
+
+Datum
+store_doc_compress(Jsonb *doc)
+{
+	Datum d = JsonbPGetDatum(doc);
+
+	/* TOAST would start at 2 KB only; most resources are smaller and shrink by 40 % */
+	if (VARSIZE(doc) >= COMPRESS_FROM) {
+#ifdef USE_LZ4
+		Datum c = toast_compress_datum(d, TOAST_LZ4_COMPRESSION);
+#else
+		Datum c = toast_compress_datum(d, TOAST_PGLZ_COMPRESSION);
+#endif
+
+		if (DatumGetPointer(c) != NULL)
+			return c;
+	}
+	return d;
+}
+
+/* Now, at least one millisecond after the previous change of the same resource; milliseconds, as documents show them. */
+TimestampTz
+store_now(TimestampTz previous)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	now -= now % 1000;
+	if (now <= previous)
+		now = previous - previous % 1000 + 1000;
+	return now;
+}

@@ -1,0 +1,176 @@
+/*
+ * store_functions.c: the store's SQL functions.
+ */
+#include "base/compat.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "store/store_internal.h"
+
+#define STORE_FUNCTION(name) \
+	PG_FUNCTION_INFO_V1(name); \
+	PGDLLEXPORT Datum name(PG_FUNCTION_ARGS)
+
+static const ModelType *
+type_arg(FunctionCallInfo fcinfo, int n)
+{
+	text *t = PG_GETARG_TEXT_PP(n);
+
+	return store_require_type(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+}
+
+static char *
+text_arg(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+static void
+require_arg(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("argument \"%s\" must not be null", name),
+				fhir_issue("required", NULL));
+}
+
+STORE_FUNCTION(fhir_create);
+
+Datum
+fhir_create(PG_FUNCTION_ARGS)
+{
+	StoreResult r;
+
+	require_arg(fcinfo, 0, "resource");
+	store_create(PG_GETARG_JSONB_P(0), text_arg(fcinfo, 1), &r);
+	PG_RETURN_JSONB_P(r.resource);
+}
+
+STORE_FUNCTION(fhir_read);
+
+Datum
+fhir_read(PG_FUNCTION_ARGS)
+{
+	const ModelType *type = type_arg(fcinfo, 0);
+	char *id = text_arg(fcinfo, 1);
+	StoreResult r;
+
+	store_require_id(id);
+	if (!store_read(type, id, &r))
+		store_raise_unknown(type, id);
+	if (r.deleted)
+		store_raise_deleted(type, id, r.version, r.last_updated);
+	PG_RETURN_JSONB_P(r.resource);
+}
+
+/* Version ids are the numbers 1, 2, ...; any other text names no version. */
+static int32
+parse_version(const char *s)
+{
+	int64 v = 0;
+	const char *p = s;
+
+	for (; *p >= '0' && *p <= '9' && v <= PG_INT32_MAX; p++)
+		v = v * 10 + (*p - '0');
+	return *p || p == s || *s == '0' || v > PG_INT32_MAX ? 0 : (int32) v;
+}
+
+STORE_FUNCTION(fhir_vread);
+
+Datum
+fhir_vread(PG_FUNCTION_ARGS)
+{
+	const ModelType *type = type_arg(fcinfo, 0);
+	char *id = text_arg(fcinfo, 1);
+	char *version_id = text_arg(fcinfo, 2);
+	int32 version = parse_version(version_id);
+	StoreResult r;
+
+	store_require_id(id);
+	if (!store_id_valid(version_id, strlen(version_id)))
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("invalid version id"),
+				errdetail("Version \"%.100s\".", version_id),
+				fhir_issue("value", NULL));
+	if (version == 0 || !store_vread(type, id, version, &r))
+		ereport(ERROR,
+				errcode(FH404),
+				errmsg("version %s of %s/%s is not known", version_id, type->name, id),
+				errhint("fhir_history('%s', '%s') lists its versions.", type->name, id),
+				fhir_issue("not-found", NULL));
+	if (r.deleted)
+		store_raise_deleted(type, id, r.version, r.last_updated);
+	PG_RETURN_JSONB_P(r.resource);
+}
+
+STORE_FUNCTION(fhir_update);
+
+Datum
+fhir_update(PG_FUNCTION_ARGS)
+{
+	StoreResult r;
+
+	require_arg(fcinfo, 0, "resource");
+	store_update(PG_GETARG_JSONB_P(0), text_arg(fcinfo, 1), NULL, &r);
+	PG_RETURN_JSONB_P(r.resource);
+}
+
+static JsonbValue *
+push_string(JsonbParseState **ps, JsonbIteratorToken token, const char *s)
+{
+	JsonbValue v = {.type = jbvString};
+
+	v.val.string.val = pstrdup(s);
+	v.val.string.len = strlen(s);
+	return pushJsonbValue(ps, token, &v);
+}
+
+/* An OperationOutcome with one informational issue. */
+Jsonb *
+store_outcome(const char *severity, const char *code, const char *diagnostics)
+{
+	JsonbParseState *ps = NULL;
+	JsonbValue *v;
+
+	pushJsonbValue(&ps, WJB_BEGIN_OBJECT, NULL);
+	push_string(&ps, WJB_KEY, "resourceType");
+	push_string(&ps, WJB_VALUE, "OperationOutcome");
+	push_string(&ps, WJB_KEY, "issue");
+	pushJsonbValue(&ps, WJB_BEGIN_ARRAY, NULL);
+	pushJsonbValue(&ps, WJB_BEGIN_OBJECT, NULL);
+	push_string(&ps, WJB_KEY, "severity");
+	push_string(&ps, WJB_VALUE, severity);
+	push_string(&ps, WJB_KEY, "code");
+	push_string(&ps, WJB_VALUE, code);
+	push_string(&ps, WJB_KEY, "diagnostics");
+	push_string(&ps, WJB_VALUE, diagnostics);
+	pushJsonbValue(&ps, WJB_END_OBJECT, NULL);
+	pushJsonbValue(&ps, WJB_END_ARRAY, NULL);
+	v = pushJsonbValue(&ps, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(v);
+}
+
+STORE_FUNCTION(fhir_delete);
+
+Datum
+fhir_delete(PG_FUNCTION_ARGS)
+{
+	const ModelType *type;
+	char *id;
+	StoreResult r;
+
+	require_arg(fcinfo, 0, "type");
+	require_arg(fcinfo, 1, "id");
+	type = type_arg(fcinfo, 0);
+	id = text_arg(fcinfo, 1);
+	store_delete(type, id, text_arg(fcinfo, 2), &r);
+	PG_RETURN_JSONB_P(store_outcome("information", "informational",
+									r.version == 0	 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
+									: r.unchanged	 ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
+													 : psprintf("%s/%s was deleted by version %d", type->name, id, r.version)));
+}

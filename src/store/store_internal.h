@@ -1,0 +1,178 @@
+/*
+ * store_internal.h: what the files of the store share: the per-backend catalog of a store's
+ * relations, the writer, row look-ups and document helpers.
+ */
+#ifndef FHIR_STORE_INTERNAL_H
+#define FHIR_STORE_INTERNAL_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+#include "utils/timestamp.h"
+
+#include "keys/keys.h"
+#include "store/store.h"
+
+#define STORE_FORMAT 1 /* store_info 'format': layout of the tables */
+
+/* ---- tables and their columns (attribute numbers - 1), see store_ddl.c ---- */
+typedef enum StoreTable {
+	STORE_RESOURCE,
+	STORE_VERSION,
+	STORE_ORDERED,
+	STORE_STRING,
+	STORE_TERM,
+	STORE_NTABLES
+} StoreTable;
+
+enum { RES_RID, RES_UPDATED, RES_SIDE_SIG, RES_VERSION, RES_KEY_VERSION, RES_DELETED, RES_TYPE, RES_ID, RES_KEYS, RES_REFS, RES_ORD, RES_NATTS };
+enum { VER_RID, VER_UPDATED, VER_VERSION, VER_METHOD, VER_TYPE, VER_DOC, VER_NATTS };
+enum { ORD_KEY, ORD_LO, ORD_HI, ORD_RID, ORD_NATTS };
+enum { STR_KEY, STR_RID, STR_VALUE, STR_NATTS };
+enum { TERM_KEY, TERM_HASH, TERM_VALUE, TERM_NATTS };
+
+/* Indexes that the store scans itself. */
+typedef enum StoreIndex {
+	STORE_IDX_IDENTITY, /* resource (type, id) */
+	STORE_IDX_RID,		/* resource (rid) */
+	STORE_IDX_VERSION,	/* version (rid, version) */
+	STORE_IDX_ORDERED,	/* ordered (key, lo, hi, rid) */
+	STORE_IDX_STRING,	/* string (rid) */
+	STORE_IDX_TERM,		/* term (key, hash) */
+	STORE_NINDEXES
+} StoreIndex;
+
+/* What one backend knows of one store. Valid until the next look-up; its OIDs stay right while a relation is locked. */
+typedef struct StoreCatalog {
+	char name[NAMEDATALEN]; /* hash key */
+	bool valid;
+	Oid namespace;
+	Oid table[STORE_NTABLES];
+	Oid index[STORE_NINDEXES];
+	Oid rid_sequence;
+	Oid acl_user;	/* whose rights are known */
+	uint32 acl_known; /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
+	char quoted[NAMEDATALEN * 2 + 3];
+} StoreCatalog;
+
+extern StoreCatalog *store_catalog(void);
+/* Raises 42501 unless the current user may read (or change) a table of the store. */
+extern void store_check_acl(StoreCatalog *cat, StoreTable table, bool write);
+/* Is there a store of that name? */
+extern bool store_exists(const char *name);
+
+/* ---- rows ---- */
+typedef struct StoreRow {
+	int64 rid;
+	TimestampTz last_updated;
+	int32 version;
+	int64 side_sig;
+	int16 key_version;
+	bool deleted;
+	ItemPointerData tid;
+	Datum keys, refs, ord; /* as stored, pointing into the slot of the last find */
+} StoreRow;
+
+/*
+ * The writer: one for each call that writes. Opens tables on first use, collects inserts and makes them in batches, keeps
+ * the locks to the end of the transaction. Begin pushes a fresh snapshot; end flushes, pops it and increments the command counter.
+ */
+typedef struct StoreWriter StoreWriter;
+
+extern StoreWriter *store_writer_begin(const char *function);
+extern void store_writer_flush(StoreWriter *w);
+extern void store_writer_end(StoreWriter *w);
+extern StoreCatalog *store_writer_catalog(StoreWriter *w);
+/* A newer snapshot, where the isolation level allows (READ COMMITTED). */
+extern void store_writer_snapshot(StoreWriter *w);
+
+/* The current row of a resource; lock: wait for concurrent changes and lock the latest version. */
+extern bool store_writer_find(StoreWriter *w, const ModelType *type, const char *id, bool lock, StoreRow *row);
+extern int64 store_writer_next_rid(StoreWriter *w);
+/* New resource row. unique: the id is new for certain (server-made); else false if another transaction was first. */
+extern bool store_writer_insert_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id,
+										 const KeySet *keys, bool unique);
+/* New version of the row (found before). False: changed by a concurrent transaction, look it up again. */
+extern bool store_writer_update_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id,
+										 TimestampTz last_updated, int32 version, bool deleted, const KeySet *keys);
+extern void store_writer_insert_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated,
+										char method, Jsonb *doc);
+extern void store_writer_insert_ordered(StoreWriter *w, const OrderedKey *k, int64 rid);
+extern void store_writer_insert_string(StoreWriter *w, const StringKey *k, int64 rid);
+extern void store_writer_insert_term(StoreWriter *w, const TermKey *k);
+extern void store_writer_delete_ordered(StoreWriter *w, const OrderedKey *k, int64 rid);
+/* Deletes those string rows of rid that are not in keep (sorted), and marks in found[] those that are. */
+extern void store_writer_sync_strings(StoreWriter *w, int64 rid, const StringKey *keep, int nkeep, bool *found);
+extern bool store_writer_term_known(StoreWriter *w, const TermKey *k);
+/* Document of a version, by the writer's snapshot; NULL for a delete. */
+extern Jsonb *store_writer_document(StoreWriter *w, int64 rid, int32 version);
+
+/* Side rows (store_side.c): make the side tables agree with the new keys. ord: resource.ord so far, 0 for a new resource. */
+extern void store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys);
+extern void store_side_sync(StoreWriter *w, int64 rid, Datum ord, const KeySet *keys);
+
+/* Tables as opened for writing, with the indexes' descriptions kept by the backend (store_indexes.c). */
+typedef struct StoreOpen {
+	Relation rel;
+	ResultRelInfo *result;
+} StoreOpen;
+extern void store_open_table(StoreCatalog *cat, StoreTable table, StoreOpen *out);
+extern void store_close_table(StoreOpen *open);
+extern Relation store_open_index(StoreCatalog *cat, StoreIndex index, StoreOpen *open);
+
+/* ---- reading (store_read.c) ---- */
+extern bool store_index_row(Relation heap, Relation index, Snapshot snapshot, TupleTableSlot *slot, int nkeys, ScanKey keys);
+extern void store_identity_keys(ScanKey keys, const ModelType *type, const char *id);
+
+/* ---- documents (store_doc.c) ---- */
+typedef struct DocMember {
+	const char *key;
+	int keylen;
+	bool remove;
+	JsonbValue value; /* string, numeric, bool, null or jbvBinary */
+} DocMember;
+
+/* Copy of an object (NULL: empty) with members replaced, added or removed; m sorted by (length, bytes). */
+extern Jsonb *store_doc_splice(JsonbContainer *src, const DocMember *m, int n);
+/* The document with id, meta.versionId and meta.lastUpdated set. */
+extern Jsonb *store_doc_stamp(JsonbContainer *doc, const char *id, int32 version, TimestampTz updated);
+/* lz4 where it helps; the result is a jsonb datum to be stored. */
+extern Datum store_doc_compress(Jsonb *doc);
+extern TimestampTz store_now(TimestampTz previous);
+
+/* ---- writing within a writer (store_write.c); false: concurrent change, try again with a new snapshot and lock ---- */
+extern bool store_write_new(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer *doc, const KeySet *keys,
+							char method, bool unique, StoreResult *out);
+extern bool store_write_update(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer *doc, const KeySet *keys,
+							   const char *if_match, const char *if_none_match, char method, bool lock, StoreResult *out);
+extern bool store_write_delete(StoreWriter *w, const ModelType *type, const char *id, const char *if_match, bool lock,
+							   StoreResult *out);
+
+/* ---- conditional interactions (store_conditional.c) ---- */
+extern uint64 store_condition_hash(const ModelType *type, const char *query);
+/* To the end of the transaction. */
+extern void store_condition_lock(uint64 hash);
+/* The one match as of now; false: none; more raise FH412. */
+extern bool store_match_one(const ModelType *type, const char *query, StoreMatch *match);
+extern void store_create_plain(Jsonb *doc, const ModelType *type, StoreResult *out);
+extern void store_create_conditional(Jsonb *doc, const ModelType *type, const char *query, StoreResult *out);
+
+/* ---- small things (store_util.c) ---- */
+extern Jsonb *store_outcome(const char *severity, const char *code, const char *diagnostics);
+extern bool store_id_valid(const char *id, int len);
+extern void store_require_id(const char *id);
+/* "W/\"3\"", "\"3\"", "3" -> 3; "*" -> 0; raises FH400 otherwise. */
+extern int32 store_parse_etag(const char *s);
+extern const ModelType *store_require_type(const char *name, int len);
+extern void store_raise_unknown(const ModelType *type, const char *id) pg_attribute_noreturn();
+/* Forgets which dictionary rows are known to be committed (store_writer.c). */
+extern void store_terms_forget(void);
+extern void store_raise_deleted(const ModelType *type, const char *id, int32 version, TimestampTz when) pg_attribute_noreturn();
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * store_read.c: reading a resource's current or an earlier version: two index look-ups, by the caller's snapshot.
+ * Takes no XID and no row lock: works on a hot standby.
+ */
+#include "base/compat.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+#include "base/error.h"
+#include "store/store_internal.h"
+
+typedef struct Reader {
+	Relation heap, index;
+	TupleTableSlot *slot;
+} Reader;
+
+static void
+reader_open(Reader *r, StoreCatalog *cat, StoreTable table, StoreIndex index)
+{
+	r->heap = table_open(cat->table[table], AccessShareLock);
+	r->index = index_open(cat->index[index], AccessShareLock);
+	r->slot = table_slot_create(r->heap, NULL);
+}
+
+/* Locks stay to the end of the transaction, as those of a statement. */
+static void
+reader_close(Reader *r)
+{
+	ExecDropSingleTupleTableSlot(r->slot);
+	index_close(r->index, NoLock);
+	table_close(r->heap, NoLock);
+}
+
+static bool
+read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out)
+{
+	Reader r;
+	ScanKeyData keys[2];
+	bool found;
+
+	reader_open(&r, cat, STORE_RESOURCE, STORE_IDX_IDENTITY);
+	store_identity_keys(keys, type, id);
+	found = store_index_row(r.heap, r.index, GetActiveSnapshot(), r.slot, 2, keys);
+	if (found) {
+		slot_getsomeattrs(r.slot, RES_DELETED + 1);
+		out->rid = DatumGetInt64(r.slot->tts_values[RES_RID]);
+		out->version = DatumGetInt32(r.slot->tts_values[RES_VERSION]);
+		out->last_updated = DatumGetTimestampTz(r.slot->tts_values[RES_UPDATED]);
+		out->deleted = DatumGetBool(r.slot->tts_values[RES_DELETED]);
+	}
+	reader_close(&r);
+	return found;
+}
+
+static bool
+read_version(StoreCatalog *cat, int64 rid, int32 version, StoreResult *out)
+{
+	Reader r;
+	ScanKeyData keys[2];
+	bool found;
+
+	reader_open(&r, cat, STORE_VERSION, STORE_IDX_VERSION);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rid));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(version));
+	found = store_index_row(r.heap, r.index, GetActiveSnapshot(), r.slot, 2, keys);
+	if (found) {
+		slot_getallattrs(r.slot);
+		out->version = version;
+		out->last_updated = DatumGetTimestampTz(r.slot->tts_values[VER_UPDATED]);
+		out->deleted = r.slot->tts_isnull[VER_DOC];
+		out->resource = out->deleted ? NULL : DatumGetJsonbPCopy(r.slot->tts_values[VER_DOC]);
+	}
+	reader_close(&r);
+	return found;
+}
+
+static bool
+read_identity(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->type = type;
+	strlcpy(out->id, id, sizeof(out->id));
+	store_check_acl(cat, STORE_RESOURCE, false);
+	store_check_acl(cat, STORE_VERSION, false);
+	return read_resource(cat, type, id, out);
+}
+
+bool
+store_read(const ModelType *type, const char *id, StoreResult *out)
+{
+	StoreCatalog *cat = store_catalog();
+
+	if (!read_identity(cat, type, id, out))
+		return false;
+	if (!out->deleted && !read_version(cat, out->rid, out->version, out))
+		elog(ERROR, "version %d of %s/%s is missing", out->version, type->name, id);
+	return true;
+}
+
+bool
+store_vread(const ModelType *type, const char *id, int32 version, StoreResult *out)
+{
+	StoreCatalog *cat = store_catalog();
+
+	return read_identity(cat, type, id, out) && read_version(cat, out->rid, version, out);
+}

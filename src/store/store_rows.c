@@ -1,0 +1,267 @@
+/*
+ * store_rows.c: the writer's work on resource and version rows: find and lock, insert, update.
+ *
+ * Concurrency, as PostgreSQL's own UPDATE and INSERT ON CONFLICT do it: a row is found by an MVCC snapshot, the
+ * update waits for a concurrent change; in READ COMMITTED the caller then starts again from a fresh snapshot, in
+ * REPEATABLE READ and SERIALIZABLE the usual serialization failure is raised. A new identity is inserted
+ * speculatively, so that two transactions that create the same id never raise a unique violation.
+ */
+#include "base/compat.h"
+
+#include "access/heapam.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+#include "base/error.h"
+#include "store/store_internal.h"
+#include "store/store_writer.h"
+
+void
+store_identity_keys(ScanKey keys, const ModelType *type, const char *id)
+{
+	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
+						   CStringGetTextDatum(type->name));
+	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
+						   CStringGetTextDatum(id));
+}
+
+/* First row of an index scan; the slot holds its buffer pinned. */
+bool
+store_index_row(Relation heap, Relation index, Snapshot snapshot, TupleTableSlot *slot, int nkeys, ScanKey keys)
+{
+	IndexScanDesc scan = FhirIndexBeginscan(heap, index, snapshot, nkeys);
+	bool found;
+
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	return found;
+}
+
+static void
+read_row(TupleTableSlot *slot, StoreRow *row)
+{
+	slot_getallattrs(slot);
+	row->rid = DatumGetInt64(slot->tts_values[RES_RID]);
+	row->last_updated = DatumGetTimestampTz(slot->tts_values[RES_UPDATED]);
+	row->side_sig = DatumGetInt64(slot->tts_values[RES_SIDE_SIG]);
+	row->version = DatumGetInt32(slot->tts_values[RES_VERSION]);
+	row->key_version = DatumGetInt16(slot->tts_values[RES_KEY_VERSION]);
+	row->deleted = DatumGetBool(slot->tts_values[RES_DELETED]);
+	row->keys = slot->tts_values[RES_KEYS];
+	row->refs = slot->tts_values[RES_REFS];
+	row->ord = slot->tts_values[RES_ORD];
+	row->tid = slot->tts_tid;
+}
+
+static void
+raise_serialization(void)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			errmsg("could not serialize access due to concurrent update"),
+			errhint("Retry the transaction."));
+}
+
+/* Locks the latest version of the row in the slot; false if it is gone. */
+static bool
+lock_row(StoreWriter *w, WriterTable *t)
+{
+	TM_FailureData failure;
+	ItemPointerData tid = t->scan->tts_tid;
+	int flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+
+	switch (table_tuple_lock(t->open.rel, &tid, GetActiveSnapshot(), t->scan, w->cid, LockTupleNoKeyExclusive, LockWaitBlock,
+							 flags, &failure)) {
+		case TM_Ok:
+			return true;
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				raise_serialization();
+			return false;
+		default:
+			elog(ERROR, "unexpected state of a resource's row");
+	}
+	return false;
+}
+
+bool
+store_writer_find(StoreWriter *w, const ModelType *type, const char *id, bool lock, StoreRow *row)
+{
+	WriterTable *t = store_writer_table(w, STORE_RESOURCE);
+	Relation index = store_open_index(w->cat, STORE_IDX_IDENTITY, &t->open);
+	ScanKeyData keys[2];
+
+	store_check_acl(w->cat, STORE_RESOURCE, false);
+	store_identity_keys(keys, type, id);
+	if (!store_index_row(t->open.rel, index, GetActiveSnapshot(), t->scan, 2, keys))
+		return false;
+	if (lock && !lock_row(w, t))
+		return false;
+	read_row(t->scan, row);
+	return true;
+}
+
+static Size
+fill_resource(TupleTableSlot *slot, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys)
+{
+	Datum *v = slot->tts_values;
+
+	v[RES_RID] = Int64GetDatum(row->rid);
+	v[RES_UPDATED] = TimestampTzGetDatum(row->last_updated);
+	v[RES_SIDE_SIG] = Int64GetDatum((int64) keys->side_sig);
+	v[RES_VERSION] = Int32GetDatum(row->version);
+	v[RES_KEY_VERSION] = Int16GetDatum(FHIR_KEY_VERSION);
+	v[RES_DELETED] = BoolGetDatum(row->deleted);
+	v[RES_TYPE] = CStringGetTextDatum(type->name);
+	v[RES_ID] = CStringGetTextDatum(id);
+	v[RES_KEYS] = store_int8_array(keys->eq, keys->neq);
+	v[RES_REFS] = store_int8_array(keys->refs, keys->nrefs);
+	v[RES_ORD] = store_int8_array(keys->ordered, keys->nordered * 3);
+	return 200 + 8 * (keys->neq + keys->nrefs + keys->nordered * 3);
+}
+
+/* Inserts the slot's row unless another transaction has the identity. */
+static bool
+insert_speculative(StoreWriter *w, WriterTable *t, TupleTableSlot *slot)
+{
+	Relation identity = store_open_index(w->cat, STORE_IDX_IDENTITY, &t->open);
+	List *arbiters = list_make1_oid(RelationGetRelid(identity));
+	ItemPointerData conflict;
+	bool failed;
+
+	ExecStoreVirtualTuple(slot);
+	ExecMaterializeSlot(slot);
+	do {
+		TransactionId xid = GetCurrentTransactionId();
+		uint32 token;
+
+		CHECK_FOR_INTERRUPTS();
+		failed = true;
+		if (!FhirCheckIndexConstraints(t->open.result, slot, w->estate, &conflict, arbiters))
+			break;
+		failed = false;
+		token = SpeculativeInsertionLockAcquire(xid);
+		table_tuple_insert_speculative(t->open.rel, slot, w->cid, 0, NULL, token);
+		FhirInsertIndexTuples(t->open.result, slot, w->estate, false, true, &failed, arbiters);
+		table_tuple_complete_speculative(t->open.rel, slot, token, !failed);
+		SpeculativeInsertionLockRelease(xid);
+		ResetPerTupleExprContext(w->estate);
+	} while (failed);
+	ExecClearTuple(slot);
+	if (failed && IsolationUsesXactSnapshot())
+		raise_serialization();
+	return !failed;
+}
+
+bool
+store_writer_insert_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys,
+							 bool unique)
+{
+	TupleTableSlot *slot = store_writer_slot(w, STORE_RESOURCE);
+	Size bytes = fill_resource(slot, type, row, id, keys);
+
+	if (!unique)
+		return insert_speculative(w, &w->table[STORE_RESOURCE], slot);
+	store_writer_put(w, STORE_RESOURCE, slot, bytes);
+	return true;
+}
+
+/* The stored array if it equals the new one: an unchanged datum, out of line or not, keeps the update HOT. */
+static Datum
+same_array(Datum stored, Datum new)
+{
+	ArrayType *a = DatumGetArrayTypeP(stored);
+	ArrayType *b = DatumGetArrayTypeP(new);
+
+	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0 ? stored : new;
+}
+
+bool
+store_writer_update_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id, TimestampTz last_updated,
+							 int32 version, bool deleted, const KeySet *keys)
+{
+	WriterTable *t = store_writer_table(w, STORE_RESOURCE);
+	TupleTableSlot *slot = store_writer_slot(w, STORE_RESOURCE);
+	StoreRow next = *row;
+	ItemPointerData tid = row->tid;
+	TM_FailureData failure;
+	LockTupleMode mode;
+	FhirUpdateIndexes indexes;
+
+	next.last_updated = last_updated;
+	next.version = version;
+	next.deleted = deleted;
+	fill_resource(slot, type, &next, id, keys);
+	slot->tts_values[RES_KEYS] = same_array(row->keys, slot->tts_values[RES_KEYS]);
+	slot->tts_values[RES_REFS] = same_array(row->refs, slot->tts_values[RES_REFS]);
+	slot->tts_values[RES_ORD] = same_array(row->ord, slot->tts_values[RES_ORD]);
+	ExecStoreVirtualTuple(slot);
+
+	switch (table_tuple_update(t->open.rel, &tid, slot, w->cid, GetActiveSnapshot(), InvalidSnapshot, true, &failure, &mode,
+							   &indexes)) {
+		case TM_Ok:
+			if (FhirNeedsIndexes(indexes))
+				store_writer_index(w, t, slot, true);
+			ExecClearTuple(slot);
+			return true;
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				raise_serialization();
+			ExecClearTuple(slot);
+			return false;
+		default:
+			elog(ERROR, "unexpected state of a resource's row");
+	}
+	return false;
+}
+
+void
+store_writer_insert_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated, char method,
+							Jsonb *doc)
+{
+	TupleTableSlot *slot = store_writer_slot(w, STORE_VERSION);
+	Datum *v = slot->tts_values;
+	Datum stored = doc ? store_doc_compress(doc) : (Datum) 0;
+	Size bytes = doc ? VARSIZE_ANY(DatumGetPointer(stored)) : 0;
+
+	v[VER_RID] = Int64GetDatum(rid);
+	v[VER_UPDATED] = TimestampTzGetDatum(updated);
+	v[VER_VERSION] = Int32GetDatum(version);
+	v[VER_METHOD] = CharGetDatum(method);
+	v[VER_TYPE] = CStringGetTextDatum(type->name);
+	v[VER_DOC] = stored;
+	slot->tts_isnull[VER_DOC] = doc == NULL;
+	store_writer_put(w, STORE_VERSION, slot, bytes + 80);
+	if (doc && DatumGetPointer(stored) != (Pointer) doc)
+		pfree(DatumGetPointer(stored));
+}
+
+Jsonb *
+store_writer_document(StoreWriter *w, int64 rid, int32 version)
+{
+	WriterTable *t = store_writer_table(w, STORE_VERSION);
+	Relation index = store_open_index(w->cat, STORE_IDX_VERSION, &t->open);
+	ScanKeyData keys[2];
+	Jsonb *doc = NULL;
+
+	store_check_acl(w->cat, STORE_VERSION, false);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rid));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(version));
+	/* The resource's row is locked or was seen by a snapshot: its version is committed, and never changes. */
+	if (!store_index_row(t->open.rel, index, SnapshotSelf, t->scan, 2, keys))
+		elog(ERROR, "version %d of resource row %lld is missing", version, (long long) rid);
+	slot_getallattrs(t->scan);
+	if (!t->scan->tts_isnull[VER_DOC])
+		doc = DatumGetJsonbPCopy(t->scan->tts_values[VER_DOC]);
+	ExecClearTuple(t->scan);
+	return doc;
+}

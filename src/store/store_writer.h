@@ -1,0 +1,43 @@
+/*
+ * store_writer.h: the writer's inside, for the files that implement it: store_writer.c (life, batches),
+ * store_rows.c (resource and version rows), store_side.c (side rows and the dictionary).
+ */
+#ifndef FHIR_STORE_WRITER_H
+#define FHIR_STORE_WRITER_H
+
+#include "postgres.h"
+
+#include "utils/hsearch.h"
+
+#include "store/store_internal.h"
+
+#define STORE_BATCH_ROWS 256
+#define STORE_BATCH_BYTES (256 * 1024)
+
+typedef struct WriterTable {
+	StoreOpen open; /* open.rel NULL: not opened yet */
+	TupleTableSlot **slots; /* rows waiting to be inserted, materialized */
+	int nwaiting;
+	Size bytes;
+	TupleTableSlot *scan; /* of look-ups */
+} WriterTable;
+
+struct StoreWriter {
+	MemoryContext context;
+	StoreCatalog *cat;
+	EState *estate;
+	CommandId cid;
+	bool nested_snapshot;
+	WriterTable table[STORE_NTABLES];
+	HTAB *new_terms; /* dictionary rows that wait */
+};
+
+/* Opened on first use. */
+extern WriterTable *store_writer_table(StoreWriter *w, StoreTable table);
+/* An empty slot to be filled; then _put. */
+extern TupleTableSlot *store_writer_slot(StoreWriter *w, StoreTable table);
+extern void store_writer_put(StoreWriter *w, StoreTable table, TupleTableSlot *slot, Size bytes);
+extern void store_writer_index(StoreWriter *w, WriterTable *t, TupleTableSlot *slot, bool update);
+extern Datum store_int8_array(const void *values, int n);
+
+#endif
