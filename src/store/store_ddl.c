@@ -48,7 +48,7 @@ static const char *const store_ddl[] = {
 	") WITH (fillfactor = 85, toast_tuple_target = 4080)",
 	"ALTER TABLE %1$s.resource ALTER keys SET STORAGE EXTERNAL, ALTER refs SET STORAGE EXTERNAL,"
 	" ALTER ord SET STORAGE EXTERNAL",
-	"CREATE INDEX resource_keys ON %1$s.resource USING gin (keys) WITH (fastupdate = off)",
+	"CREATE INDEX resource_keys ON %1$s.resource USING gin (keys) WITH (fastupdate = on, gin_pending_list_limit = 128)",
 
 	"CREATE TABLE %1$s.version ("
 	" rid bigint NOT NULL,"
