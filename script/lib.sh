@@ -84,11 +84,11 @@ unprivileged() {
 	fi
 }
 
-# as USER COMMAND...: runs it as that user, without a shell in between.
+# as USER COMMAND...: runs it as that user, without a shell in between; in AS_DIR, if set (the user may not be able to enter this folder).
 as() {
 	local u=$1
 	shift
-	if [ "$(id -un)" = "$u" ]; then "$@"; else runuser -u "$u" -- "$@"; fi
+	if [ "$(id -un)" = "$u" ]; then "$@"; else (cd "${AS_DIR:-.}" && exec runuser -u "$u" -- "$@"); fi
 }
 
 # port_taken PORT: does something listen on it on loopback?
