@@ -18,7 +18,7 @@ TAP_TESTS = 0
 EXTRA_CLEAN = sql/fhir--$(EXTVERSION).sql src/fhirpath/fhirpath_scan.c src/fhirpath/fhirpath_gram.c \
               src/fhirpath/fhirpath_gram.h fhir-gateway
 
-PG_CPPFLAGS = -I$(CURDIR)/src
+PG_CPPFLAGS = -I$(CURDIR)/src -DFHIR_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu17 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
             -Wno-declaration-after-statement -fvisibility=hidden $(if $(WERROR),-Werror)
 SHLIB_LINK =

@@ -30,9 +30,10 @@ END $$;
 SELECT refused(t) FROM unnest(ARRAY[
   '', '{', '{"a"', '{"a":', '{"a":1', '{"a":1,', '{"a":1,}', '{a:1}', '{"a" 1}', '[1', '[1,', '[1,]', '[1 2]', '}', 'nul', 'True', '1 2', '{} x',
   '"abc', '"abc\', '"\x"', '"\u12"', '"\u12g4"', '"\ud83d"', '"\ud83dx"', '"\ud83d\u0041"', '"\ude00"', '"\u0000"', E'"a\tb"',
-  '01', '-', '1.', '.5', '+1', '1e', '1e+', '-01', '0x10', 'NaN', '1e1001', '1e-99999999999', repeat('9', 1001),
+  '01', '-', '1.', '.5', '+1', '1e', '1e+', '-01', '0x10', 'NaN', '1e1000', '1e-1001', '1e-99999999999', '10.0e999', repeat('9', 1001), '0.' || repeat('0', 1001),
   E'{"name": [\n  {"given": ["x"]},\n  {"given": [], "family": "a", "given": []}]}', '{"a":{"b":[0,{"c":tru}]}}',
   repeat('[', 101), repeat('{"a":', 10000), repeat('[', 1000000)]) t;
+SELECT length(fhir_json('1e999')::text) AS digits, length(fhir_json('-1.5e-999')::text), fhir_json(fhir_json('1e-1000')::text) = fhir_json('1e-1000') AS same;
 SELECT fhir_json(repeat('[', 100) || repeat(']', 100)) IS NOT NULL AS depth_100;
 SET fhir.max_body_bytes = 1024;
 SELECT refused('"' || repeat('x', 1023) || '"');

@@ -6,6 +6,7 @@
 #include "fmgr.h"
 
 #include "base/settings.h"
+#include "rest/rest.h"
 
 PG_MODULE_MAGIC;
 
@@ -15,4 +16,5 @@ void
 _PG_init(void)
 {
 	fhir_settings_init();
+	rest_init();
 }

@@ -9,12 +9,14 @@
 
 #include "base/date.h"
 #include "base/decimal.h"
+#include "base/error.h"
 #include "base/hash.h"
 #include "base/uuid.h"
 
 PG_FUNCTION_INFO_V1(fhir_test_date);
 PG_FUNCTION_INFO_V1(fhir_test_decimal);
 PG_FUNCTION_INFO_V1(fhir_test_dec64);
+PG_FUNCTION_INFO_V1(fhir_test_error);
 PG_FUNCTION_INFO_V1(fhir_test_hash);
 PG_FUNCTION_INFO_V1(fhir_test_uuid);
 
@@ -65,6 +67,22 @@ fhir_test_dec64(PG_FUNCTION_ARGS)
 	if (!fhir_dec64_parse(s, (int) strlen(s), r, &b) || a != b)
 		elog(ERROR, "dec64 differs between numeric and text");
 	PG_RETURN_INT64(a);
+}
+
+/* SQLSTATE -> "status code text" of an error with the message "secret" */
+Datum
+fhir_test_error(PG_FUNCTION_ARGS)
+{
+	char *s = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ErrorData e = {.elevel = ERROR, .message = "secret"};
+	FhirIssue *issues;
+
+	if (strlen(s) != 5)
+		elog(ERROR, "an SQLSTATE has five characters");
+	e.sqlerrcode = MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]);
+	fhir_issues_take(&e, &issues);
+	PG_RETURN_TEXT_P(cstring_to_text(
+		psprintf("%d %s %s", fhir_http_status(e.sqlerrcode), issues[0].code, issues[0].diagnostics)));
 }
 
 Datum

@@ -56,7 +56,6 @@ static const ErrorRule rules[] = {
 	{ERRCODE_INSUFFICIENT_PRIVILEGE, false, 403, "forbidden", "the database user may not do this"},
 	{ERRCODE_INSUFFICIENT_RESOURCES, true, 503, "transient", "the server is out of resources: send the request again later"},
 	{ERRCODE_OPERATOR_INTERVENTION, true, 503, "transient", "the server is shutting down or starting: send the request again"},
-	{ERRCODE_DATA_EXCEPTION, true, 400, "value", "the request holds a value that can't be processed"},
 	{ERRCODE_FEATURE_NOT_SUPPORTED, false, 501, "not-supported", "this is not supported"},
 };
 

@@ -12,7 +12,7 @@
 /*
  * Parses len bytes of UTF-8 JSON text (RFC 8259). Raises FH400 with line, column and JSON path for: syntax errors,
  * duplicate keys, U+0000, lone surrogates, invalid UTF-8, nesting beyond fhir.max_depth, numbers of more than 1,000 digits
- * or with an exponent beyond +-1000, control characters in strings, trailing text; FH413 beyond fhir.max_body_bytes. Numbers keep their digits (1.10 stays 1.10; 1e2 becomes 100, -0 becomes 0). A leading BOM is accepted.
+ * before or behind the point, control characters in strings, trailing text; FH413 beyond fhir.max_body_bytes. Numbers keep their digits (1.10 stays 1.10; 1e2 becomes 100, -0 becomes 0). A leading BOM is accepted.
  */
 extern Jsonb *fhir_json_parse(const char *text, size_t len);
 

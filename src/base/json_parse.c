@@ -18,8 +18,7 @@
 #include "base/json.h"
 #include "base/settings.h"
 
-#define NUMBER_MAX 1000			 /* digits of a number */
-#define NUMBER_EXPONENT_MAX 1000 /* its exponent, either sign */
+#define NUMBER_MAX 1000 /* digits of a number before its point, and behind it, once its exponent is applied */
 
 #define PATH_DEPTH_MAX 24 /* deeper places are told by line and column alone */
 
@@ -240,72 +239,82 @@ parse_string(Parser *ps, JsonbValue *out)
 
 /* ---- numbers ---- */
 
-static void
+/* Returns how many. */
+static int
 skip_digits(Parser *ps)
 {
 	const char *p = ps->p;
+	int n;
 
 	while (p < ps->end && *p >= '0' && *p <= '9')
 		p++;
-	if (p == ps->p)
+	n = (int) (p - ps->p);
+	if (n == 0)
 		fail(ps, p, p < ps->end ? "a digit is missing in a number" : "the text ends within a number");
 	ps->p = p;
+	return n;
 }
 
-static void
-check_exponent(Parser *ps, const char *digits)
+/* The exponent behind the "e"; one beyond NUMBER_MAX stands for all larger ones. */
+static int
+parse_exponent(Parser *ps)
 {
+	bool negative = false;
+	const char *digits;
 	int v = 0;
 
-	for (; digits < ps->p; digits++) {
+	if (ps->p < ps->end && (*ps->p == '+' || *ps->p == '-'))
+		negative = *ps->p++ == '-';
+	digits = ps->p;
+	skip_digits(ps);
+	for (; digits < ps->p && v <= NUMBER_MAX; digits++)
 		v = v * 10 + (*digits - '0');
-		if (v > NUMBER_EXPONENT_MAX)
-			fail(ps, digits, "the exponent of a number is beyond 1000");
-	}
+	v = Min(v, 2 * NUMBER_MAX);
+	return negative ? -v : v;
+}
+
+static Numeric
+parse_decimal(const char *start, int len)
+{
+	char *s = pnstrdup(start, len);
+
+	return DatumGetNumeric(
+		DirectFunctionCall3(numeric_in, CStringGetDatum(s), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
 static void
 parse_number(Parser *ps, JsonbValue *out)
 {
 	const char *start = ps->p;
-	char buf[NUMBER_MAX + 8];
-	bool integer = true;
-	int len;
+	int before, behind = 0, exponent = 0;
+	bool negative = *ps->p == '-', integer = true;
 
-	if (*ps->p == '-')
+	if (negative)
 		ps->p++;
-	if (ps->p + 1 < ps->end && *ps->p == '0' && ps->p[1] >= '0' && ps->p[1] <= '9')
+	if (ps->end - ps->p > 1 && *ps->p == '0' && ps->p[1] >= '0' && ps->p[1] <= '9')
 		fail(ps, ps->p, "a number has no leading zeros");
-	skip_digits(ps);
+	before = skip_digits(ps);
 	if (ps->p < ps->end && *ps->p == '.') {
 		integer = false;
 		ps->p++;
-		skip_digits(ps);
+		behind = skip_digits(ps);
 	}
-	if (ps->p - start > NUMBER_MAX)
-		fail(ps, start, "a number of more than 1000 digits");
 	if (ps->p < ps->end && (*ps->p == 'e' || *ps->p == 'E')) {
-		const char *digits;
-
 		integer = false;
 		ps->p++;
-		if (ps->p < ps->end && (*ps->p == '+' || *ps->p == '-'))
-			ps->p++;
-		digits = ps->p;
-		skip_digits(ps);
-		check_exponent(ps, digits);
-		if (ps->p - start > NUMBER_MAX)
-			fail(ps, start, "a number of more than 1000 digits");
+		exponent = parse_exponent(ps);
 	}
-	len = (int) (ps->p - start);
-	memcpy(buf, start, len);
-	buf[len] = '\0';
+	if (before + Max(exponent, 0) > NUMBER_MAX || behind + Max(-exponent, 0) > NUMBER_MAX)
+		fail(ps, start, "a number has more than 1000 digits before or behind its point");
 	out->type = jbvNumeric;
-	if (integer && len <= 18)
-		out->val.numeric = int64_to_numeric(strtoll(buf, NULL, 10));
-	else
-		out->val.numeric = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(buf),
-															   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	if (integer && before <= 18) {
+		int64 v = 0;
+
+		for (const char *p = ps->p - before; p < ps->p; p++)
+			v = v * 10 + (*p - '0');
+		out->val.numeric = int64_to_numeric(negative ? -v : v);
+	} else
+		out->val.numeric = parse_decimal(start, (int) (ps->p - start));
 }
 
 /* ---- containers ---- */

@@ -1,0 +1,159 @@
+/*
+ * rest_read.c: read, vread, history, and GET entries of Bundles. Nothing here writes.
+ */
+#include "base/compat.h"
+
+#include "base/json.h"
+#include "base/settings.h"
+#include "model/subset.h"
+#include "rest/rest_internal.h"
+
+/* What _summary and _elements of a read leave of doc; doc itself without them. */
+static JsonbContainer *
+subset(const RestRequest *req, JsonbContainer *doc)
+{
+	static const struct {
+		const char *code;
+		ModelSubset what;
+	} codes[] = {{"true", SUBSET_SUMMARY}, {"text", SUBSET_TEXT}, {"data", SUBSET_DATA}};
+	const char *names[64];
+	int n = 0;
+
+	if (req->summary && strcmp(req->summary, "false") != 0) {
+		for (int i = 0; i < lengthof(codes); i++)
+			if (strcmp(req->summary, codes[i].code) == 0)
+				return &model_subset(req->type, doc, codes[i].what, NULL, 0)->root;
+		ereport(ERROR, errcode(FH400), errmsg("invalid _summary"), errdetail("It is \"%.100s\".", req->summary),
+				errhint("A read takes true, text, data or false."), fhir_issue("value", NULL));
+	}
+	if (req->elements == NULL)
+		return doc;
+	for (char *name = strtok(pstrdup(req->elements), ","); name && n < lengthof(names); name = strtok(NULL, ","))
+		names[n++] = name;
+	return &model_subset(req->type, doc, SUBSET_ELEMENTS, names, n)->root;
+}
+
+void
+rest_put_resource(const RestRequest *req, RestResponse *res, JsonbContainer *doc)
+{
+	if (req->summary || req->elements)
+		doc = subset(req, doc);
+	fhir_json_write(&res->body, doc, req->pretty ? 0 : -1);
+}
+
+char *
+rest_location(const RestRequest *req, const StoreResult *r)
+{
+	return psprintf("%s%s%s/%s/_history/%d", req->base, req->base[0] ? "/" : "", r->type->name, r->id, r->version);
+}
+
+static void
+set_version(RestResponse *res, const StoreResult *r)
+{
+	res->version = r->version;
+	res->last_modified = r->last_updated;
+}
+
+static void pg_attribute_noreturn()
+not_found(const RestRequest *req)
+{
+	ereport(ERROR, errcode(FH404), errmsg("the resource is not known"),
+			errdetail("There is no %s/%s%s%s.", req->type->name, req->id, req->version ? "/_history/" : "",
+					  req->version ? req->version : ""));
+}
+
+static void pg_attribute_noreturn()
+gone(const RestRequest *req, const StoreResult *r)
+{
+	ereport(ERROR, errcode(FH410), errmsg("the resource is deleted"),
+			errdetail("%s/%s was deleted by version %d.", req->type->name, req->id, r->version),
+			errhint("Earlier versions are in its history."));
+}
+
+void
+rest_read_current(const RestRequest *req, RestResponse *res, StoreResult *out)
+{
+	if (!store_read(req->type, req->id, out))
+		not_found(req);
+	set_version(res, out);
+	if (out->deleted)
+		gone(req, out);
+}
+
+static void
+answer(RestRequest *req, RestResponse *res, const StoreResult *r)
+{
+	if (rest_not_modified(req, r->version, r->last_updated)) {
+		res->status = 304;
+		return;
+	}
+	res->status = 200;
+	rest_put_resource(req, res, &r->resource->root);
+}
+
+void
+rest_read(RestRequest *req, RestResponse *res)
+{
+	StoreResult r;
+
+	rest_read_current(req, res, &r);
+	answer(req, res, &r);
+}
+
+/* Version ids are whole numbers from 1; anything else names no version. */
+static int32
+parse_version(const RestRequest *req)
+{
+	const char *s = req->version;
+	int64 v = 0;
+
+	if (s[0] < '1' || s[0] > '9' || strlen(s) > 9)
+		not_found(req);
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			not_found(req);
+		v = v * 10 + (*s - '0');
+	}
+	return (int32) v;
+}
+
+void
+rest_vread(RestRequest *req, RestResponse *res)
+{
+	StoreResult r;
+
+	if (!store_vread(req->type, req->id, parse_version(req), &r))
+		not_found(req);
+	set_version(res, &r);
+	if (r.deleted)
+		gone(req, &r);
+	answer(req, res, &r);
+}
+
+void
+rest_history(RestRequest *req, RestResponse *res)
+{
+	Jsonb *bundle = store_history(req->type, req->id, req->query);
+
+	res->status = 200;
+	fhir_json_write(&res->body, &bundle->root, req->pretty ? 0 : -1);
+}
+
+Jsonb *
+rest_batch_get(const char *url, StoreResult *meta)
+{
+	RestRequest req = {.method = REST_GET, .base = fhir_base_url ? fhir_base_url : ""};
+	RestResponse res = {0};
+
+	memset(meta, 0, sizeof(*meta));
+	rest_parse_url(&req, url, (int) strlen(url));
+	if (req.shape == SHAPE_INSTANCE && !req.summary && !req.elements) {
+		rest_read_current(&req, &res, meta);
+		return meta->resource;
+	}
+	initStringInfo(&res.body);
+	rest_dispatch(&req, &res);
+	meta->version = res.version;
+	meta->last_updated = res.last_modified;
+	return fhir_json_parse_own(res.body.data, res.body.len);
+}
