@@ -29,3 +29,7 @@ COMMENT ON FUNCTION fhir_update(jsonb, text) IS 'stores a new version of a resou
 CREATE FUNCTION fhir_delete(type text, id text, if_match text DEFAULT NULL) RETURNS jsonb
 AS 'MODULE_PATHNAME', 'fhir_delete' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION fhir_delete(text, text, text) IS 'deletes a resource; its history stays';
+
+CREATE FUNCTION fhir_history(type text DEFAULT NULL, id text DEFAULT NULL, query text DEFAULT '') RETURNS jsonb
+AS 'MODULE_PATHNAME', 'fhir_history' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION fhir_history(text, text, text) IS 'history Bundle of a resource, a type or the store; query: _count, _since, _at';

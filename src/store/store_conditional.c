@@ -18,63 +18,36 @@
 #include "base/json.h"
 #include "base/uuid.h"
 #include "store/store_internal.h"
+#include "store/store_query.h"
 
 int (*store_match_hook)(const ModelType *type, const char *query, StoreMatch *out, int max);
 
 #define CONDITION_LOCK_CLASS 61
 
 static int
-hex_digit(char c)
+compare_params(const void *a, const void *b)
 {
-	return c >= '0' && c <= '9'	  ? c - '0'
-		   : c >= 'a' && c <= 'f' ? c - 'a' + 10
-		   : c >= 'A' && c <= 'F' ? c - 'A' + 10
-								  : -1;
-}
+	const QueryParam *x = a, *y = b;
+	int cmp = strcmp(x->name, y->name);
 
-static int
-compare_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-/* Percent-decodes in place; "+" is a space. */
-static void
-decode(char *s)
-{
-	char *out = s;
-
-	for (; *s; s++) {
-		if (*s == '%' && s[1] && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
-			*out++ = hex_digit(s[1]) << 4 | hex_digit(s[2]);
-			s += 2;
-		} else
-			*out++ = *s == '+' ? ' ' : *s;
-	}
-	*out = '\0';
+	return cmp ? cmp : strcmp(x->value, y->value);
 }
 
 /* The same condition in other words has the same hash: parameters decoded and in order. */
 uint64
 store_condition_hash(const ModelType *type, const char *query)
 {
-	char *copy = pstrdup(*query == '?' ? query + 1 : query);
-	char **part = palloc(sizeof(char *) * (strlen(copy) / 2 + 2));
-	int n = 0;
+	QueryParam *params;
+	int n = store_query_parse(query, &params);
 	Oid nsp = store_catalog()->namespace;
 	uint64 h = fhir_hash(&nsp, sizeof(nsp), 0);
-	char *save = NULL;
 
-	for (char *p = strtok_r(copy, "&", &save); p; p = strtok_r(NULL, "&", &save)) {
-		decode(p);
-		part[n++] = p;
-	}
-	qsort(part, n, sizeof(char *), compare_text);
+	qsort(params, n, sizeof(QueryParam), compare_params);
 	h = fhir_hash(type->name, strlen(type->name), h);
-	for (int i = 0; i < n; i++)
-		h = fhir_hash(part[i], strlen(part[i]) + 1, h);
-	pfree(part);
-	pfree(copy);
+	for (int i = 0; i < n; i++) {
+		h = fhir_hash(params[i].name, strlen(params[i].name) + 1, h);
+		h = fhir_hash(params[i].value, strlen(params[i].value) + 1, h);
+	}
 	return h;
 }
 

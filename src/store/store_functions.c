@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "store/store_build.h"
 #include "store/store_internal.h"
 
 #define STORE_FUNCTION(name) \
@@ -120,39 +121,24 @@ fhir_update(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(r.resource);
 }
 
-static JsonbValue *
-push_string(JsonbParseState **ps, JsonbIteratorToken token, const char *s)
-{
-	JsonbValue v = {.type = jbvString};
-
-	v.val.string.val = pstrdup(s);
-	v.val.string.len = strlen(s);
-	return pushJsonbValue(ps, token, &v);
-}
-
 /* An OperationOutcome with one informational issue. */
 Jsonb *
 store_outcome(const char *severity, const char *code, const char *diagnostics)
 {
-	JsonbParseState *ps = NULL;
-	JsonbValue *v;
+	Build b = {0};
 
-	pushJsonbValue(&ps, WJB_BEGIN_OBJECT, NULL);
-	push_string(&ps, WJB_KEY, "resourceType");
-	push_string(&ps, WJB_VALUE, "OperationOutcome");
-	push_string(&ps, WJB_KEY, "issue");
-	pushJsonbValue(&ps, WJB_BEGIN_ARRAY, NULL);
-	pushJsonbValue(&ps, WJB_BEGIN_OBJECT, NULL);
-	push_string(&ps, WJB_KEY, "severity");
-	push_string(&ps, WJB_VALUE, severity);
-	push_string(&ps, WJB_KEY, "code");
-	push_string(&ps, WJB_VALUE, code);
-	push_string(&ps, WJB_KEY, "diagnostics");
-	push_string(&ps, WJB_VALUE, diagnostics);
-	pushJsonbValue(&ps, WJB_END_OBJECT, NULL);
-	pushJsonbValue(&ps, WJB_END_ARRAY, NULL);
-	v = pushJsonbValue(&ps, WJB_END_OBJECT, NULL);
-	return JsonbValueToJsonb(v);
+	build_object(&b);
+	build_string(&b, "resourceType", "OperationOutcome");
+	build_key(&b, "issue");
+	build_array(&b);
+	build_object(&b);
+	build_string(&b, "severity", severity);
+	build_string(&b, "code", code);
+	build_string(&b, "diagnostics", diagnostics);
+	build_end_object(&b);
+	build_end_array(&b);
+	build_end_object(&b);
+	return build_done(&b);
 }
 
 STORE_FUNCTION(fhir_delete);
@@ -173,4 +159,21 @@ fhir_delete(PG_FUNCTION_ARGS)
 									r.version == 0	 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
 									: r.unchanged	 ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
 													 : psprintf("%s/%s was deleted by version %d", type->name, id, r.version)));
+}
+
+STORE_FUNCTION(fhir_history);
+
+Datum
+fhir_history(PG_FUNCTION_ARGS)
+{
+	const ModelType *type = PG_ARGISNULL(0) ? NULL : type_arg(fcinfo, 0);
+	char *id = text_arg(fcinfo, 1);
+
+	if (id && !type)
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("the history of one resource needs its type"),
+				errhint("fhir_history('Patient', '%.64s')", id),
+				fhir_issue("required", NULL));
+	PG_RETURN_JSONB_P(store_history(type, id, text_arg(fcinfo, 2)));
 }

@@ -165,6 +165,8 @@ extern void store_create_conditional(Jsonb *doc, const ModelType *type, const ch
 
 /* ---- small things (store_util.c) ---- */
 extern Jsonb *store_outcome(const char *severity, const char *code, const char *diagnostics);
+/* Palloc'd text of an instant, as documents show it. */
+extern char *store_instant(TimestampTz t);
 extern bool store_id_valid(const char *id, int len);
 extern void store_require_id(const char *id);
 /* "W/\"3\"", "\"3\"", "3" -> 3; "*" -> 0; raises FH400 otherwise. */

@@ -60,6 +60,8 @@ write_next(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer
 		stamped = store_doc_stamp(doc, id, next.version, next.last_updated);
 	if (!store_writer_update_resource(w, type, row, id, next.last_updated, next.version, next.deleted, keys))
 		return false;
+	if (row->deleted && method == 'U')
+		method = 'R'; /* history shows that it came into being again */
 	store_writer_insert_version(w, type, row->rid, next.version, next.last_updated, method, stamped);
 	if (row->side_sig != (int64) keys->side_sig || row->key_version != FHIR_KEY_VERSION)
 		store_side_sync(w, row->rid, row->ord, keys);

@@ -1,0 +1,389 @@
+/*
+ * store_history.c: the history of one resource, of a type, of the store, as a Bundle.
+ *
+ * Order: newest first, by (last_updated, rid, version), the order of version's own index; the system level merges
+ * that index's ranges of all types. Pages continue after the last row shown (keyset), so that new versions
+ * neither shift nor repeat entries. The cursor holds that row and the total of the first page.
+ */
+#include "base/compat.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/date.h"
+#include "base/error.h"
+#include "base/settings.h"
+#include "store/store_build.h"
+#include "store/store_internal.h"
+#include "store/store_query.h"
+
+#define UNIX_TO_PG ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+typedef struct History {
+	const ModelType *type; /* NULL: all */
+	const char *id;		   /* NULL: all */
+	int64 rid;
+	int count;
+	TimestampTz since;			  /* not earlier than */
+	bool at;					  /* only versions that were current within [at_lo, at_hi] */
+	TimestampTz at_lo, at_hi;
+	bool cursor;				  /* after this row */
+	TimestampTz c_updated;
+	int64 c_rid;
+	int32 c_version;
+	int64 total;
+	StringInfoData link;		  /* parameters for links, without the cursor */
+} History;
+
+static void
+raise_parameter(const QueryParam *p, const char *hint)
+{
+	ereport(ERROR,
+			errcode(FH400),
+			errmsg("invalid parameter of history"),
+			errdetail("Parameter %.100s=%.200s", p->name, p->value),
+			errhint("%s", hint),
+			fhir_issue("value", NULL));
+}
+
+static void
+parse_interval(const QueryParam *p, TimestampTz *lo, TimestampTz *hi)
+{
+	FhirDateTime d;
+	int64 l, h;
+
+	if (!fhir_date_parse(p->value, strlen(p->value), FHIR_KIND_SEARCH, &d))
+		raise_parameter(p, "Write a date or an instant, such as 2024-05-01T10:00:00Z.");
+	fhir_date_interval(&d, &l, &h);
+	*lo = l - UNIX_TO_PG;
+	*hi = h - UNIX_TO_PG;
+}
+
+/* Cursor: updated-rid-version-total in hexadecimal digits. */
+static void
+parse_cursor(History *h, const QueryParam *p)
+{
+	unsigned long long u, r, t;
+	unsigned int v;
+	int used = 0;
+
+	if (strspn(p->value, "0123456789abcdef-") != strlen(p->value) ||
+		sscanf(p->value, "%16llx-%16llx-%8x-%16llx%n", &u, &r, &v, &t, &used) != 4 || p->value[used] != '\0')
+		raise_parameter(p, "Follow the links of a Bundle; cursors cannot be made up.");
+	h->cursor = true;
+	h->c_updated = (TimestampTz) u;
+	h->c_rid = (int64) r;
+	h->c_version = (int32) v;
+	h->total = (int64) t;
+}
+
+static void
+keep_in_link(History *h, const QueryParam *p)
+{
+	appendStringInfoChar(&h->link, h->link.len > 0 ? '&' : '?');
+	store_query_encode(&h->link, p->name);
+	appendStringInfoChar(&h->link, '=');
+	store_query_encode(&h->link, p->value);
+}
+
+static void
+parse_parameter(History *h, const QueryParam *p)
+{
+	TimestampTz unused;
+
+	if (strcmp(p->name, "_count") == 0) {
+		if (*p->value == '\0' || strspn(p->value, "0123456789") != strlen(p->value) || strlen(p->value) > 9)
+			raise_parameter(p, "_count is a number of entries, 0 or more.");
+		h->count = Min(atoi(p->value), fhir_max_count);
+	} else if (strcmp(p->name, "_since") == 0)
+		parse_interval(p, &h->since, &unused);
+	else if (strcmp(p->name, "_at") == 0) {
+		parse_interval(p, &h->at_lo, &h->at_hi);
+		h->at = true;
+	} else if (strcmp(p->name, "_cursor") == 0) {
+		parse_cursor(h, p);
+		return;
+	} else if (strcmp(p->name, "_sort") == 0) {
+		if (strcmp(p->value, "-_lastUpdated") != 0)
+			raise_parameter(p, "History is sorted by -_lastUpdated.");
+	} else if (strcmp(p->name, "_format") == 0 || strcmp(p->name, "_pretty") == 0)
+		return;
+	else
+		raise_parameter(p, "Parameters of history are _count, _since, _at and _sort=-_lastUpdated.");
+	keep_in_link(h, p);
+}
+
+static void
+parse_query(History *h, const char *query)
+{
+	QueryParam *params;
+	int n = store_query_parse(query ? query : "", &params);
+
+	h->count = fhir_default_count;
+	h->since = DT_NOBEGIN;
+	initStringInfo(&h->link);
+	for (int i = 0; i < n; i++)
+		parse_parameter(h, &params[i]);
+}
+
+/* Types that the history spans, as text[]. */
+static Datum
+type_array(const History *h)
+{
+	Datum *elems = palloc(sizeof(Datum) * model_ntypes);
+	int n = 0;
+
+	if (h->type)
+		elems[n++] = CStringGetTextDatum(h->type->name);
+	else
+		for (int i = 1; i < model_ntypes; i++)
+			if (model_types[i].kind == MODEL_RESOURCE && !model_types[i].abstract)
+				elems[n++] = CStringGetTextDatum(model_types[i].name);
+	return PointerGetDatum(construct_array(elems, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * Conditions on version v, by constant text; values are parameters: $1 rid or types, $2 since, $3 and $4 the
+ * period of _at, $5 to $7 the cursor, $8 the limit. A deleted resource has no current version, so that _at shows a delete
+ * only within the period.
+ */
+static void
+append_conditions(StringInfo sql, const History *h, const char *schema)
+{
+	appendStringInfoString(sql, " AND v.last_updated OPERATOR(pg_catalog.>=) $2");
+	if (h->at)
+		appendStringInfo(sql,
+						 " AND v.last_updated OPERATOR(pg_catalog.<=) $4"
+						 " AND (v.method OPERATOR(pg_catalog.<>) 'D' OR v.last_updated OPERATOR(pg_catalog.>=) $3)"
+						 " AND NOT EXISTS (SELECT 1 FROM %s.version n WHERE n.rid OPERATOR(pg_catalog.=) v.rid"
+						 " AND n.version OPERATOR(pg_catalog.=) (v.version OPERATOR(pg_catalog.+) 1)"
+						 " AND n.last_updated OPERATOR(pg_catalog.<=) $3)",
+						 schema);
+	else /* every parameter has a type */
+		appendStringInfoString(sql, " AND ($3::pg_catalog.timestamptz IS NULL AND $4::pg_catalog.timestamptz IS NULL)");
+}
+
+static char *
+page_sql(const History *h, const char *schema)
+{
+	StringInfoData sql;
+	const char *after = " AND (v.last_updated, v.rid, v.version) OPERATOR(pg_catalog.<) ($5, $6, $7)"
+						" ORDER BY v.last_updated DESC, v.rid DESC, v.version DESC LIMIT $8";
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT d.type, r.id, d.version, d.last_updated, d.method, d.doc, d.rid FROM (");
+	if (h->id) {
+		appendStringInfo(&sql, "SELECT v.last_updated, v.rid, v.version FROM %s.version v WHERE v.rid OPERATOR(pg_catalog.=) $1",
+						 schema);
+		append_conditions(&sql, h, schema);
+		appendStringInfoString(&sql, after);
+	} else {
+		appendStringInfo(&sql,
+						 "SELECT k.last_updated, k.rid, k.version FROM pg_catalog.unnest($1) t(type) CROSS JOIN LATERAL ("
+						 "SELECT v.last_updated, v.rid, v.version FROM %s.version v WHERE v.type OPERATOR(pg_catalog.=) t.type",
+						 schema);
+		append_conditions(&sql, h, schema);
+		appendStringInfo(&sql, "%s) k ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT $8", after);
+	}
+	appendStringInfo(&sql,
+					 ") p JOIN %1$s.version d ON d.rid OPERATOR(pg_catalog.=) p.rid AND d.version OPERATOR(pg_catalog.=) p.version"
+					 " JOIN %1$s.resource r ON r.rid OPERATOR(pg_catalog.=) p.rid"
+					 " ORDER BY p.last_updated DESC, p.rid DESC, p.version DESC",
+					 schema);
+	return sql.data;
+}
+
+static char *
+total_sql(const History *h, const char *schema)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT pg_catalog.count(*) FROM %s.version v WHERE %s", schema,
+					 h->id ? "v.rid OPERATOR(pg_catalog.=) $1" : "v.type OPERATOR(pg_catalog.=) ANY ($1)");
+	append_conditions(&sql, h, schema);
+	appendStringInfoString(&sql, " AND $5::pg_catalog.timestamptz IS NOT NULL AND $6::pg_catalog.int8 IS NOT NULL"
+								 " AND $7::pg_catalog.int4 IS NOT NULL AND $8::pg_catalog.int8 IS NOT NULL");
+	return sql.data;
+}
+
+static void
+run(const History *h, const char *sql)
+{
+	Oid types[8] = {h->id ? INT8OID : TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+					TIMESTAMPTZOID, INT8OID, INT4OID, INT8OID};
+	Datum values[8] = {h->id ? Int64GetDatum(h->rid) : type_array(h),
+					   TimestampTzGetDatum(h->since),
+					   TimestampTzGetDatum(h->at_lo),
+					   TimestampTzGetDatum(h->at_hi),
+					   TimestampTzGetDatum(h->cursor ? h->c_updated : DT_NOEND),
+					   Int64GetDatum(h->cursor ? h->c_rid : PG_INT64_MAX),
+					   Int32GetDatum(h->cursor ? h->c_version : PG_INT32_MAX),
+					   Int64GetDatum((int64) h->count + 1)};
+	char nulls[9] = "        ";
+
+	if (!h->at)
+		nulls[2] = nulls[3] = 'n';
+	if (SPI_execute_with_args(sql, 8, types, values, nulls, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "history query failed");
+}
+
+static void
+build_link(Build *b, const History *h, const char *relation, const char *cursor)
+{
+	StringInfoData url;
+
+	initStringInfo(&url);
+	if (*fhir_base_url)
+		appendStringInfo(&url, "%s/", fhir_base_url);
+	if (h->type)
+		appendStringInfo(&url, "%s/", h->type->name);
+	if (h->id)
+		appendStringInfo(&url, "%s/", h->id);
+	appendStringInfo(&url, "_history%s", h->link.data);
+	if (cursor)
+		appendStringInfo(&url, "%c_cursor=%s", h->link.len > 0 ? '&' : '?', cursor);
+	build_object(b);
+	build_string(b, "relation", relation);
+	build_string(b, "url", url.data);
+	build_end_object(b);
+}
+
+static const char *
+row_text(HeapTuple tup, int n)
+{
+	bool isnull;
+
+	return TextDatumGetCString(SPI_getbinval(tup, SPI_tuptable->tupdesc, n, &isnull));
+}
+
+static Datum
+row_value(HeapTuple tup, int n, bool *isnull)
+{
+	return SPI_getbinval(tup, SPI_tuptable->tupdesc, n, isnull);
+}
+
+static const char *
+http_method(char method)
+{
+	switch (method) {
+		case 'C':
+			return "POST";
+		case 'P':
+			return "PATCH";
+		case 'D':
+			return "DELETE";
+		default:
+			return "PUT";
+	}
+}
+
+char *
+store_instant(TimestampTz t)
+{
+	char *buf = palloc(48);
+
+	fhir_date_format_instant(t + UNIX_TO_PG, buf);
+	return buf;
+}
+
+static void
+build_entry(Build *b, HeapTuple tup)
+{
+	bool isnull;
+	const char *type = row_text(tup, 1);
+	const char *path = psprintf("%s/%s", type, row_text(tup, 2));
+	int32 version = DatumGetInt32(row_value(tup, 3, &isnull));
+	TimestampTz updated = DatumGetTimestampTz(row_value(tup, 4, &isnull));
+	char method = DatumGetChar(row_value(tup, 5, &isnull));
+	Datum doc = row_value(tup, 6, &isnull);
+
+	build_object(b);
+	build_string(b, "fullUrl", *fhir_base_url ? psprintf("%s/%s", fhir_base_url, path) : path);
+	if (!isnull)
+		build_jsonb(b, "resource", &DatumGetJsonbP(doc)->root);
+	build_key(b, "request");
+	build_object(b);
+	build_string(b, "method", http_method(method));
+	build_string(b, "url", method == 'C' ? type : path);
+	build_end_object(b);
+	build_key(b, "response");
+	build_object(b);
+	build_string(b, "status",
+				 method == 'D' ? "204" : method == 'R' || (version == 1 && method != 'P') ? "201" : "200");
+	build_string(b, "etag", psprintf("W/\"%d\"", version));
+	build_string(b, "lastModified", store_instant(updated));
+	build_end_object(b);
+	build_end_object(b);
+}
+
+static Jsonb *
+build_bundle(const History *h)
+{
+	Build b = {0};
+	int n = Min((int64) SPI_processed, h->count);
+
+	build_object(&b);
+	build_string(&b, "resourceType", "Bundle");
+	build_string(&b, "type", "history");
+	build_integer(&b, "total", h->total);
+	build_key(&b, "link");
+	build_array(&b);
+	build_link(&b, h, "self",
+			   h->cursor ? psprintf("%llx-%llx-%x-%llx", (long long) h->c_updated, (long long) h->c_rid, h->c_version,
+									(long long) h->total)
+						 : NULL);
+	if (n > 0 && SPI_processed > n) {
+		HeapTuple last = SPI_tuptable->vals[n - 1];
+		bool isnull;
+
+		build_link(&b, h, "next",
+				   psprintf("%llx-%llx-%x-%llx", (long long) DatumGetTimestampTz(row_value(last, 4, &isnull)),
+							(long long) DatumGetInt64(row_value(last, 7, &isnull)), DatumGetInt32(row_value(last, 3, &isnull)),
+							(long long) h->total));
+	}
+	build_end_array(&b);
+	if (n > 0) {
+		build_key(&b, "entry");
+		build_array(&b);
+		for (int i = 0; i < n; i++)
+			build_entry(&b, SPI_tuptable->vals[i]);
+		build_end_array(&b);
+	}
+	build_end_object(&b);
+	return build_done(&b);
+}
+
+Jsonb *
+store_history(const ModelType *type, const char *id, const char *query)
+{
+	History h = {.type = type, .id = id};
+	StoreResult r;
+	MemoryContext caller = CurrentMemoryContext;
+	const char *schema = store_schema();
+	Jsonb *bundle;
+	bool isnull;
+
+	parse_query(&h, query);
+	if (id) {
+		store_require_id(id);
+		if (!store_read(type, id, &r))
+			store_raise_unknown(type, id);
+		h.rid = r.rid;
+	}
+	SPI_connect();
+	if (!h.cursor) {
+		run(&h, total_sql(&h, schema));
+		h.total = DatumGetInt64(row_value(SPI_tuptable->vals[0], 1, &isnull));
+	}
+	run(&h, page_sql(&h, schema));
+	bundle = build_bundle(&h);
+	MemoryContextSwitchTo(caller);
+	bundle = memcpy(palloc(VARSIZE(bundle)), bundle, VARSIZE(bundle));
+	SPI_finish();
+	return bundle;
+}
