@@ -12,12 +12,12 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'fhir_key_counts' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION fhir_key_counts(jsonb) IS 'how many search keys of each kind a resource has';
 
-CREATE FUNCTION fhir_key_sources(type text,
-	OUT base text, OUT code text, OUT class text, OUT expression text, OUT target text, OUT path boolean, OUT marks_absence boolean)
+CREATE FUNCTION fhir_key_sources(type text DEFAULT NULL,
+	OUT base text, OUT code text, OUT url text, OUT class text, OUT expression text, OUT target text, OUT path boolean, OUT marks_absence boolean)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'fhir_key_sources' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'fhir_key_sources' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION fhir_key_sources(text) IS
-	'the search parameters of a resource type and the places they look at';
+	'the search parameters of a resource type (of all, without one) and the places they look at';
 
 CREATE FUNCTION fhir_keys_verify(resource jsonb, OUT expression text, OUT walked int, OUT evaluated int)
 RETURNS SETOF record

@@ -159,8 +159,11 @@ typedef struct KeySet {
  */
 extern void keys_extract(const ModelType *type, JsonbContainer *doc, KeySet *out);
 
-/* Longest value of StringKey and TermKey in bytes. Longer text is cut into overlapping pieces: the first has the key itself, the others
- * keys_more(key), so that a piece in the middle answers no prefix. See keys_more. */
+/*
+ * Longest value of StringKey and TermKey in bytes. A longer string is cut into overlapping pieces: the first has the key itself, the
+ * others keys_more(key), so that a piece in the middle answers no prefix. Of a longer term only the first piece is kept: terms are
+ * searched by their start (longer query values: cut and recheck).
+ */
 #define KEYS_STRING_MAX 1024
 #define KEYS_STRING_OVERLAP 256
 

@@ -106,27 +106,20 @@ keys_add_string(KeyBuilder *b, uint64 key, const char *raw, int len)
 	}
 }
 
+/* Terms are searched by their start only: one piece is enough. */
 void
 keys_add_term(KeyBuilder *b, uint64 group, uint64 hash, const char *value, int len)
 {
-	int at = 0;
+	TermKey *t;
 
-	for (;;) {
-		int n = piece_length(value + at, len - at);
-		TermKey *t;
-
-		ENSURE(b, terms, nterms, maxterms);
-		t = &b->terms[b->nterms++];
-		t->key = at == 0 ? group : keys_more(group);
-		t->hash = hash;
-		t->value = value + at;
-		t->len = n;
-		if (unlikely(b->trace != NULL))
-			b->trace->fn(b->trace->arg, b->source->expression, "term", at == 0 ? "text" : "more", hash, 0, 0, t->value, n);
-		if (at + n >= len)
-			break;
-		at = next_piece(value, at, n);
-	}
+	ENSURE(b, terms, nterms, maxterms);
+	t = &b->terms[b->nterms++];
+	t->key = group;
+	t->hash = hash;
+	t->value = value;
+	t->len = piece_length(value, len);
+	if (unlikely(b->trace != NULL))
+		b->trace->fn(b->trace->arg, b->source->expression, "term", "text", hash, 0, 0, t->value, t->len);
 }
 
 /* ---- sorting ---- */

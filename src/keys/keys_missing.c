@@ -12,11 +12,35 @@
 
 #include "keys/keys_internal.h"
 
-/* Elements that documents usually fill, wherever they stand. Part of the key format. */
+/* Elements that documents usually fill, wherever they stand, and places of some types. Part of the key format. */
 static const char *const usual_names[] = {
-	"address", "authoredOn", "birthDate", "category", "city", "class", "clinicalStatus", "code", "country", "created", "date", "effective", "encounter",
-	"family", "gender", "given", "insurer", "intent", "issued", "meta", "name", "patient", "period", "provider", "recordedDate", "requester",
-	"state", "status", "subject", "telecom", "type", "url", "verificationStatus",
+	"address", "authoredOn", "birthDate", "city", "class", "clinicalStatus", "code", "country", "created", "date", "effective", "encounter", "family",
+	"gender", "given", "intent", "issued", "meta", "name", "patient", "period", "postalCode", "provider", "publisher", "recordedDate", "requester", "state",
+	"status", "subject", "telecom", "type", "url", "verificationStatus", "version",
+};
+static const char *const usual_places[] = {
+	"Claim.item.encounter",
+	"Condition.category",
+	"Condition.onset.ofType(dateTime)",
+	"DiagnosticReport.category",
+	"DiagnosticReport.result",
+	"Encounter.participant.individual",
+	"Encounter.participant.type",
+	"Encounter.serviceProvider",
+	"ExplanationOfBenefit.careTeam.provider",
+	"ExplanationOfBenefit.claim",
+	"ExplanationOfBenefit.identifier",
+	"ExplanationOfBenefit.item.encounter",
+	"ImagingStudy.started",
+	"MedicationRequest.medication.ofType(CodeableConcept)",
+	"Observation.category",
+	"Observation.value.ofType(Quantity)",
+	"Organization.active",
+	"Organization.identifier",
+	"Patient.identifier",
+	"Practitioner.active",
+	"Practitioner.identifier",
+	"Procedure.performed",
 };
 
 /* Is every element on the way one that documents usually fill? */
@@ -27,6 +51,9 @@ keys_usually_present(const char *canonical)
 	int i = 0;
 	ListCell *cell;
 
+	for (int i = 0; i < lengthof(usual_places); i++)
+		if (strcmp(canonical, usual_places[i]) == 0)
+			return true;
 	if (list_length(steps) < 2)
 		return false;
 	foreach(cell, steps) {

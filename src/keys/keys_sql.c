@@ -125,17 +125,18 @@ put_param(const KeyParam *p, void *arg)
 	for (int i = 0; i < Max(p->nlegs, 1); i++) {
 		const KeySource *s = i < p->nlegs ? p->legs[i].source : NULL;
 		const ModelTypeId *targets = s != NULL ? p->legs[i].targets : NULL;
-		bool nulls[7] = {false, false, s == NULL, s == NULL, targets == NULL, s == NULL, s == NULL};
-		Datum values[7] = {0};
+		bool nulls[8] = {false, false, false, s == NULL, s == NULL, targets == NULL, s == NULL, s == NULL};
+		Datum values[8] = {0};
 
 		values[0] = CStringGetTextDatum(p->base->name);
 		values[1] = CStringGetTextDatum(p->code);
+		values[2] = CStringGetTextDatum(p->url);
 		if (s != NULL) {
-			values[2] = CStringGetTextDatum(class_names[s->klass]);
-			values[3] = CStringGetTextDatum(s->expression);
-			values[4] = targets != NULL ? CStringGetTextDatum(model_type_by_id(targets[0])->name) : (Datum) 0;
-			values[5] = BoolGetDatum(s->path != NULL);
-			values[6] = BoolGetDatum(p->legs[i].absence);
+			values[3] = CStringGetTextDatum(class_names[s->klass]);
+			values[4] = CStringGetTextDatum(s->expression);
+			values[5] = targets != NULL ? CStringGetTextDatum(model_type_by_id(targets[0])->name) : (Datum) 0;
+			values[6] = BoolGetDatum(s->path != NULL);
+			values[7] = BoolGetDatum(p->legs[i].absence);
 		}
 		tuplestore_putvalues(rows->store, rows->desc, values, nulls);
 	}
@@ -148,17 +149,28 @@ Datum
 fhir_key_sources(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	const ModelType *type = model_resource(name, strlen(name));
+	const ModelType *type = NULL;
 	Rows rows;
 
-	if (type == NULL)
-		ereport(ERROR, errcode(FH404), errmsg("resource type \"%s\" is not known", name), errhint("Resource types are case-sensitive: Patient."),
-				fhir_issue("not-supported", NULL));
+	if (!PG_ARGISNULL(0)) {
+		char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+		type = model_resource(name, strlen(name));
+		if (type == NULL)
+			ereport(ERROR, errcode(FH404), errmsg("resource type \"%s\" is not known", name), errhint("Resource types are case-sensitive: Patient."),
+					fhir_issue("not-supported", NULL));
+	}
 	begin_set(fcinfo);
 	rows.store = rsinfo->setResult;
 	rows.desc = rsinfo->setDesc;
-	keys_params_each(type, put_param, &rows);
+	if (type != NULL)
+		keys_params_each(type, put_param, &rows);
+	for (int i = 1; i < model_ntypes && type == NULL; i++) {
+		const ModelType *t = model_type_by_id(i);
+
+		if (t->kind == MODEL_RESOURCE && !t->abstract)
+			keys_params_each(t, put_param, &rows);
+	}
 	return (Datum) 0;
 }
 
