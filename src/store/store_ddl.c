@@ -71,12 +71,12 @@ static const char *const store_ddl[] = {
 	" key bigint NOT NULL, rid bigint NOT NULL, value text COLLATE \"C\" NOT NULL)",
 	"CREATE INDEX string_prefix ON %1$s.string (key, (\"left\"(value, 100)), rid)",
 	"CREATE INDEX string_rid ON %1$s.string (rid)",
-	"CREATE INDEX string_trigram ON %1$s.string USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = off)",
+	"CREATE INDEX string_trigram ON %1$s.string USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = on, gin_pending_list_limit = 128)",
 
 	"CREATE TABLE %1$s.term ("
 	" key bigint NOT NULL, hash bigint NOT NULL, value text COLLATE \"C\" NOT NULL)",
 	"CREATE INDEX term_hash ON %1$s.term (key, hash)",
-	"CREATE INDEX term_trigram ON %1$s.term USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = off)",
+	"CREATE INDEX term_trigram ON %1$s.term USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = on, gin_pending_list_limit = 128)",
 
 	"REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM PUBLIC",
 	"REVOKE ALL ON ALL SEQUENCES IN SCHEMA %1$s FROM PUBLIC",
