@@ -7,6 +7,7 @@
 
 #include "base/settings.h"
 #include "rest/rest.h"
+#include "search/search.h"
 
 PG_MODULE_MAGIC;
 
@@ -17,4 +18,5 @@ _PG_init(void)
 {
 	fhir_settings_init();
 	rest_init();
+	search_init();
 }

@@ -17,6 +17,10 @@ int fhir_max_body_bytes = 64 * 1024 * 1024;
 int fhir_max_depth = 100;
 int fhir_max_issues = 100;
 int fhir_max_bundle_entries = 10000;
+int fhir_max_include = 10000;
+int fhir_max_chain_depth = 8;
+int fhir_max_search_parameters = 200;
+int fhir_max_search_values = 2000;
 int fhir_check_mode = FHIR_CHECK_FULL;
 
 static const struct config_enum_entry id_formats[] = {
@@ -103,6 +107,14 @@ fhir_settings_init(void)
 				 &fhir_max_issues, 100, 1, 10000, 0);
 	define_count("fhir.max_bundle_entries", "Most entries of a batch or transaction Bundle.",
 				 "A larger Bundle is refused with status 413.", &fhir_max_bundle_entries, 10000, 1, 1000000, 0);
+	define_count("fhir.max_include", "Most resources that _include and _revinclude add to a page.", "A search that would add more is refused.",
+				 &fhir_max_include, 10000, 1, 1000000, 0);
+	define_count("fhir.max_chain_depth", "Most steps of a chained or _has parameter.", "A longer one is refused.", &fhir_max_chain_depth, 8, 1,
+				 100, 0);
+	define_count("fhir.max_search_parameters", "Most parameters of one search.", "A query with more is refused.",
+				 &fhir_max_search_parameters, 200, 1, 10000, 0);
+	define_count("fhir.max_search_values", "Most values of one search parameter, separated by commas.", "A longer list is refused.",
+				 &fhir_max_search_values, 2000, 1, 100000, 0);
 
 	/* After all definitions: reserving the prefix removes every setting that is not defined by then. */
 	FhirReserveGUCPrefix("fhir");

@@ -1,0 +1,42 @@
+-- Search. STABLE: it reads tables with the caller's snapshot. PARALLEL RESTRICTED: it runs statements (SPI) and caches their plans in the backend.
+CREATE FUNCTION fhir_search(type text, query text DEFAULT '') RETURNS jsonb
+AS 'MODULE_PATHNAME', 'fhir_search' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000;
+COMMENT ON FUNCTION fhir_search(text, text) IS
+'searchset Bundle of the resources of a type (NULL: of all types) that satisfy a query such as name=peter&birthdate=ge1990';
+
+CREATE FUNCTION fhir_search_rows(type text, query text DEFAULT '', OUT type text, OUT id text, OUT version_id integer,
+                                 OUT last_updated timestamptz, OUT mode text, OUT resource jsonb) RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'fhir_search_rows' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000 ROWS 1000;
+COMMENT ON FUNCTION fhir_search_rows(text, text) IS
+'the same search as rows, for joins; all matches unless the query has _count';
+
+CREATE FUNCTION fhir_count(type text, query text DEFAULT '') RETURNS bigint
+AS 'MODULE_PATHNAME', 'fhir_count' LANGUAGE C STABLE PARALLEL RESTRICTED COST 10000;
+COMMENT ON FUNCTION fhir_count(text, text) IS 'exact number of resources that satisfy a query';
+
+-- VOLATILE: EXPLAIN is a command, which functions that are not volatile may not run.
+CREATE FUNCTION fhir_explain(type text, query text, "analyze" boolean DEFAULT false) RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'fhir_explain' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION fhir_explain(text, text, boolean) IS
+'how a search runs: each criterion, its statements and their plans; with true they are run and timed';
+
+-- Called by the statements of search. Not for applications: they may change.
+CREATE FUNCTION fhir_keys_any(keys bigint[], sorted bigint[]) RETURNS boolean
+AS 'MODULE_PATHNAME', 'fhir_keys_any' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION fhir_keys_any(bigint[], bigint[]) IS 'internal to search: is any element in the sorted array?';
+CREATE FUNCTION fhir_ordered_any(ord bigint[], boxes bigint[]) RETURNS boolean
+AS 'MODULE_PATHNAME', 'fhir_ordered_any' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3;
+COMMENT ON FUNCTION fhir_ordered_any(bigint[], bigint[]) IS 'internal to search: does any (key, lo, hi) lie in any of the boxes?';
+CREATE FUNCTION fhir_ordered_value(ord bigint[], keys bigint[], highest boolean) RETURNS bigint
+AS 'MODULE_PATHNAME', 'fhir_ordered_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3;
+COMMENT ON FUNCTION fhir_ordered_value(bigint[], bigint[], boolean) IS 'internal to search: lowest or highest start under any of the keys';
+CREATE FUNCTION fhir_identity(type text, id text) RETURNS bigint
+AS 'MODULE_PATHNAME', 'fhir_identity' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3;
+COMMENT ON FUNCTION fhir_identity(text, text) IS 'internal to search: hash of Type/id, as in resource.refs';
+CREATE FUNCTION fhir_sort_text(resource jsonb, code text, highest boolean) RETURNS text
+AS 'MODULE_PATHNAME', 'fhir_sort_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION fhir_sort_text(jsonb, text, boolean) IS 'internal to search: text that a parameter sorts by';
+-- STABLE: "ap" on dates depends on the time of the transaction.
+CREATE FUNCTION fhir_search_recheck(resource jsonb, name text, value text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'fhir_search_recheck' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION fhir_search_recheck(jsonb, text, text) IS 'internal to search: one criterion on one document';

@@ -1,0 +1,223 @@
+/*
+ * search_bundle.c: the searchset Bundle, written as JSON text straight from the stored documents.
+ */
+#include "base/compat.h"
+
+#include "utils/memutils.h"
+
+#include "base/date.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "model/subset.h"
+#include "search/search_internal.h"
+
+typedef struct BundleWriter {
+	SearchRequest *req;
+	const char *base;
+	StringInfo out;
+	SearchRow *rows;
+	bool first;
+} BundleWriter;
+
+/* "Patient?name=x&" or, within a compartment, "Patient/1/Observation?": ready for more parameters. */
+static void
+write_query(StringInfo url, const SearchRequest *req, const char *base, bool with_cursor)
+{
+	bool any = false;
+
+	if (*base)
+	{
+		appendStringInfoString(url, base);
+		appendStringInfoChar(url, '/');
+	}
+	if (req->compartment)
+		appendStringInfo(url, "%s/%s/%s", req->compartment->name, req->compartment_id, req->type ? req->type->name : "*");
+	else if (req->type)
+		appendStringInfoString(url, req->type->name);
+	for (int i = 0; i < req->npairs; i++)
+	{
+		const SearchPair *p = &req->pairs[i];
+
+		if (!p->used || (!with_cursor && strcmp(p->name, "_cursor") == 0))
+			continue;
+		appendStringInfoChar(url, any ? '&' : '?');
+		search_url_encode(url, p->name, ":");
+		appendStringInfoChar(url, '=');
+		search_url_encode(url, p->value, ":/,|$@");
+		any = true;
+	}
+	appendStringInfoChar(url, any ? '&' : '?');
+}
+
+static void
+write_link(BundleWriter *w, const char *relation, const char *url)
+{
+	appendStringInfo(w->out, "%s{\"relation\":\"%s\",\"url\":", w->first ? "" : ",", relation);
+	fhir_json_write_string(w->out, url, strlen(url));
+	appendStringInfoChar(w->out, '}');
+	w->first = false;
+}
+
+static void
+write_links(BundleWriter *w, const SearchPage *page)
+{
+	StringInfoData url;
+	int len;
+
+	initStringInfo(&url);
+	appendStringInfoString(w->out, ",\"link\":[");
+	w->first = true;
+	write_query(&url, w->req, w->base, true);
+	url.data[url.len - 1] = '\0';
+	write_link(w, "self", url.data);
+	resetStringInfo(&url);
+	write_query(&url, w->req, w->base, false);
+	len = url.len;
+	if (page && (page->has_next || page->has_previous))
+	{
+		url.data[len - 1] = '\0';
+		write_link(w, "first", url.data);
+		url.data[len - 1] = strchr(url.data, '?') ? '&' : '?';
+	}
+	if (page && page->has_previous && page->nrows > 0)
+	{
+		appendStringInfo(&url, "_cursor=%s", search_cursor_write(w->req, &page->rows[0], true));
+		write_link(w, "previous", url.data);
+		url.data[url.len = len] = '\0';
+	}
+	if (page && page->has_next && page->nrows > 0)
+	{
+		appendStringInfo(&url, "_cursor=%s", search_cursor_write(w->req, &page->rows[page->nrows - 1], false));
+		write_link(w, "next", url.data);
+	}
+	appendStringInfoChar(w->out, ']');
+}
+
+static void
+begin_entry(BundleWriter *w)
+{
+	appendStringInfoString(w->out, w->first ? ",\"entry\":[{" : ",{");
+	w->first = false;
+}
+
+static void
+write_entry(int i, Jsonb *doc, void *arg)
+{
+	BundleWriter *w = arg;
+	const SearchRow *row = &w->rows[i];
+	const SearchRequest *req = w->req;
+	const ModelType *type = model_resource(row->type, strlen(row->type));
+
+	begin_entry(w);
+	if (*w->base)
+	{
+		appendStringInfoString(w->out, "\"fullUrl\":");
+		fhir_json_write_string(w->out, w->base, strlen(w->base));
+		w->out->len--; /* the closing quote */
+		appendStringInfo(w->out, "/%s/%s\",", row->type, row->id);
+	}
+	appendStringInfoString(w->out, "\"resource\":");
+	if (req->nelements)
+		doc = model_subset(type, &doc->root, SUBSET_ELEMENTS, (const char *const *) req->elements, req->nelements);
+	else if (req->summary == SUMMARY_TRUE)
+		doc = model_subset(type, &doc->root, SUBSET_SUMMARY, NULL, 0);
+	else if (req->summary == SUMMARY_TEXT)
+		doc = model_subset(type, &doc->root, SUBSET_TEXT, NULL, 0);
+	else if (req->summary == SUMMARY_DATA)
+		doc = model_subset(type, &doc->root, SUBSET_DATA, NULL, 0);
+	fhir_json_write(w->out, &doc->root, -1);
+	appendStringInfo(w->out, ",\"search\":{\"mode\":\"%s\"}}", row->mode);
+}
+
+/* What handling=lenient left out: an OperationOutcome among the entries. */
+static void
+write_outcome(BundleWriter *w)
+{
+	ListCell *c;
+	bool first = true;
+
+	if (w->req->ignored == NIL)
+		return;
+	begin_entry(w);
+	appendStringInfoString(w->out, "\"resource\":{\"resourceType\":\"OperationOutcome\",\"issue\":[");
+	foreach (c, w->req->ignored)
+	{
+		appendStringInfo(w->out, "%s{\"severity\":\"warning\",\"code\":\"not-supported\",\"diagnostics\":", first ? "" : ",");
+		fhir_json_write_string(w->out, psprintf("ignored: %s", (char *) lfirst(c)), strlen(lfirst(c)) + strlen("ignored: "));
+		appendStringInfoChar(w->out, '}');
+		first = false;
+	}
+	appendStringInfoString(w->out, "]},\"search\":{\"mode\":\"outcome\"}}");
+}
+
+static void
+write_bundle(BundleWriter *w)
+{
+	SearchRequest *req = w->req;
+	SearchPage page;
+	SearchRow *included;
+	int nincluded;
+	bool count_only = req->summary == SUMMARY_COUNT || req->count == 0;
+	char now[48];
+
+	fhir_date_format_instant(search_now_micros(), now);
+	appendStringInfo(w->out, "{\"resourceType\":\"Bundle\",\"meta\":{\"lastUpdated\":\"%s\"},\"type\":\"searchset\"", now);
+	if (count_only)
+	{
+		if (req->total != TOTAL_NONE || req->summary == SUMMARY_COUNT)
+			appendStringInfo(w->out, ",\"total\":" INT64_FORMAT, search_total(req, req->total == TOTAL_ESTIMATE));
+		write_links(w, NULL);
+		w->first = true;
+		write_outcome(w);
+		appendStringInfoString(w->out, w->first ? "}" : "]}");
+		return;
+	}
+	search_page(req, &page);
+	if (req->total != TOTAL_NONE && page.whole)
+		appendStringInfo(w->out, ",\"total\":%d", page.nrows);
+	else if (req->total == TOTAL_ESTIMATE || req->total == TOTAL_ACCURATE)
+		appendStringInfo(w->out, ",\"total\":" INT64_FORMAT, search_total(req, req->total == TOTAL_ESTIMATE));
+	write_links(w, &page);
+	if (req->nincludes)
+		search_keep_documents(req, page.rows, page.nrows);
+	search_includes(req, page.rows, page.nrows, &included, &nincluded);
+	w->first = true;
+	w->rows = page.rows;
+	search_documents(req, page.rows, page.nrows, write_entry, w);
+	w->rows = included;
+	search_documents(req, included, nincluded, write_entry, w);
+	write_outcome(w);
+	appendStringInfoString(w->out, w->first ? "}" : "]}");
+}
+
+static void
+bundle(const ModelType *compartment, const char *id, const ModelType *type, const char *query, SearchHandling handling, const char *base,
+	   StringInfo out)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
+	SearchRequest req = {0};
+	BundleWriter w = {&req, base ? base : "", out};
+
+	SPI_connect();
+	old = MemoryContextSwitchTo(cxt);
+	req.compartment = compartment;
+	req.compartment_id = id;
+	search_prepare(&req, type, query, handling);
+	write_bundle(&w);
+	MemoryContextSwitchTo(old);
+	SPI_finish();
+	MemoryContextDelete(cxt);
+}
+
+void
+search_bundle(const ModelType *type, const char *query, SearchHandling handling, const char *base, StringInfo out)
+{
+	bundle(NULL, NULL, type, query, handling, base, out);
+}
+
+void
+search_compartment_bundle(const ModelType *compartment, const char *id, const ModelType *type, const char *query, SearchHandling handling,
+						  const char *base, StringInfo out)
+{
+	bundle(compartment, id, type, query, handling, base, out);
+}

@@ -1,0 +1,312 @@
+/*
+ * search_internal.h: what the files of search share.
+ *
+ * A search goes through: search_parse (text -> pairs, result controls), search_resolve + search_value (pairs -> criteria), search_sets
+ * (criteria that are searches of their own are run first: chains, _has, display texts; small sets become lists of
+ * rows), search_plan (criteria -> SQL of fixed fragments and $n parameters), search_run (plans, cached by text),
+ * search_page (cursor), search_include, search_subset, search_bundle (JSON).
+ *
+ * All statements of one search run in one snapshot. Everything is palloc'd in the caller's context, which the
+ * entry points of search_sql.c and search_bundle.c own and delete.
+ */
+#ifndef FHIR_SEARCH_INTERNAL_H
+#define FHIR_SEARCH_INTERNAL_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+#include "keys/keys.h"
+#include "model/model.h"
+#include "search/search.h"
+
+/* ---- criteria ---- */
+
+typedef enum CritKind {
+	CRIT_TRUE,
+	CRIT_FALSE,
+	CRIT_TYPE,	   /* resource.type is this one */
+	CRIT_KEYS,	   /* any of the hashes is in resource.keys */
+	CRIT_ORDERED,  /* any (key, lo, hi) of the resource lies in any of the boxes */
+	CRIT_STRING,   /* a folded text starts with, or contains, one of the values */
+	CRIT_TERM,	   /* token :text: a display text of the dictionary matches; becomes CRIT_KEYS */
+	CRIT_ID,	   /* resource.id is one of */
+	CRIT_UPDATED,  /* resource.last_updated is in one of the ranges */
+	CRIT_ROWS,	   /* resource.rid is one of (a set that was run first) */
+	CRIT_DOC,	   /* decided on the document (no index): uri :below, near ... */
+	CRIT_CHAIN,	   /* refers to a resource that satisfies args; becomes CRIT_KEYS */
+	CRIT_HAS,	   /* is referred to by a resource that satisfies args */
+	CRIT_LIST,	   /* is an entry of one of the Lists; becomes CRIT_ROWS */
+	CRIT_AND,
+	CRIT_OR,
+	CRIT_NOT
+} CritKind;
+
+/* Bounds are inclusive. */
+typedef struct OrdBox {
+	uint64 key;
+	int64 lo_min, lo_max, hi_min, hi_max;
+} OrdBox;
+
+typedef struct Crit Crit;
+
+typedef struct CritLink {
+	const KeySource *source; /* the reference */
+	const ModelType *type;	 /* chain: type at the other end; _has: type that refers */
+	Crit *arg;				 /* criterion on `type`; shared by links of the same type */
+} CritLink;
+
+typedef enum StringMode { STRING_PREFIX, STRING_CONTAINS, STRING_EQUAL } StringMode;
+
+struct Crit {
+	CritKind kind;
+	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
+	bool unindexed;	   /* no index answers it: fhir_explain warns */
+
+	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */
+	int nkeys;
+	OrdBox *boxes; /* ORDERED; UPDATED (lo only, microseconds since 1970) */
+	int nboxes;
+	char **values; /* STRING, TERM: folded texts; ID, LIST: ids; DOC: texts */
+	int nvalues;
+	StringMode mode;
+	const char *code;	  /* DOC: parameter */
+	const char *modifier; /* DOC */
+	const ModelType *type; /* TYPE, DOC */
+	int64 *rows; /* ROWS: sorted */
+	int nrows;
+	CritLink *links; /* CHAIN, HAS */
+	int nlinks;
+	Crit **args; /* AND, OR, NOT (one) */
+	int nargs;
+	double matches; /* estimated matching resources, < 0: unknown */
+};
+
+/* ---- a request ---- */
+
+typedef struct SearchPair {
+	char *name, *value; /* decoded; escapes of the value still in place */
+	bool used;			/* understood: goes into the self link */
+	bool control;		/* no criterion */
+} SearchPair;
+
+typedef enum SearchTotal { TOTAL_UNASKED, TOTAL_NONE, TOTAL_ESTIMATE, TOTAL_ACCURATE } SearchTotal;
+typedef enum SearchSummary { SUMMARY_FALSE, SUMMARY_TRUE, SUMMARY_TEXT, SUMMARY_DATA, SUMMARY_COUNT } SearchSummary;
+
+typedef enum SortKind {
+	SORT_ID,
+	SORT_UPDATED,
+	SORT_ORDERED, /* resource.ord */
+	SORT_STRING,  /* string.value */
+	SORT_DOC	  /* text from the document */
+} SortKind;
+
+typedef struct SearchSort {
+	SortKind kind;
+	bool descending;
+	const char *code;
+	uint64 *keys; /* ordered or string keys */
+	int nkeys;
+	const KeyParam *param;
+} SearchSort;
+
+typedef struct SearchInclude {
+	bool reverse, iterate;
+	const ModelType *source; /* NULL: any */
+	const char *code;		 /* NULL: every reference parameter */
+	const ModelType *target; /* NULL: any */
+} SearchInclude;
+
+typedef struct SearchRequest {
+	const ModelType *type; /* NULL: system level */
+	const ModelType **types; /* what is searched, sorted by name (bytes) */
+	int ntypes;
+	bool all_types; /* no _type given at system level */
+	SearchHandling handling;
+	const ModelType *compartment;
+	const char *compartment_id;
+
+	SearchPair *pairs;
+	int npairs;
+
+	int count; /* page size */
+	SearchTotal total;
+	SearchSummary summary;
+	char **elements;
+	int nelements;
+	SearchInclude *includes;
+	int nincludes;
+	SearchSort *sorts;
+	int nsorts;
+	const char *cursor; /* as given, NULL: first page */
+
+	Crit **where; /* AND */
+	int nwhere;
+	List *ignored; /* of char *: what handling=lenient left out */
+	List *explain; /* of char *: steps already run, collected for fhir_explain; unless NULL context */
+	bool explaining, analyze;
+} SearchRequest;
+
+/* ---- search_parse.c ---- */
+extern void search_parse(SearchRequest *req, const char *query);
+/* Splits at unescaped `sep`; parts keep their escapes. Returns the number of parts (>= 1). */
+extern int search_split(const char *s, char sep, char ***parts);
+/* Removes the escapes: \, \| \$ and \\ (palloc'd). */
+extern char *search_unescape(const char *s);
+/* In PG_CATCH under handling=lenient: notes an FH400 as ignored, re-throws anything else. */
+extern void search_ignore(SearchRequest *req, MemoryContext cxt);
+extern void search_url_encode(StringInfo out, const char *s, const char *keep);
+/* Nearest of the candidates offered, as a hint; NULL if nothing is near. */
+typedef struct SearchNearest {
+	const char *name;
+	const char *best;
+	int distance;
+} SearchNearest;
+extern void search_nearest_offer(SearchNearest *n, const char *candidate);
+
+/* ---- search_resolve.c ---- */
+extern void search_resolve(SearchRequest *req);
+/* One criterion on resources of `types`. */
+extern Crit *search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name, const char *value,
+									  int depth);
+extern const KeyParam *search_param(const ModelType *t, const char *code, int len);
+extern void search_unknown_param(const ModelType *t, const char *code) pg_attribute_noreturn();
+/* Has a value in this place. */
+extern Crit *search_present(const KeyLeg *leg);
+extern Crit *crit_new(CritKind kind);
+extern Crit *crit_join(CritKind kind, Crit *a, Crit *b);
+extern void crit_add_key(Crit *c, uint64 key);
+extern void crit_add_value(Crit *c, char *value);
+extern void crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 hi_min, int64 hi_max);
+
+/* ---- search_value.c ---- */
+/* The values of one parameter of one type: an OR. :missing and the negation of :not are the caller's. */
+extern Crit *search_values(const KeyParam *p, const char *modifier, const char *value);
+extern Crit *search_updated_values(const char *code, const char *value);
+extern void search_bad_value(const char *code, const char *value, const char *why, const char *hint) pg_attribute_noreturn();
+extern void search_bad_modifier(const char *code, const char *modifier, const char *allowed) pg_attribute_noreturn();
+
+typedef enum SearchPrefix { PREFIX_EQ, PREFIX_NE, PREFIX_GT, PREFIX_LT, PREFIX_GE, PREFIX_LE, PREFIX_SA, PREFIX_EB, PREFIX_AP } SearchPrefix;
+
+/* A value without prefix, of a composite's part or of _filter. */
+extern Crit *search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value);
+
+/* ---- search_ordered.c ---- */
+/* Cuts a prefix off *value. */
+extern SearchPrefix search_prefix(const char **value);
+extern void search_date_boxes(Crit *c, const char *code, uint64 key, const char *value);
+extern void search_number_boxes(Crit *c, const char *code, uint64 key, const char *value);
+/* value: [prefix]number[|system|code]; source: whose keys, composite: 0 or the token hash of a composite. True: needs a recheck. */
+extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const uint64 *composite_hash, const char *value);
+
+/* ---- search_composite.c ---- */
+extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *value);
+
+/* ---- search_filter.c ---- */
+extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, int ntypes, const char *text);
+
+/* ---- search_plan.c ---- */
+typedef struct SqlParam {
+	Oid type;
+	Datum value;
+} SqlParam;
+
+typedef struct SqlText {
+	StringInfoData sql;
+	SqlParam *params;
+	int nparams, maxparams;
+	int naliases;
+	bool generic; /* one plan for all values */
+} SqlText;
+
+/* Which part of a search reads resources: for the restriction. */
+typedef enum SearchLeg { LEG_MATCH, LEG_TOTAL, LEG_CHAIN, LEG_HAS, LEG_INCLUDE, LEG_REVINCLUDE, LEG_LIST } SearchLeg;
+
+extern void sql_init(SqlText *s);
+extern void sql_param(SqlText *s, Oid type, Datum value);
+extern Datum sql_int8_array(const int64 *v, int n);
+extern Datum sql_text_array(char *const *v, int n);
+extern void sql_crit(SqlText *s, const char *alias, Crit *c);
+/* " AND (criterion) ..." for an AND of criteria; " AND alias.type = ..." */
+extern void sql_where(SqlText *s, const char *alias, Crit **where, int n);
+extern void sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntypes);
+/* "FROM store.resource alias WHERE NOT deleted AND type AND restriction AND criteria" */
+extern void sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types, int ntypes, Crit **where, int nwhere);
+/* " AND (...)" for one resource alias of one leg: where a caller's rights enter. */
+extern void search_restrict(SqlText *s, const char *alias, SearchLeg leg);
+/* SQL predicate (fixed text) on a resource alias, or NULL; set by whoever grants rights. leg: SearchLeg. */
+extern const char *(*search_restriction_hook)(const char *alias, int leg);
+
+typedef struct SearchRow {
+	int64 rid;
+	const char *type, *id;
+	int32 version;
+	TimestampTz last_updated;
+	Datum *sort;
+	bool *sort_null;
+	const char *mode; /* "match", "include" */
+	Jsonb *doc;		  /* when it is at hand */
+} SearchRow;
+
+typedef struct SearchPage {
+	SearchRow *rows;
+	int nrows;
+	bool has_next, has_previous;
+	bool whole; /* first page and nothing after it: nrows is the total */
+} SearchPage;
+
+/* ---- search_sort.c ---- */
+extern void search_resolve_sort(SearchRequest *req, const char *value);
+extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
+extern Oid search_sort_type(const SearchSort *sort);
+
+/* ---- search_page.c ---- */
+typedef struct SearchCursor {
+	bool backward;
+	const char *type, *id;
+	Datum *values;
+	bool *nulls;
+} SearchCursor;
+
+extern bool search_cursor_read(const SearchRequest *req, SearchCursor *out);
+extern char *search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward);
+extern void search_page(SearchRequest *req, SearchPage *out);
+extern int64 search_total(SearchRequest *req, bool estimate);
+
+/* ---- search_stats.c ---- */
+/* Estimated resources of the types, and of those that satisfy c (< 0: unknown). */
+extern double search_type_rows(const ModelType *const *types, int ntypes);
+extern double search_crit_rows(Crit *c, double type_rows);
+
+/* ---- search_sets.c ---- */
+extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere);
+
+/* ---- search_run.c ---- */
+/* Runs within SPI; rows in SPI_tuptable. limit 0: all. */
+extern void search_run(SearchRequest *req, SqlText *s, const char *what);
+extern const char *search_ext_schema(void);
+extern int64 search_now_micros(void);
+
+/* ---- search_include.c ---- */
+extern void search_includes(SearchRequest *req, SearchRow *matches, int nmatches, SearchRow **out, int *nout);
+/* Lowest or highest text at a place, into *best (NULL: none yet). */
+extern void search_texts(const KeySource *source, JsonbContainer *doc, bool highest, char **best);
+/* References held by `source` in doc, as "Type/id" of this store. */
+typedef void (*SearchRefFn)(const char *type, int tlen, const char *id, int ilen, void *arg);
+extern void search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn, void *arg);
+extern void search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc, SearchRefFn fn, void *arg);
+
+/* ---- search_rows.c ---- */
+/* Fills rows[].doc. */
+extern void search_keep_documents(SearchRequest *req, SearchRow *rows, int n);
+/* Prepares a request: parse, resolve, run sets. */
+extern void search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling);
+/* The documents of rows, in order: calls fn with each. */
+extern void search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
+
+/* SQL spelling that no search_path can divert */
+#define OP(o) " OPERATOR(pg_catalog." o ") "
+
+#endif

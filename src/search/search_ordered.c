@@ -1,0 +1,209 @@
+/*
+ * search_ordered.c: dates, numbers and quantities -> boxes over the intervals (lo, hi) that resources hold.
+ *
+ * The comparisons are those of R4, Search, 3.1.1.4.3 "Prefixes", between the interval of the search value [slo, shi]
+ * and the interval of the resource's value [lo, hi]:
+ *
+ *   eq  slo <= lo and hi <= shi           gt  hi > shi          sa  lo > shi
+ *   ne  lo < slo or hi > shi              lt  lo < slo          eb  hi < slo
+ *   ge  gt or eq    le  lt or eq          ap  overlaps the interval widened by 10 %
+ *
+ * eq, ne: the interval of a number is its implicit precision (3.1.1.4.6): 5.4 is [5.35, 5.45). The other prefixes take a number as
+ * exact. A date's interval is its precision; without a time zone it is read as UTC.
+ */
+#include "base/compat.h"
+
+#include "access/xact.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#include "base/date.h"
+#include "base/decimal.h"
+#include "base/error.h"
+#include "search/search_internal.h"
+
+#define MIN PG_INT64_MIN
+#define MAX PG_INT64_MAX
+
+SearchPrefix
+search_prefix(const char **value)
+{
+	static const char names[][3] = {"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"};
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (strncmp(*value, names[i], 2) == 0)
+		{
+			*value += 2;
+			return (SearchPrefix) i;
+		}
+	return PREFIX_EQ;
+}
+
+/* No value above the largest or below the smallest. */
+static void
+add_above(Crit *c, uint64 key, int64 bound, bool whole)
+{
+	if (bound < MAX)
+		crit_add_box(c, key, whole ? bound + 1 : MIN, MAX, bound + 1, MAX);
+}
+
+static void
+add_below(Crit *c, uint64 key, int64 bound, bool whole)
+{
+	if (bound > MIN)
+		crit_add_box(c, key, MIN, bound - 1, MIN, whole ? bound - 1 : MAX);
+}
+
+/* slo, shi inclusive; for ap already widened. */
+static void
+add_boxes(Crit *c, uint64 key, SearchPrefix prefix, int64 slo, int64 shi)
+{
+	switch (prefix)
+	{
+		case PREFIX_EQ:
+			crit_add_box(c, key, slo, MAX, MIN, shi);
+			break;
+		case PREFIX_NE:
+			add_below(c, key, slo, false);
+			add_above(c, key, shi, false);
+			break;
+		case PREFIX_GE:
+			crit_add_box(c, key, slo, MAX, MIN, shi);
+			/* fall through */
+		case PREFIX_GT:
+			add_above(c, key, shi, false);
+			break;
+		case PREFIX_LE:
+			crit_add_box(c, key, slo, MAX, MIN, shi);
+			/* fall through */
+		case PREFIX_LT:
+			add_below(c, key, slo, false);
+			break;
+		case PREFIX_SA:
+			add_above(c, key, shi, true);
+			break;
+		case PREFIX_EB:
+			add_below(c, key, slo, true);
+			break;
+		case PREFIX_AP:
+			crit_add_box(c, key, MIN, shi, slo, MAX);
+			break;
+	}
+}
+
+int64
+search_now_micros(void)
+{
+	return GetCurrentTransactionStartTimestamp() + (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+void
+search_date_boxes(Crit *c, const char *code, uint64 key, const char *value)
+{
+	const char *text = value;
+	SearchPrefix prefix = search_prefix(&text);
+	FhirDateTime d;
+	int64 lo, hi;
+	char *zone;
+	char *copy = pstrdup(text);
+
+	/* A '+' that was not percent-encoded arrived as a space. */
+	if ((zone = strrchr(copy, ' ')) != NULL && strchr(copy, 'T') != NULL)
+		*zone = '+';
+	if (!fhir_date_parse(copy, strlen(copy), FHIR_KIND_SEARCH, &d))
+		search_bad_value(code, value, "not a date or date and time",
+						 "Use [prefix]YYYY[-MM[-DD[Thh:mm[:ss[.sss]][zone]]]], for example ge2020-02-01.");
+	fhir_date_interval(&d, &lo, &hi);
+	if (prefix == PREFIX_AP)
+	{
+		int64 gap = (search_now_micros() - (lo / 2 + hi / 2)) / 10;
+
+		gap = gap < 0 ? -gap : gap;
+		lo -= gap;
+		hi += gap;
+	}
+	add_boxes(c, key, prefix, lo, hi);
+}
+
+static Numeric
+numeric_op(PGFunction fn, Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(fn, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+/* The interval [*slo, *shi] in dec64 for a prefix, through a unit's conversion if q is given. */
+static void
+number_interval(SearchPrefix prefix, const char *code, const char *whole, const char *text, const KeyQuantity *q, int64 *slo, int64 *shi)
+{
+	Numeric value, lo, hi;
+	bool open = false;
+
+	if (!fhir_decimal_parse(text, strlen(text), &value, &lo, &hi))
+		search_bad_value(code, whole, "not a number", "Use [prefix]number, for example 5.4, lt100 or 1e-2.");
+	if (prefix == PREFIX_AP)
+	{
+		Numeric tenth = numeric_op(numeric_mul, DatumGetNumeric(DirectFunctionCall1(numeric_abs, NumericGetDatum(value))),
+								   DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum("0.1"), ObjectIdGetDatum(InvalidOid),
+																	   Int32GetDatum(-1))));
+
+		lo = numeric_op(numeric_sub, value, tenth);
+		hi = numeric_op(numeric_add, value, tenth);
+	}
+	else if (prefix == PREFIX_EQ || prefix == PREFIX_NE)
+		open = true;
+	else
+		lo = hi = value;
+	if (q && q->canonical)
+	{
+		lo = keys_quantity_convert(q, lo);
+		hi = keys_quantity_convert(q, hi);
+	}
+	*slo = fhir_dec64(lo, FHIR_ROUND_DOWN);
+	*shi = fhir_dec64(hi, FHIR_ROUND_UP);
+	if (open && *shi > *slo)
+		(*shi)--; /* the upper end is not in the interval */
+}
+
+void
+search_number_boxes(Crit *c, const char *code, uint64 key, const char *value)
+{
+	const char *text = value;
+	SearchPrefix prefix = search_prefix(&text);
+	int64 lo, hi;
+
+	number_interval(prefix, code, value, text, NULL, &lo, &hi);
+	add_boxes(c, key, prefix, lo, hi);
+}
+
+bool
+search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const uint64 *composite_hash, const char *value)
+{
+	const char *text = value;
+	SearchPrefix prefix = search_prefix(&text);
+	char **parts;
+	int n = search_split(text, '|', &parts);
+	int64 lo, hi;
+	KeyQuantity q;
+	uint64 key;
+
+	if (n > 3 || n == 2)
+		search_bad_value(code, value, "not of the form number or number|system|code",
+						 "For example 5.4|http://unitsofmeasure.org|mg, or 5.4||mg.");
+	for (int i = 1; i < n; i++)
+		parts[i] = search_unescape(parts[i]);
+	if (n == 3 && *parts[2] == '\0')
+	{
+		if (*parts[1])
+			search_bad_value(code, value, "the unit's code is empty", "Give number|system|code, or the number alone.");
+		n = 1; /* 5.4|| is 5.4 */
+	}
+	if (n == 1)
+		keys_quantity(source, NULL, -1, NULL, -1, &q);
+	else
+		keys_quantity(source, parts[1], strlen(parts[1]), parts[2], strlen(parts[2]), &q);
+	number_interval(prefix, code, value, parts[0], &q, &lo, &hi);
+	key = composite_hash ? keys_composite_ordered(source, *composite_hash, q.key) : q.key;
+	add_boxes(c, key, prefix, lo, hi);
+	return q.recheck;
+}

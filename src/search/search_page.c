@@ -1,0 +1,560 @@
+/*
+ * search_page.c: one page of matches, its cursor, and totals.
+ *
+ * Order: the sort keys, then type and id, which never change: so a page starts after (or before) the row that the cursor names, whatever
+ * happened since. A cursor is base64url text of: checksum over the search and the rest, direction, type, id and sort values. It holds nothing
+ * that the client does not see in the resources; used with another search it is refused.
+ *
+ * Two ways to a page. "Find, then sort": the criteria's index gives all matches. "Walk": rows come in order from the index of the order,
+ * are checked one by one, and only so many are looked at. With many matches a walk finds a page soon; if it
+ * does not within its bound, find-then-sort follows.
+ */
+#include "base/compat.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "search/search_internal.h"
+#include "store/store.h"
+
+/* ---- cursor ---- */
+
+/* Everything that decides which rows come in which order. */
+static uint64
+shape_hash(const SearchRequest *req)
+{
+	uint64 h = fhir_hash(req->type ? req->type->name : "", req->type ? strlen(req->type->name) : 0, 1);
+
+	if (req->compartment)
+		h = fhir_hash(req->compartment_id, strlen(req->compartment_id), fhir_hash(req->compartment->name, strlen(req->compartment->name), h));
+	for (int i = 0; i < req->npairs; i++)
+	{
+		const SearchPair *p = &req->pairs[i];
+
+		if (p->control && strcmp(p->name, "_sort") != 0 && strcmp(p->name, "_type") != 0)
+			continue;
+		h = fhir_hash(p->name, strlen(p->name) + 1, h);
+		h = fhir_hash(p->value, strlen(p->value) + 1, h);
+	}
+	return h;
+}
+
+/* Fields are netstrings ("3:abc"), so that any text fits. */
+static void
+put_field(StringInfo b, const char *s)
+{
+	if (s)
+		appendStringInfo(b, "%d:%s", (int) strlen(s), s);
+	else
+		appendStringInfoString(b, "-");
+}
+
+static char *
+base64url(const char *s, int len)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	char *out = palloc(len * 4 / 3 + 4), *o = out;
+
+	for (int i = 0; i < len; i += 3)
+	{
+		uint32 v = (uint8) s[i] << 16 | (i + 1 < len ? (uint8) s[i + 1] << 8 : 0) | (i + 2 < len ? (uint8) s[i + 2] : 0);
+
+		*o++ = digits[v >> 18];
+		*o++ = digits[v >> 12 & 63];
+		if (i + 1 < len)
+			*o++ = digits[v >> 6 & 63];
+		if (i + 2 < len)
+			*o++ = digits[v & 63];
+	}
+	*o = '\0';
+	return out;
+}
+
+static bool
+base64url_decode(const char *s, StringInfo out)
+{
+	uint32 v = 0;
+	int bits = 0;
+
+	for (; *s; s++)
+	{
+		int d;
+
+		if (*s >= 'A' && *s <= 'Z')
+			d = *s - 'A';
+		else if (*s >= 'a' && *s <= 'z')
+			d = *s - 'a' + 26;
+		else if (*s >= '0' && *s <= '9')
+			d = *s - '0' + 52;
+		else if (*s == '-')
+			d = 62;
+		else if (*s == '_')
+			d = 63;
+		else
+			return false;
+		v = v << 6 | d;
+		bits += 6;
+		if (bits >= 8)
+		{
+			bits -= 8;
+			appendStringInfoChar(out, (char) (v >> bits & 255));
+		}
+	}
+	return true;
+}
+
+static char *
+sort_value_text(const SearchSort *sort, Datum d)
+{
+	if (search_sort_type(sort) == TEXTOID)
+		return TextDatumGetCString(d);
+	return psprintf(INT64_FORMAT, DatumGetInt64(d)); /* timestamptz is an int64, too */
+}
+
+char *
+search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward)
+{
+	StringInfoData body, all;
+
+	initStringInfo(&body);
+	initStringInfo(&all);
+	appendStringInfoChar(&body, backward ? 'p' : 'n');
+	put_field(&body, row->type);
+	put_field(&body, row->id);
+	for (int i = 0; i < req->nsorts; i++)
+		put_field(&body, row->sort_null[i] ? NULL : sort_value_text(&req->sorts[i], row->sort[i]));
+	appendStringInfo(&all, "%016llx", (unsigned long long) fhir_hash(body.data, body.len, shape_hash(req)));
+	appendBinaryStringInfo(&all, body.data, body.len);
+	return base64url(all.data, all.len);
+}
+
+/* Next field; false if malformed. */
+static bool
+get_field(const char **p, const char *end, char **out)
+{
+	long n;
+	char *after;
+
+	*out = NULL;
+	if (*p < end && **p == '-')
+	{
+		(*p)++;
+		return true;
+	}
+	n = strtol(*p, &after, 10);
+	if (after == *p || *after != ':' || n < 0 || n > end - after - 1)
+		return false;
+	*out = pnstrdup(after + 1, n);
+	*p = after + 1 + n;
+	return true;
+}
+
+static bool
+cursor_parse(const SearchRequest *req, SearchCursor *out)
+{
+	StringInfoData b;
+	const char *p, *end;
+	char *type, *id;
+
+	initStringInfo(&b);
+	if (!base64url_decode(req->cursor, &b) || b.len < 20 || memchr(b.data, 0, b.len) != NULL)
+		return false;
+	if (strncmp(b.data, psprintf("%016llx", (unsigned long long) fhir_hash(b.data + 16, b.len - 16, shape_hash(req))), 16) != 0)
+		return false;
+	out->backward = b.data[16] == 'p';
+	p = b.data + 17;
+	end = b.data + b.len;
+	if (!get_field(&p, end, &type) || !get_field(&p, end, &id) || !type || !id)
+		return false;
+	out->type = type;
+	out->id = id;
+	out->values = palloc0((req->nsorts + 1) * sizeof(Datum));
+	out->nulls = palloc0((req->nsorts + 1) * sizeof(bool));
+	for (int i = 0; i < req->nsorts; i++)
+	{
+		char *v;
+
+		if (!get_field(&p, end, &v))
+			return false;
+		out->nulls[i] = v == NULL;
+		if (v)
+			out->values[i] = search_sort_type(&req->sorts[i]) == TEXTOID ? CStringGetTextDatum(v) : Int64GetDatum(strtoll(v, NULL, 10));
+	}
+	return p == end;
+}
+
+bool
+search_cursor_read(const SearchRequest *req, SearchCursor *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (req->cursor == NULL)
+		return false;
+	if (!cursor_parse(req, out))
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("invalid _cursor"),
+				errdetail("It is damaged or belongs to another search."),
+				errhint("Follow the links of the Bundle as they are, or start again without _cursor."),
+				fhir_issue("value", NULL));
+	return true;
+}
+
+/* ---- order ---- */
+
+static bool
+down(const SearchSort *sort, const SearchCursor *cur)
+{
+	return sort->descending != cur->backward;
+}
+
+/* ORDER BY over columns s1 ..., type, id of alias q. */
+static void
+sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
+{
+	appendStringInfoString(&s->sql, " ORDER BY ");
+	for (int i = 0; i < req->nsorts; i++)
+		appendStringInfo(&s->sql, "q.s%d %s NULLS %s, ", i + 1, down(&req->sorts[i], cur) ? "DESC" : "ASC", cur->backward ? "FIRST" : "LAST");
+	if (req->ntypes > 1)
+		appendStringInfo(&s->sql, "q.type %s, ", cur->backward ? "DESC" : "ASC");
+	appendStringInfo(&s->sql, "q.id %s", cur->backward ? "DESC" : "ASC");
+}
+
+static void
+sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
+{
+	const char *op = cur->backward ? OP("<") : OP(">");
+
+	if (req->ntypes > 1)
+	{
+		appendStringInfo(&s->sql, "(q.type, q.id)%s(", op);
+		sql_param(s, TEXTOID, CStringGetTextDatum(cur->type));
+		appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\", ");
+		sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
+		appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\")");
+	}
+	else
+	{
+		appendStringInfo(&s->sql, "q.id%s", op);
+		sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
+	}
+}
+
+/* Rows after the cursor: nested from the first sort key. Nulls stand at the end of the forward order. */
+static void
+sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, int i)
+{
+	const SearchSort *sort = &req->sorts[i];
+
+	if (i == req->nsorts)
+	{
+		sql_identity_after(s, req, cur);
+		return;
+	}
+	if (cur->nulls[i])
+	{
+		appendStringInfo(&s->sql, "(%sq.s%d IS NULL AND ", cur->backward ? psprintf("q.s%d IS NOT NULL OR ", i + 1) : "", i + 1);
+		sql_after(s, req, cur, i + 1);
+		appendStringInfoChar(&s->sql, ')');
+		return;
+	}
+	appendStringInfo(&s->sql, "(q.s%d%s", i + 1, down(sort, cur) ? OP("<") : OP(">"));
+	sql_param(s, search_sort_type(sort), cur->values[i]);
+	if (!cur->backward)
+		appendStringInfo(&s->sql, " OR q.s%d IS NULL", i + 1);
+	appendStringInfo(&s->sql, " OR q.s%d" OP("="), i + 1);
+	sql_param(s, search_sort_type(sort), cur->values[i]);
+	appendStringInfoString(&s->sql, " AND ");
+	sql_after(s, req, cur, i + 1);
+	appendStringInfoChar(&s->sql, ')');
+}
+
+static void
+sql_limit(SqlText *s, int n)
+{
+	appendStringInfoString(&s->sql, " LIMIT ");
+	sql_param(s, INT8OID, Int64GetDatum(n));
+}
+
+/* ---- find, then sort ---- */
+
+static void
+sql_find(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int limit)
+{
+	appendStringInfoString(&s->sql, "SELECT q.* FROM (SELECT r.rid, r.type, r.id, r.version, r.last_updated");
+	for (int i = 0; i < req->nsorts; i++)
+	{
+		appendStringInfoString(&s->sql, ", ");
+		sql_sort_expression(s, &req->sorts[i], "r");
+		appendStringInfo(&s->sql, " AS s%d", i + 1);
+	}
+	sql_from_where(s, "r", LEG_MATCH, req->types, req->all_types ? 0 : req->ntypes, req->where, req->nwhere);
+	appendStringInfoString(&s->sql, " OFFSET 0) q");
+	if (after)
+	{
+		appendStringInfoString(&s->sql, " WHERE ");
+		sql_after(s, req, cur, 0);
+	}
+	sql_order_by(s, req, cur);
+	sql_limit(s, limit);
+}
+
+/* ---- walk ---- */
+
+/*
+ * Candidates in order from an index, at most `walk` of them (0: no bound), as subquery q with the columns that criteria look at.
+ * False if no index has this order.
+ */
+static bool
+sql_candidates(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int walk)
+{
+	static const char columns[] = "r.rid, r.type, r.id, r.version, r.last_updated, r.keys, r.ord";
+	const SearchSort *sort = req->nsorts ? &req->sorts[0] : NULL;
+	const char *direction;
+
+	if (req->nsorts > 1 || (sort && (sort->kind == SORT_DOC || sort->nkeys > 1)))
+		return false;
+	if (sort && req->ntypes > 1)
+		return false;
+	if (sort && after && cur->nulls[0])
+		return false;
+	direction = sort ? (down(sort, cur) ? "DESC" : "ASC") : cur->backward ? "DESC" : "ASC";
+	if (sort && cur->backward && sort->kind != SORT_ID && sort->kind != SORT_UPDATED)
+		return false; /* the rows without a value come first in this direction */
+	appendStringInfo(&s->sql, "(SELECT %s", columns);
+	if (sort && sort->kind == SORT_ORDERED)
+	{
+		appendStringInfo(&s->sql, ", o.lo AS s1 FROM %s.ordered o JOIN %s.resource r ON r.rid" OP("=") "o.rid WHERE o.key" OP("="), store_schema(), store_schema());
+		sql_param(s, INT8OID, Int64GetDatum((int64) sort->keys[0]));
+		appendStringInfoString(&s->sql, " AND o.lo" OP("="));
+		sql_sort_expression(s, sort, "r");
+	}
+	else if (sort && sort->kind == SORT_STRING)
+	{
+		appendStringInfo(&s->sql, ", pg_catalog.\"left\"(o.value, 100) AS s1 FROM %s.string o JOIN %s.resource r ON r.rid" OP("=") "o.rid WHERE o.key" OP("="),
+						 store_schema(), store_schema());
+		sql_param(s, INT8OID, Int64GetDatum((int64) sort->keys[0]));
+		appendStringInfoString(&s->sql, " AND pg_catalog.\"left\"(o.value, 100)" OP("="));
+		sql_sort_expression(s, sort, "r");
+	}
+	else if (sort && sort->kind == SORT_UPDATED)
+	{
+		appendStringInfo(&s->sql, ", o.last_updated AS s1 FROM %s.version o JOIN %s.resource r ON r.rid" OP("=") "o.rid AND r.version" OP("=") "o.version WHERE o.type" OP("="),
+						 store_schema(), store_schema());
+		sql_param(s, TEXTOID, CStringGetTextDatum(req->types[0]->name));
+		for (int i = 0; i < req->nwhere; i++)
+			if (req->where[i]->kind == CRIT_UPDATED)
+			{
+				appendStringInfoString(&s->sql, " AND ");
+				sql_crit(s, "o", req->where[i]);
+			}
+	}
+	else
+		appendStringInfo(&s->sql, "%s FROM %s.resource r WHERE true", sort ? ", r.id AS s1" : "", store_schema());
+	appendStringInfoString(&s->sql, " AND NOT r.deleted");
+	if (req->ntypes == 1 || !req->all_types)
+		sql_type(s, "r", req->types, req->ntypes);
+	search_restrict(s, "r", LEG_MATCH);
+	if (after && sort && sort->kind != SORT_ID)
+	{
+		const char *column = sort->kind == SORT_ORDERED ? "o.lo" : sort->kind == SORT_STRING ? "pg_catalog.\"left\"(o.value, 100)" : "o.last_updated";
+
+		appendStringInfo(&s->sql, " AND %s%s", column, down(sort, cur) ? OP("<=") : OP(">="));
+		sql_param(s, search_sort_type(sort), cur->values[0]);
+	}
+	else if (after)
+	{
+		const char *op = strcmp(direction, "DESC") == 0 ? OP("<") : OP(">");
+
+		if (req->ntypes > 1)
+		{
+			appendStringInfo(&s->sql, " AND (r.type, r.id)%s(", op);
+			sql_param(s, TEXTOID, CStringGetTextDatum(cur->type));
+			appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\", ");
+			sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
+			appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\")");
+		}
+		else
+		{
+			appendStringInfo(&s->sql, " AND r.id%s", op);
+			sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
+		}
+	}
+	if (sort && sort->kind == SORT_ID)
+		appendStringInfo(&s->sql, " ORDER BY r.id %s", direction);
+	else if (sort)
+		appendStringInfo(&s->sql, " ORDER BY s1 %s, r.id %s", direction, cur->backward ? "DESC" : "ASC");
+	else
+		appendStringInfo(&s->sql, " ORDER BY r.type %s, r.id %s", direction, direction);
+	if (walk > 0)
+		sql_limit(s, walk);
+	appendStringInfoString(&s->sql, " OFFSET 0) q");
+	return true;
+}
+
+static bool
+sql_walk(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int walk, int limit)
+{
+	appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated%s FROM ", req->nsorts ? ", q.s1" : "");
+	if (!sql_candidates(s, req, cur, after, walk))
+		return false;
+	appendStringInfoString(&s->sql, " WHERE true");
+	if (after && req->nsorts)
+	{
+		appendStringInfoString(&s->sql, " AND ");
+		sql_after(s, req, cur, 0);
+	}
+	sql_where(s, "q", req->where, req->nwhere);
+	sql_order_by(s, req, cur);
+	sql_limit(s, limit);
+	return true;
+}
+
+/* ---- a page ---- */
+
+static void
+fetch_rows(SearchRequest *req, SearchPage *page)
+{
+	SPITupleTable *t = SPI_tuptable;
+
+	page->rows = palloc0((SPI_processed + 1) * sizeof(SearchRow));
+	page->nrows = 0;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		SearchRow *row = &page->rows[page->nrows];
+		bool null;
+
+		row->rid = DatumGetInt64(SPI_getbinval(t->vals[i], t->tupdesc, 1, &null));
+		if (page->nrows > 0 && row[-1].rid == row->rid)
+			continue; /* two equal values of one resource */
+		row->type = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 2, &null));
+		row->id = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 3, &null));
+		row->version = DatumGetInt32(SPI_getbinval(t->vals[i], t->tupdesc, 4, &null));
+		row->last_updated = DatumGetTimestampTz(SPI_getbinval(t->vals[i], t->tupdesc, 5, &null));
+		row->mode = "match";
+		row->sort = palloc((req->nsorts + 1) * sizeof(Datum));
+		row->sort_null = palloc((req->nsorts + 1) * sizeof(bool));
+		for (int k = 0; k < req->nsorts; k++)
+		{
+			Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 6 + k, &row->sort_null[k]);
+
+			if (!row->sort_null[k] && search_sort_type(&req->sorts[k]) == TEXTOID)
+				d = PointerGetDatum(DatumGetTextPCopy(d));
+			row->sort[k] = d;
+		}
+		page->nrows++;
+	}
+	SPI_freetuptable(t);
+}
+
+/* How far to walk: 0 = to the end, -1 = don't. */
+static int
+walk_bound(SearchRequest *req, int limit)
+{
+	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows, need;
+	bool indexed = false;
+
+	for (int i = 0; i < req->nwhere; i++)
+	{
+		Crit *c = req->where[i];
+		double n = search_crit_rows(c, type_rows);
+
+		if (c->kind == CRIT_TRUE)
+			continue;
+		product *= Min(1, n / type_rows);
+		if (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE)
+		{
+			indexed = true;
+			least = Min(least, n);
+		}
+		else if (c->kind == CRIT_AND || c->kind == CRIT_OR)
+			least = Min(least, n);
+	}
+	if (req->nwhere == 0 || (!indexed && least >= type_rows * 0.3))
+		return 0;
+	need = limit * type_rows / Max(product, 1);
+	if (least < 1000 || need * 2 > least)
+		return -1;
+	return (int) Min(need * 3 + 500, 100000);
+}
+
+static void
+reverse(SearchPage *page)
+{
+	for (int i = 0, k = page->nrows - 1; i < k; i++, k--)
+	{
+		SearchRow t = page->rows[i];
+
+		page->rows[i] = page->rows[k];
+		page->rows[k] = t;
+	}
+}
+
+void
+search_page(SearchRequest *req, SearchPage *out)
+{
+	SearchCursor cur;
+	bool after = search_cursor_read(req, &cur), more;
+	int limit = req->count + 1, walk;
+
+	memset(out, 0, sizeof(*out));
+	walk = walk_bound(req, limit);
+	if (walk >= 0)
+	{
+		SqlText s;
+
+		sql_init(&s);
+		/* one more for each duplicate value that may be dropped is not needed: a short page falls through */
+		if (sql_walk(&s, req, &cur, after, walk, limit))
+		{
+			search_run(req, &s, walk ? "page: walk in order, a bounded number of rows" : "page: walk in order");
+			fetch_rows(req, out);
+		}
+	}
+	if (out->nrows < limit && !(walk == 0 && req->nsorts == 0 && out->rows))
+	{
+		SqlText s;
+
+		sql_init(&s);
+		sql_find(&s, req, &cur, after, limit);
+		search_run(req, &s, "page: find, then sort");
+		fetch_rows(req, out);
+	}
+	more = out->nrows > req->count;
+	if (more)
+		out->nrows = req->count;
+	if (cur.backward)
+		reverse(out);
+	out->has_next = cur.backward || more;
+	out->has_previous = cur.backward ? more : after;
+	out->whole = !after && !more;
+}
+
+/* ---- totals ---- */
+
+int64
+search_total(SearchRequest *req, bool estimate)
+{
+	SqlText s;
+	bool null;
+	int64 n;
+
+	if (estimate)
+	{
+		double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows;
+
+		for (int i = 0; i < req->nwhere; i++)
+			product *= Min(1, search_crit_rows(req->where[i], type_rows) / type_rows);
+		if (product > 10000)
+			return (int64) product;
+	}
+	sql_init(&s);
+	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*)");
+	sql_from_where(&s, "r", LEG_TOTAL, req->types, req->all_types ? 0 : req->ntypes, req->where, req->nwhere);
+	search_run(req, &s, "total");
+	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}

@@ -1,0 +1,475 @@
+/*
+ * search_parse.c: application/x-www-form-urlencoded text -> decoded pairs, and the result controls (_count, _total, _summary ...).
+ *
+ * A pair stays in its decoded form with the escapes of its value (\, \| \$ \\) in place: only the code that knows a parameter's type
+ * may split it. Whatever is refused here is refused by name.
+ */
+#include "base/compat.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "base/error.h"
+#include "base/settings.h"
+#include "search/search_internal.h"
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Percent-decoded text of s[0..len); must be UTF-8 without U+0000. */
+static char *
+url_decode(const char *s, int len)
+{
+	char *out = palloc(len + 1);
+	int n = 0;
+
+	for (int i = 0; i < len; i++)
+	{
+		int hi, lo;
+
+		if (s[i] == '+')
+			out[n++] = ' ';
+		else if (s[i] != '%')
+			out[n++] = s[i];
+		else if (i + 2 < len && (hi = hex_digit(s[i + 1])) >= 0 && (lo = hex_digit(s[i + 2])) >= 0)
+		{
+			out[n++] = (char) (hi << 4 | lo);
+			i += 2;
+		}
+		else
+			ereport(ERROR,
+					errcode(FH400),
+					errmsg("malformed percent-encoding in the query"),
+					errdetail("At \"%.*s\".", pg_mbcliplen(s + i, len - i, 40), s + i),
+					errhint("Write a literal %% as %%25."),
+					fhir_issue("invalid", NULL));
+	}
+	out[n] = '\0';
+	if (memchr(out, 0, n) != NULL || !pg_verify_mbstr(PG_UTF8, out, n, true))
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("the query is not valid UTF-8 text"),
+				errdetail("In \"%.*s\".", pg_mbcliplen(s, len, 60), s),
+				fhir_issue("invalid", NULL));
+	return out;
+}
+
+void
+search_url_encode(StringInfo out, const char *s, const char *keep)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (; *s; s++)
+	{
+		unsigned char c = (unsigned char) *s;
+
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-_.~", c) != NULL ||
+			strchr(keep, c) != NULL)
+			appendStringInfoCharMacro(out, (char) c);
+		else
+		{
+			appendStringInfoCharMacro(out, '%');
+			appendStringInfoCharMacro(out, hex[c >> 4]);
+			appendStringInfoCharMacro(out, hex[c & 15]);
+		}
+	}
+}
+
+int
+search_split(const char *s, char sep, char ***parts)
+{
+	int n = 1;
+	char *copy = pstrdup(s);
+
+	for (const char *p = s; *p; p++)
+	{
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == sep)
+			n++;
+	}
+	*parts = palloc(n * sizeof(char *));
+	n = 0;
+	(*parts)[n++] = copy;
+	for (char *p = copy; *p; p++)
+	{
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == sep)
+		{
+			*p = '\0';
+			(*parts)[n++] = p + 1;
+		}
+	}
+	return n;
+}
+
+char *
+search_unescape(const char *s)
+{
+	char *out = palloc(strlen(s) + 1), *o = out;
+
+	for (; *s; s++)
+	{
+		if (*s == '\\' && s[1] && strchr(",|$\\", s[1]) != NULL)
+			s++;
+		*o++ = *s;
+	}
+	*o = '\0';
+	return out;
+}
+
+void
+search_nearest_offer(SearchNearest *n, const char *candidate)
+{
+	int len = strlen(n->name), clen = strlen(candidate);
+	int bound = n->best ? n->distance - 1 : Max(1, Min(4, len / 2));
+	int d;
+
+	if (len > 200 || clen > 200 || abs(len - clen) > bound)
+		return;
+	d = varstr_levenshtein_less_equal(n->name, len, candidate, clen, 1, 1, 1, bound, true);
+	if (d <= bound)
+	{
+		n->best = candidate;
+		n->distance = d;
+	}
+}
+
+/* ---- result controls ---- */
+
+static int
+parse_count(const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (value[0] < '0' || value[0] > '9' || *end != '\0')
+		search_bad_value("_count", value, "not a number of resources", "Use _count=0 ... or leave it out.");
+	return (int) Min(n, (long) fhir_max_count);
+}
+
+static SearchTotal
+parse_total(const char *value)
+{
+	if (strcmp(value, "none") == 0)
+		return TOTAL_NONE;
+	if (strcmp(value, "estimate") == 0)
+		return TOTAL_ESTIMATE;
+	if (strcmp(value, "accurate") == 0)
+		return TOTAL_ACCURATE;
+	search_bad_value("_total", value, "unknown code", "Use none, estimate or accurate.");
+}
+
+static SearchSummary
+parse_summary(const char *value)
+{
+	static const char *const names[] = {"false", "true", "text", "data", "count"};
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(value, names[i]) == 0)
+			return (SearchSummary) i;
+	search_bad_value("_summary", value, "unknown code", "Use true, text, data, count or false.");
+}
+
+static void
+parse_elements(SearchRequest *req, const char *value)
+{
+	char **parts;
+	int n = search_split(value, ',', &parts);
+
+	req->elements = req->elements ? repalloc(req->elements, (req->nelements + n) * sizeof(char *)) : palloc(n * sizeof(char *));
+	for (int i = 0; i < n; i++)
+	{
+		char *name = parts[i], *dot = strchr(name, '.');
+
+		/* "Patient.name" is taken for "name" where the type fits */
+		if (dot && model_resource(name, dot - name))
+			name = dot + 1;
+		if (*name == '\0')
+			search_bad_value("_elements", value, "an element's name is empty", NULL);
+		if (req->type && !model_property(req->type, name, strlen(name)))
+		{
+			const ModelProperty *p[1];
+
+			if (model_element(req->type, name, strlen(name), p, 1) == 0)
+				search_bad_value("_elements", value, psprintf("%s has no element \"%s\"", req->type->name, name), NULL);
+		}
+		req->elements[req->nelements++] = name;
+	}
+}
+
+static void
+parse_include(SearchRequest *req, const char *name, const char *value)
+{
+	SearchInclude inc = {0};
+	const char *modifier = strchr(name, ':');
+	char **parts;
+	int n;
+
+	inc.reverse = strncmp(name, "_revinclude", 11) == 0;
+	if (modifier)
+	{
+		if (strcmp(modifier, ":iterate") != 0 && strcmp(modifier, ":recurse") != 0)
+			search_bad_modifier(inc.reverse ? "_revinclude" : "_include", modifier + 1, "iterate");
+		inc.iterate = true;
+	}
+	n = search_split(value, ':', &parts);
+	if (n > 3 || (n == 1 && strcmp(value, "*") != 0))
+		search_bad_value(name, value, "not of the form Type:parameter or Type:parameter:Target",
+						 psprintf("For example %s=Observation:subject.", name));
+	if (n > 1)
+	{
+		inc.source = model_resource(parts[0], strlen(parts[0]));
+		if (!inc.source)
+			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[0]), NULL);
+		if (strcmp(parts[1], "*") != 0)
+		{
+			const KeyParam *p = search_param(inc.source, parts[1], strlen(parts[1]));
+
+			if (!p)
+				search_unknown_param(inc.source, parts[1]);
+			if (p->type != PARAM_REFERENCE)
+				search_bad_value(name, value, psprintf("\"%s\" is no reference parameter of %s", parts[1], inc.source->name), NULL);
+			inc.code = p->code;
+		}
+	}
+	if (n > 2 && *parts[2])
+	{
+		inc.target = model_resource(parts[2], strlen(parts[2]));
+		if (!inc.target)
+			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[2]), NULL);
+	}
+	req->includes = req->includes ? repalloc(req->includes, (req->nincludes + 1) * sizeof(inc)) : palloc(sizeof(inc));
+	req->includes[req->nincludes++] = inc;
+}
+
+/* Parameters of other versions of FHIR, and those that R4 defines and this server does not have: by name, so that nobody waits. */
+static void
+refuse_known(const char *name)
+{
+	static const struct {
+		const char *name, *why;
+	} refused[] = {
+		{"_query", "Named queries are defined by servers; this one has none."},
+		{"_contained", "Contained resources are not searched by themselves."},
+		{"_containedType", "Contained resources are not searched by themselves."},
+		{"_maxresults", "It belongs to FHIR R5; use _count."},
+		{"_graph", "It belongs to FHIR R5; use _include and _revinclude."},
+		{"_in", "It belongs to FHIR R5; use _list."},
+		{"_language", "It belongs to FHIR R5."},
+	};
+	int len = strcspn(name, ":.");
+
+	for (int i = 0; i < lengthof(refused); i++)
+		if (strlen(refused[i].name) == len && strncmp(name, refused[i].name, len) == 0)
+			ereport(ERROR,
+					errcode(FH400),
+					errmsg("search parameter \"%s\" is not supported", refused[i].name),
+					errdetail("%s", refused[i].why),
+					fhir_issue("not-supported", NULL));
+}
+
+/* True if the pair was a result control. */
+static bool
+parse_control(SearchRequest *req, const char *name, const char *value)
+{
+	if (name[0] != '_')
+		return false;
+	if (strcmp(name, "_count") == 0)
+		req->count = parse_count(value);
+	else if (strcmp(name, "_total") == 0)
+		req->total = parse_total(value);
+	else if (strcmp(name, "_summary") == 0)
+		req->summary = parse_summary(value);
+	else if (strcmp(name, "_elements") == 0)
+		parse_elements(req, value);
+	else if (strcmp(name, "_sort") == 0)
+		search_resolve_sort(req, value);
+	else if (strcmp(name, "_cursor") == 0)
+		req->cursor = value;
+	else if (strncmp(name, "_include", 8) == 0 && (name[8] == '\0' || name[8] == ':'))
+		parse_include(req, name, value);
+	else if (strncmp(name, "_revinclude", 11) == 0 && (name[11] == '\0' || name[11] == ':'))
+		parse_include(req, name, value);
+	else if (strcmp(name, "_format") == 0 || strcmp(name, "_pretty") == 0)
+		return true; /* the REST layer's */
+	else
+	{
+		refuse_known(name);
+		return false;
+	}
+	return true;
+}
+
+/* _type first: what the other parameters mean depends on it. */
+static void
+parse_types(SearchRequest *req)
+{
+	int max = 8;
+
+	req->types = palloc(max * sizeof(ModelType *));
+	if (req->type)
+		req->types[req->ntypes++] = req->type;
+	for (int i = 0; i < req->npairs; i++)
+	{
+		char **parts;
+		int n;
+
+		if (strcmp(req->pairs[i].name, "_type") != 0)
+			continue;
+		if (req->ntypes > 0)
+			search_bad_value("_type", req->pairs[i].value, req->type ? "the search has its type already" : "given twice", NULL);
+		n = search_split(req->pairs[i].value, ',', &parts);
+		for (int k = 0; k < n; k++)
+		{
+			const ModelType *t = model_resource(parts[k], strlen(parts[k]));
+
+			if (!t)
+			{
+				SearchNearest near = {parts[k]};
+
+				for (int m = 1; m < model_ntypes; m++)
+					if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
+						search_nearest_offer(&near, model_types[m].name);
+				search_bad_value("_type", parts[k], "no resource type", near.best ? psprintf("Perhaps \"%s\"?", near.best) : NULL);
+			}
+			if (req->ntypes == max)
+				req->types = repalloc(req->types, (max *= 2) * sizeof(ModelType *));
+			req->types[req->ntypes++] = t;
+		}
+		req->pairs[i].used = true;
+	}
+}
+
+static int
+compare_types(const void *a, const void *b)
+{
+	return strcmp((*(const ModelType *const *) a)->name, (*(const ModelType *const *) b)->name);
+}
+
+/* Sorted by name, once each; every type if none was named. */
+static void
+settle_types(SearchRequest *req)
+{
+	int n = 0;
+
+	if (req->ntypes == 0)
+	{
+		req->all_types = true;
+		req->types = repalloc(req->types, model_ntypes * sizeof(ModelType *));
+		for (int m = 1; m < model_ntypes; m++)
+			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract &&
+				(!req->compartment || req->compartment == &model_types[m] ||
+				 model_compartment(req->compartment->name, &model_types[m]) != NULL))
+				req->types[req->ntypes++] = &model_types[m];
+		if (req->compartment)
+			req->all_types = false;
+	}
+	qsort(req->types, req->ntypes, sizeof(ModelType *), compare_types);
+	for (int i = 0; i < req->ntypes; i++)
+		if (n == 0 || req->types[n - 1] != req->types[i])
+			req->types[n++] = req->types[i];
+	req->ntypes = n;
+}
+
+static void
+split_pairs(SearchRequest *req, const char *query)
+{
+	int max = 16;
+
+	if (*query == '?')
+		query++;
+	req->pairs = palloc(max * sizeof(SearchPair));
+	while (*query)
+	{
+		int len = strcspn(query, "&");
+		const char *eq = memchr(query, '=', len);
+
+		if (len > 0)
+		{
+			SearchPair p = {0};
+
+			p.name = url_decode(query, eq ? eq - query : len);
+			p.value = eq ? url_decode(eq + 1, len - (eq + 1 - query)) : pstrdup("");
+			if (req->npairs == max)
+				req->pairs = repalloc(req->pairs, (max *= 2) * sizeof(SearchPair));
+			req->pairs[req->npairs++] = p;
+		}
+		query += len;
+		if (*query)
+			query++;
+	}
+	if (req->npairs > fhir_max_search_parameters)
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("the query has too many parameters"),
+				errdetail("%d parameters; fhir.max_search_parameters is %d.", req->npairs, fhir_max_search_parameters),
+				fhir_issue("too-costly", NULL));
+}
+
+/*
+ * Under handling=lenient an error about the query (FH400) becomes a note, anything else passes. Only pure computation
+ * runs inside, so that no subtransaction is needed.
+ */
+static void
+control_leniently(SearchRequest *req, SearchPair *p)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		p->control = p->used = parse_control(req, p->name, p->value);
+	}
+	PG_CATCH();
+	{
+		p->control = true;
+		search_ignore(req, cxt);
+	}
+	PG_END_TRY();
+}
+
+void
+search_ignore(SearchRequest *req, MemoryContext cxt)
+{
+	ErrorData *e;
+
+	MemoryContextSwitchTo(cxt);
+	e = CopyErrorData();
+	if (e->sqlerrcode != FH400)
+		PG_RE_THROW();
+	FlushErrorState();
+	fhir_issues_reset();
+	req->ignored = lappend(req->ignored, psprintf("%s%s%s", e->message, e->detail ? ": " : "", e->detail ? e->detail : ""));
+}
+
+void
+search_parse(SearchRequest *req, const char *query)
+{
+	split_pairs(req, query);
+	parse_types(req);
+	settle_types(req);
+	req->count = Min(fhir_default_count, fhir_max_count);
+	for (int i = 0; i < req->npairs; i++)
+	{
+		SearchPair *p = &req->pairs[i];
+
+		if (p->used) /* _type */
+			p->control = true;
+		else if (req->handling == SEARCH_LENIENT)
+			control_leniently(req, p);
+		else
+			p->control = p->used = parse_control(req, p->name, p->value);
+	}
+}

@@ -1,0 +1,213 @@
+/*
+ * search_rows.c: from a request's text to its rows and documents.
+ */
+#include "base/compat.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/settings.h"
+#include "search/search_internal.h"
+#include "store/store.h"
+
+#define DOCUMENT_BATCH 500
+
+void
+search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling)
+{
+	req->type = type;
+	req->handling = handling;
+	search_parse(req, query);
+	search_resolve(req);
+	search_sets(req, req->types, req->ntypes, req->where, req->nwhere);
+}
+
+static void
+fetch_batch(SearchRequest *req, SearchRow *rows, int n)
+{
+	int64 *rids = palloc(n * sizeof(int64)), *versions = palloc(n * sizeof(int64));
+	SPITupleTable *t;
+	SqlText s;
+
+	for (int i = 0; i < n; i++)
+	{
+		rids[i] = rows[i].rid;
+		versions[i] = rows[i].version;
+	}
+	sql_init(&s);
+	s.generic = true;
+	appendStringInfoString(&s.sql, "SELECT u.n, v.doc FROM ROWS FROM (pg_catalog.unnest(");
+	sql_param(&s, INT8ARRAYOID, sql_int8_array(rids, n));
+	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
+	sql_param(&s, INT8ARRAYOID, sql_int8_array(versions, n));
+	appendStringInfo(&s.sql,
+					 ")) WITH ORDINALITY u(rid, version, n) CROSS JOIN LATERAL (SELECT v.doc FROM %s.version v WHERE v.rid" OP("=")
+					 "u.rid AND v.version" OP("=") "u.version::pg_catalog.int4 OFFSET 0) v",
+					 store_schema());
+	search_run(req, &s, "documents");
+	t = SPI_tuptable;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool null;
+		int64 at = DatumGetInt64(SPI_getbinval(t->vals[i], t->tupdesc, 1, &null)) - 1;
+		Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 2, &null);
+
+		if (!null)
+			rows[at].doc = DatumGetJsonbPCopy(d);
+	}
+	SPI_freetuptable(t);
+	for (int i = 0; i < n; i++)
+		if (rows[i].doc == NULL)
+			elog(ERROR, "version %d of row " INT64_FORMAT " has no document", rows[i].version, rows[i].rid);
+}
+
+void
+search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg), void *arg)
+{
+	for (int start = 0; start < n; start += DOCUMENT_BATCH)
+	{
+		int end = Min(n, start + DOCUMENT_BATCH);
+		SearchRow *need = palloc((end - start) * sizeof(SearchRow));
+		int nneed = 0;
+		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search documents", ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+
+		/* documents already at hand stay; the others live for this batch */
+		for (int i = start; i < end; i++)
+			if (rows[i].doc == NULL)
+				need[nneed++] = rows[i];
+		if (nneed)
+			fetch_batch(req, need, nneed);
+		MemoryContextSwitchTo(old);
+		nneed = 0;
+		for (int i = start; i < end; i++)
+			fn(i, rows[i].doc ? rows[i].doc : need[nneed++].doc, arg);
+		MemoryContextDelete(cxt);
+		pfree(need);
+	}
+}
+
+void
+search_keep_documents(SearchRequest *req, SearchRow *rows, int n)
+{
+	for (int start = 0; start < n; start += DOCUMENT_BATCH)
+		fetch_batch(req, rows + start, Min(n - start, DOCUMENT_BATCH));
+}
+
+/* ---- references in documents ---- */
+
+static bool
+id_like(const char *s, int len)
+{
+	if (len < 1 || len > FHIR_ID_MAX)
+		return false;
+	for (int i = 0; i < len; i++)
+		if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || s[i] == '-' || s[i] == '.'))
+			return false;
+	return true;
+}
+
+/* "Type/id" with or without "/_history/v", relative or below fhir.base_url; anything else refers to no resource of this store. */
+void
+search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn, void *arg)
+{
+	int base = fhir_base_url ? strlen(fhir_base_url) : 0;
+	const char *slash, *end;
+	const ModelType *t;
+
+	if (base > 0 && len > base && strncmp(ref, fhir_base_url, base) == 0 && ref[base] == '/')
+	{
+		ref += base + 1;
+		len -= base + 1;
+	}
+	slash = memchr(ref, '/', len);
+	if (slash == NULL || (t = model_resource(ref, slash - ref)) == NULL)
+		return;
+	end = memchr(slash + 1, '/', len - (slash + 1 - ref));
+	if (end && strncmp(end, "/_history/", Min(10, ref + len - end)) != 0)
+		return;
+	if (end == NULL)
+		end = ref + len;
+	if (!id_like(slash + 1, end - slash - 1))
+		return;
+	if (targets && targets[0])
+	{
+		while (*targets && *targets != t->id && !model_type_by_id(*targets)->abstract)
+			targets++;
+		if (*targets == MODEL_NONE)
+			return;
+	}
+	fn(ref, slash - ref, slash + 1, end - slash - 1, arg);
+}
+
+void
+search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc, SearchRefFn fn, void *arg)
+{
+	FpContext cxt = {0};
+	FpItem root;
+	FpList out = {0};
+
+	cxt.resolve = FP_RESOLVE_TYPE;
+	cxt.root = doc;
+	fhirpath_root(doc, source->type->id, &root);
+	fhirpath_eval(fhirpath_cached(source->expression, strlen(source->expression), source->type->id), &cxt, &root, &out);
+	for (int i = 0; i < out.n; i++)
+	{
+		JsonbValue *v = &out.items[i].json, ref;
+
+		if (v->type == jbvString)
+			search_local_reference(v->val.string.val, v->val.string.len, targets, fn, arg);
+		else if (v->type == jbvBinary && fhir_json_get_lit(v->val.binary.data, "reference", &ref) && ref.type == jbvString)
+			search_local_reference(ref.val.string.val, ref.val.string.len, targets, fn, arg);
+	}
+}
+
+static void
+offer_text(const char *s, int len, bool highest, char **best)
+{
+	char *t = pnstrdup(s, len);
+
+	if (*best == NULL || (highest ? strcmp(t, *best) > 0 : strcmp(t, *best) < 0))
+		*best = t;
+}
+
+void
+search_texts(const KeySource *source, JsonbContainer *doc, bool highest, char **best)
+{
+	static const char *const members[] = {"code", "value", "reference"};
+	FpContext cxt = {0};
+	FpItem root;
+	FpList out = {0};
+
+	cxt.resolve = FP_RESOLVE_TYPE;
+	cxt.root = doc;
+	fhirpath_root(doc, source->type->id, &root);
+	fhirpath_eval(fhirpath_cached(source->expression, strlen(source->expression), source->type->id), &cxt, &root, &out);
+	for (int i = 0; i < out.n; i++)
+	{
+		JsonbValue *v = &out.items[i].json, coding, m;
+
+		if (v->type == jbvString)
+			offer_text(v->val.string.val, v->val.string.len, highest, best);
+		else if (v->type == jbvBool)
+			offer_text(v->val.boolean ? "true" : "false", v->val.boolean ? 4 : 5, highest, best);
+		if (v->type != jbvBinary)
+			continue;
+		for (int k = 0; k < lengthof(members); k++)
+			if (fhir_json_get(v->val.binary.data, members[k], strlen(members[k]), &m) && m.type == jbvString)
+				offer_text(m.val.string.val, m.val.string.len, highest, best);
+		/* CodeableConcept */
+		if (!fhir_json_get_lit(v->val.binary.data, "coding", &coding) || coding.type != jbvBinary || !JsonContainerIsArray(coding.val.binary.data))
+			continue;
+		for (uint32 k = 0; k < JsonContainerSize(coding.val.binary.data); k++)
+		{
+			JsonbValue *c = getIthJsonbValueFromContainer(coding.val.binary.data, k);
+
+			if (c->type == jbvBinary && fhir_json_get_lit(c->val.binary.data, "code", &m) && m.type == jbvString)
+				offer_text(m.val.string.val, m.val.string.len, highest, best);
+		}
+	}
+}

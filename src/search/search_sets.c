@@ -1,0 +1,549 @@
+/*
+ * search_sets.c: criteria that are searches of their own are run before the statement that they belong to.
+ *
+ *   chain    the resources at the other end -> hashes of references to them
+ *   _has     few that refer: what they refer to -> rows; many: stays, asked row by row in SQL
+ *   :text    display texts of the dictionary -> their hashes
+ *   string   -> rows
+ *   ordered  few -> rows; many: stays, asked of resource.ord
+ *   _list    entries of Lists -> rows
+ *
+ * So the statement in the end knows exact sizes, and PostgreSQL plans it by them. All in the search's one snapshot.
+ */
+#include "base/compat.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/settings.h"
+#include "search/search_internal.h"
+#include "store/store.h"
+
+#define FEW_ROWS 1000	 /* ordered: up to here a list of rows */
+#define FEW_REFERRING 2000 /* _has: up to here their documents are read */
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	int64 x = *(const int64 *) a, y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The first column of the result, sorted, once each; frees the result. */
+static void
+take_rows(Crit *c)
+{
+	int n = 0;
+	int64 *rows = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(int64));
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool null;
+
+		rows[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
+	}
+	qsort(rows, SPI_processed, sizeof(int64), compare_rows);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		if (n == 0 || rows[n - 1] != rows[i])
+			rows[n++] = rows[i];
+	SPI_freetuptable(SPI_tuptable);
+	c->kind = n ? CRIT_ROWS : CRIT_FALSE;
+	c->rows = rows;
+	c->nrows = n;
+	c->matches = n;
+}
+
+/* ---- ordered ---- */
+
+/* Intervals up to this length are found by their start, longer ones by an index of their own (see store.h). */
+#define LONG_INTERVAL INT64CONST(86400000000)
+
+static void
+sql_boxes(SqlText *s, const Crit *c, bool narrow)
+{
+	int64 *v[5];
+	int n = 0;
+
+	for (int k = 0; k < 5; k++)
+		v[k] = palloc(c->nboxes * sizeof(int64));
+	for (int i = 0; i < c->nboxes; i++)
+	{
+		const OrdBox *b = &c->boxes[i];
+		int64 lo_min = b->lo_min;
+
+		/* A short interval that ends at or after hi_min starts at or after hi_min - its length. */
+		if (narrow && b->hi_min > PG_INT64_MIN + LONG_INTERVAL + 2)
+			lo_min = Max(lo_min, b->hi_min - LONG_INTERVAL - 2);
+		v[0][n] = (int64) b->key;
+		v[1][n] = lo_min;
+		v[2][n] = b->lo_max;
+		v[3][n] = b->hi_min;
+		v[4][n++] = b->hi_max;
+	}
+	appendStringInfoString(&s->sql, "ROWS FROM (");
+	for (int k = 0; k < 5; k++)
+	{
+		appendStringInfoString(&s->sql, k ? "), pg_catalog.unnest(" : "pg_catalog.unnest(");
+		sql_param(s, INT8ARRAYOID, sql_int8_array(v[k], n));
+	}
+	appendStringInfoString(&s->sql, ")) AS b(key, lo_min, lo_max, hi_min, hi_max) CROSS JOIN LATERAL (SELECT o.rid FROM ");
+	appendStringInfo(&s->sql,
+					 "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP("<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=")
+					 "b.hi_max%s LIMIT %d) o",
+					 store_schema(), narrow ? "" : " AND o.hi" OP("/") "2" OP("-") "o.lo" OP("/") "2" OP(">") "43200000000", FEW_ROWS + 1);
+}
+
+/* Does a box leave the start open and bound the end? Then long intervals may start anywhere before. */
+static bool
+open_start(const Crit *c)
+{
+	for (int i = 0; i < c->nboxes; i++)
+		if (c->boxes[i].hi_min > PG_INT64_MIN && c->boxes[i].lo_min < c->boxes[i].hi_min - LONG_INTERVAL)
+			return true;
+	return false;
+}
+
+static void
+run_ordered(SearchRequest *req, Crit *c)
+{
+	SqlText s;
+
+	sql_init(&s);
+	s.generic = true;
+	appendStringInfoString(&s.sql, "(SELECT o.rid FROM ");
+	sql_boxes(&s, c, true);
+	appendStringInfo(&s.sql, " LIMIT %d)", FEW_ROWS + 1);
+	if (open_start(c))
+	{
+		appendStringInfoString(&s.sql, " UNION ALL (SELECT o.rid FROM ");
+		sql_boxes(&s, c, false);
+		appendStringInfo(&s.sql, " LIMIT %d)", FEW_ROWS + 1);
+	}
+	search_run(req, &s, "criterion: ordered values, as far as they are few");
+	if (SPI_processed > FEW_ROWS)
+		SPI_freetuptable(SPI_tuptable);
+	else
+		take_rows(c);
+}
+
+/* ---- string ---- */
+
+/* The least text above every text that starts with s; NULL if there is none. By code points, as "C" compares UTF-8. */
+static char *
+prefix_end(const char *s)
+{
+	int len = strlen(s);
+	char *out = palloc(len + 5);
+
+	memcpy(out, s, len + 1);
+	while (len > 0)
+	{
+		int start = len - 1;
+		pg_wchar c;
+
+		while (start > 0 && ((unsigned char) out[start] & 0xC0) == 0x80)
+			start--;
+		c = utf8_to_unicode((unsigned char *) out + start);
+		if (c < 0x10FFFF)
+		{
+			c = c == 0xD7FF ? 0xE000 : c + 1;
+			unicode_to_utf8(c, (unsigned char *) out + start);
+			out[start + pg_utf_mblen((unsigned char *) out + start)] = '\0';
+			return out;
+		}
+		len = start;
+		out[len] = '\0';
+	}
+	return NULL;
+}
+
+static char *
+like_pattern(const char *text, StringMode mode)
+{
+	StringInfoData b;
+
+	initStringInfo(&b);
+	if (mode == STRING_CONTAINS)
+		appendStringInfoChar(&b, '%');
+	for (; *text; text++)
+	{
+		if (strchr("%_\\", *text) != NULL)
+			appendStringInfoChar(&b, '\\');
+		appendStringInfoChar(&b, *text);
+	}
+	if (mode != STRING_EQUAL)
+		appendStringInfoChar(&b, '%');
+	return b.data;
+}
+
+/* First 100 characters: what the index holds. */
+static char *
+index_prefix(const char *s)
+{
+	int len = strlen(s);
+
+	return pnstrdup(s, pg_mbcharcliplen(s, len, 100));
+}
+
+static void
+sql_prefix(SqlText *s, const char *text)
+{
+	char *prefix = index_prefix(text), *end = prefix_end(prefix);
+
+	appendStringInfoString(&s->sql, " AND pg_catalog.\"left\"(t.value, 100)" OP(">="));
+	sql_param(s, TEXTOID, CStringGetTextDatum(prefix));
+	if (end)
+	{
+		appendStringInfoString(&s->sql, " AND pg_catalog.\"left\"(t.value, 100)" OP("<"));
+		sql_param(s, TEXTOID, CStringGetTextDatum(end));
+	}
+	if (strlen(prefix) < strlen(text))
+	{
+		appendStringInfoString(&s->sql, " AND t.value" OP("~~"));
+		sql_param(s, TEXTOID, CStringGetTextDatum(like_pattern(text, STRING_PREFIX)));
+	}
+}
+
+static void
+run_string(SearchRequest *req, Crit *c)
+{
+	SqlText s;
+
+	sql_init(&s);
+	for (int i = 0; i < c->nvalues; i++)
+	{
+		appendStringInfo(&s.sql, "%sSELECT t.rid FROM %s.string t WHERE t.key" OP("=") "ANY (", i ? " UNION ALL " : "", store_schema());
+		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
+		appendStringInfoChar(&s.sql, ')');
+		if (c->mode == STRING_PREFIX)
+			sql_prefix(&s, c->values[i]);
+		else
+		{
+			appendStringInfoString(&s.sql, " AND t.value" OP("~~"));
+			sql_param(&s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));
+		}
+	}
+	search_run(req, &s, c->mode == STRING_PREFIX ? "criterion: texts that start so" : "criterion: texts that contain this");
+	take_rows(c);
+}
+
+/* Display texts or URLs of the dictionary -> hashes. */
+static void
+run_term(SearchRequest *req, Crit *c)
+{
+	SqlText s;
+	Crit *keys = crit_new(CRIT_KEYS);
+
+	sql_init(&s);
+	for (int i = 0; i < c->nvalues; i++)
+	{
+		appendStringInfo(&s.sql, "%sSELECT t.hash FROM %s.term t WHERE t.key" OP("=") "ANY (", i ? " UNION ALL " : "", store_schema());
+		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
+		appendStringInfoString(&s.sql, ") AND t.value" OP("~~"));
+		sql_param(&s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));
+	}
+	search_run(req, &s, "criterion: texts of the dictionary");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool null;
+
+		crit_add_key(keys, (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	c->kind = keys->nkeys ? CRIT_KEYS : CRIT_FALSE;
+	c->keys = keys->keys;
+	c->nkeys = keys->nkeys;
+}
+
+/* ---- chain ---- */
+
+static void
+run_chain(SearchRequest *req, Crit *c)
+{
+	Crit *keys = crit_new(CRIT_KEYS);
+
+	for (int i = 0; i < c->nlinks; i++)
+	{
+		const ModelType *type = c->links[i].type;
+		SqlText s;
+
+		if (i > 0 && c->links[i - 1].arg == c->links[i].arg)
+			continue; /* run with the first link of this type */
+		search_sets(req, &type, 1, &c->links[i].arg, 1);
+		if (c->links[i].arg->kind == CRIT_FALSE)
+			continue;
+		sql_init(&s);
+		appendStringInfoString(&s.sql, "SELECT r.id");
+		sql_from_where(&s, "r", LEG_CHAIN, &type, 1, &c->links[i].arg, 1);
+		search_run(req, &s, psprintf("chain: the %s at the other end", type->name));
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			bool null;
+			text *id = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null));
+			uint64 identity = keys_identity(type->name, strlen(type->name), VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+
+			for (int k = i; k < c->nlinks && c->links[k].arg == c->links[i].arg; k++)
+				crit_add_key(keys, identity ^ keys_reference_salt(c->links[k].source));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	c->kind = keys->nkeys ? CRIT_KEYS : CRIT_FALSE;
+	c->keys = keys->keys;
+	c->nkeys = keys->nkeys;
+}
+
+/* ---- what documents refer to ---- */
+
+typedef struct IdList {
+	char **types, **ids;
+	int n, max;
+} IdList;
+
+static void
+add_id(const char *type, int tlen, const char *id, int ilen, void *arg)
+{
+	IdList *l = arg;
+
+	if (l->n == l->max)
+	{
+		l->max = l->max ? l->max * 2 : 64;
+		l->types = l->types ? repalloc(l->types, l->max * sizeof(char *)) : palloc(l->max * sizeof(char *));
+		l->ids = l->ids ? repalloc(l->ids, l->max * sizeof(char *)) : palloc(l->max * sizeof(char *));
+	}
+	l->types[l->n] = pnstrdup(type, tlen);
+	l->ids[l->n++] = pnstrdup(id, ilen);
+}
+
+/* Type/id pairs -> rows, among the types. */
+static void
+rows_of_ids(SearchRequest *req, Crit *c, IdList *l, const ModelType *const *types, int ntypes)
+{
+	SqlText s;
+
+	if (l->n == 0)
+	{
+		c->kind = CRIT_FALSE;
+		return;
+	}
+	sql_init(&s);
+	s.generic = true;
+	appendStringInfoString(&s.sql, "SELECT r.rid FROM (SELECT DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
+	sql_param(&s, TEXTARRAYOID, sql_text_array(l->types, l->n));
+	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
+	sql_param(&s, TEXTARRAYOID, sql_text_array(l->ids, l->n));
+	appendStringInfo(&s.sql,
+					 ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type FROM %s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=")
+					 "u.i AND NOT r.deleted OFFSET 0) r WHERE true",
+					 store_schema());
+	sql_type(&s, "r", types, ntypes);
+	search_run(req, &s, "criterion: the resources referred to");
+	take_rows(c);
+}
+
+typedef struct HasContext {
+	const Crit *c;
+	const ModelTypeId *targets; /* of the searched types, 0-terminated */
+	IdList ids;
+} HasContext;
+
+static void
+has_document(int i, Jsonb *doc, void *arg)
+{
+	HasContext *h = arg;
+
+	for (int k = 0; k < h->c->nlinks; k++)
+		search_references(h->c->links[k].source, h->targets, &doc->root, add_id, &h->ids);
+}
+
+static int
+fetch_versions(SearchRow **rows)
+{
+	int n = SPI_processed;
+
+	*rows = palloc0((n + 1) * sizeof(SearchRow));
+	for (int i = 0; i < n; i++)
+	{
+		bool null;
+
+		(*rows)[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
+		(*rows)[i].version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}
+
+static void
+run_has(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
+{
+	const ModelType *from = c->links[0].type;
+	Crit *arg = c->links[0].arg; /* the same for all links */
+	HasContext h = {c};
+	ModelTypeId *targets;
+	SearchRow *rows;
+	SqlText s;
+	int n;
+
+	search_sets(req, &from, 1, &arg, 1);
+	if (arg->kind == CRIT_FALSE)
+	{
+		c->kind = CRIT_FALSE;
+		return;
+	}
+	sql_init(&s);
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.version");
+	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
+	appendStringInfo(&s.sql, " LIMIT %d", FEW_REFERRING + 1);
+	search_run(req, &s, psprintf("_has: the %s that refer, as far as they are few", from->name));
+	n = fetch_versions(&rows);
+	if (n > FEW_REFERRING)
+		return;
+	targets = palloc((ntypes + 1) * sizeof(ModelTypeId));
+	for (int i = 0; i < ntypes; i++)
+		targets[i] = types[i]->id;
+	targets[ntypes] = MODEL_NONE;
+	h.targets = targets;
+	search_documents(req, rows, n, has_document, &h);
+	rows_of_ids(req, c, &h.ids, types, ntypes);
+}
+
+static void
+list_document(int i, Jsonb *doc, void *arg)
+{
+	JsonbValue entries;
+
+	if (!fhir_json_get_lit(&doc->root, "entry", &entries) || entries.type != jbvBinary || !JsonContainerIsArray(entries.val.binary.data))
+		return;
+	for (uint32 k = 0; k < JsonContainerSize(entries.val.binary.data); k++)
+	{
+		JsonbValue *e = getIthJsonbValueFromContainer(entries.val.binary.data, k), item, deleted;
+		char *ref;
+
+		if (e->type != jbvBinary || !fhir_json_get_lit(e->val.binary.data, "item", &item) || item.type != jbvBinary)
+			continue;
+		if (fhir_json_get_lit(e->val.binary.data, "deleted", &deleted) && deleted.type == jbvBool && deleted.val.boolean)
+			continue;
+		ref = fhir_json_get_string(item.val.binary.data, "reference");
+		if (ref)
+			search_local_reference(ref, strlen(ref), NULL, add_id, arg);
+	}
+}
+
+static void
+run_list(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
+{
+	const ModelType *list = model_type_by_id(MODEL_T_List);
+	Crit *ids = crit_new(CRIT_ID);
+	IdList found = {0};
+	SearchRow *rows;
+	SqlText s;
+	int n;
+
+	ids->values = c->values;
+	ids->nvalues = c->nvalues;
+	sql_init(&s);
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.version");
+	sql_from_where(&s, "r", LEG_LIST, &list, 1, &ids, 1);
+	search_run(req, &s, "_list: the lists");
+	n = fetch_versions(&rows);
+	search_documents(req, rows, n, list_document, &found);
+	rows_of_ids(req, c, &found, types, ntypes);
+}
+
+/* Many hashes, with nothing else to go by: rows, if they are few. */
+static void
+run_many_keys(SearchRequest *req, Crit *c)
+{
+	SqlText s;
+
+	sql_init(&s);
+	s.generic = true;
+	appendStringInfoString(&s.sql, "SELECT r.rid FROM pg_catalog.unnest(");
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
+	appendStringInfo(&s.sql, ") k CROSS JOIN LATERAL (SELECT r.rid FROM %s.resource r WHERE r.keys" OP("@>") "ARRAY[k] OFFSET 0) r LIMIT %d", store_schema(),
+					 FEW_ROWS * 5 + 1);
+	search_run(req, &s, "criterion: rows with any of many hashes, as far as they are few");
+	if (SPI_processed > FEW_ROWS * 5)
+		SPI_freetuptable(SPI_tuptable);
+	else
+		take_rows(c);
+}
+
+/* ---- the tree ---- */
+
+/* May an index answer it at once, with few rows? */
+static bool
+selective(Crit *c, double type_rows)
+{
+	if (c->kind == CRIT_AND)
+	{
+		for (int i = 0; i < c->nargs; i++)
+			if (selective(c->args[i], type_rows))
+				return true;
+		return false;
+	}
+	if (c->kind == CRIT_KEYS && c->nkeys > 256)
+		return false;
+	return (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE) && search_crit_rows(c, type_rows) < FEW_ROWS * 2;
+}
+
+/* First what is needed in any case, then (late) what is only worth it when nothing else is selective. */
+static void
+run(SearchRequest *req, const ModelType *const *types, int ntypes, Crit *c, bool late)
+{
+	check_stack_depth();
+	switch (c->kind)
+	{
+		case CRIT_ORDERED:
+			if (late)
+				run_ordered(req, c);
+			break;
+		case CRIT_STRING:
+			run_string(req, c);
+			break;
+		case CRIT_TERM:
+			run_term(req, c);
+			break;
+		case CRIT_CHAIN:
+			run_chain(req, c);
+			break;
+		case CRIT_HAS:
+			if (!late)
+				run_has(req, c, types, ntypes);
+			break;
+		case CRIT_LIST:
+			run_list(req, c, types, ntypes);
+			break;
+		case CRIT_KEYS:
+			if (late && c->nkeys > 256)
+				run_many_keys(req, c);
+			break;
+		case CRIT_AND:
+		case CRIT_OR:
+		case CRIT_NOT:
+			for (int i = 0; i < c->nargs; i++)
+				run(req, types, ntypes, c->args[i], late);
+			break;
+		default:
+			break;
+	}
+}
+
+void
+search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere)
+{
+	double type_rows = search_type_rows(types, ntypes);
+	bool found = false;
+
+	for (int i = 0; i < nwhere; i++)
+		run(req, types, ntypes, where[i], false);
+	for (int i = 0; i < nwhere && !found; i++)
+		found = selective(where[i], type_rows);
+	if (!found)
+		for (int i = 0; i < nwhere; i++)
+			run(req, types, ntypes, where[i], true);
+}

@@ -1,0 +1,442 @@
+/*
+ * search_sql.c: the SQL functions of search, the functions that its statements call, and the hook for conditional writes.
+ */
+#include "base/compat.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/settings.h"
+#include "search/search_internal.h"
+#include "store/store.h"
+
+PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
+
+/* ---- fhir_search, fhir_count ---- */
+
+static const ModelType *
+type_argument(FunctionCallInfo fcinfo, int i)
+{
+	char *name;
+	const ModelType *t;
+
+	if (PG_ARGISNULL(i))
+		return NULL;
+	name = text_to_cstring(PG_GETARG_TEXT_PP(i));
+	t = model_resource(name, strlen(name));
+	if (t == NULL)
+	{
+		SearchNearest near = {name};
+
+		for (int m = 1; m < model_ntypes; m++)
+			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
+				search_nearest_offer(&near, model_types[m].name);
+		ereport(ERROR,
+				errcode(FH404),
+				errmsg("unknown resource type \"%.100s\"", name),
+				near.best ? errhint("Perhaps \"%s\"?", near.best) : 0,
+				fhir_issue("not-supported", NULL));
+	}
+	return t;
+}
+
+static char *
+query_argument(FunctionCallInfo fcinfo, int i)
+{
+	return PG_ARGISNULL(i) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
+
+PG_FUNCTION_INFO_V1(fhir_search);
+Datum
+fhir_search(PG_FUNCTION_ARGS)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	search_bundle(type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, fhir_base_url ? fhir_base_url : "", &out);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data));
+}
+
+int64
+search_count(const ModelType *type, const char *query)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
+	SearchRequest req = {0};
+	int64 n;
+
+	SPI_connect();
+	old = MemoryContextSwitchTo(cxt);
+	search_prepare(&req, type, query, SEARCH_STRICT);
+	n = search_total(&req, false);
+	MemoryContextSwitchTo(old);
+	SPI_finish();
+	MemoryContextDelete(cxt);
+	return n;
+}
+
+PG_FUNCTION_INFO_V1(fhir_count);
+Datum
+fhir_count(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(search_count(type_argument(fcinfo, 0), query_argument(fcinfo, 1)));
+}
+
+/* ---- sets ---- */
+
+static Tuplestorestate *
+begin_set(FunctionCallInfo fcinfo, TupleDesc *desc)
+{
+	ReturnSetInfo *rsi = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	Tuplestorestate *store;
+
+	if (rsi == NULL || !IsA(rsi, ReturnSetInfo) || !(rsi->allowedModes & SFRM_Materialize))
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("set-valued function called in context that cannot accept a set"));
+	old = MemoryContextSwitchTo(rsi->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
+	{
+		*desc = CreateTemplateTupleDesc(1);
+		TupleDescInitEntry(*desc, 1, "line", TEXTOID, -1, 0);
+	}
+	else
+		*desc = CreateTupleDescCopy(*desc);
+	store = tuplestore_begin_heap((rsi->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+	rsi->returnMode = SFRM_Materialize;
+	rsi->setResult = store;
+	rsi->setDesc = *desc;
+	MemoryContextSwitchTo(old);
+	return store;
+}
+
+typedef struct RowWriter {
+	Tuplestorestate *store;
+	TupleDesc desc;
+	SearchRow *rows;
+} RowWriter;
+
+static void
+put_row(int i, Jsonb *doc, void *arg)
+{
+	RowWriter *w = arg;
+	const SearchRow *row = &w->rows[i];
+	Datum values[6];
+	bool nulls[6] = {false};
+
+	values[0] = CStringGetTextDatum(row->type);
+	values[1] = CStringGetTextDatum(row->id);
+	values[2] = Int32GetDatum(row->version);
+	values[3] = TimestampTzGetDatum(row->last_updated);
+	values[4] = CStringGetTextDatum(row->mode);
+	values[5] = JsonbPGetDatum(doc);
+	tuplestore_putvalues(w->store, w->desc, values, nulls);
+}
+
+/* Without _count: every match, as SQL expects; with it: that page. */
+PG_FUNCTION_INFO_V1(fhir_search_rows);
+Datum
+fhir_search_rows(PG_FUNCTION_ARGS)
+{
+	RowWriter w;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
+	SearchRequest req = {0};
+	SearchPage page;
+	SearchRow *included;
+	int nincluded;
+	bool counted = false;
+
+	w.store = begin_set(fcinfo, &w.desc);
+	SPI_connect();
+	old = MemoryContextSwitchTo(cxt);
+	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT);
+	for (int i = 0; i < req.npairs; i++)
+		counted = counted || strcmp(req.pairs[i].name, "_count") == 0;
+	if (!counted)
+		req.count = PG_INT32_MAX - 1;
+	if (req.count > 0 && req.summary != SUMMARY_COUNT)
+	{
+		search_page(&req, &page);
+		search_includes(&req, page.rows, page.nrows, &included, &nincluded);
+		w.rows = page.rows;
+		search_documents(&req, page.rows, page.nrows, put_row, &w);
+		w.rows = included;
+		search_documents(&req, included, nincluded, put_row, &w);
+	}
+	MemoryContextSwitchTo(old);
+	SPI_finish();
+	MemoryContextDelete(cxt);
+	return (Datum) 0;
+}
+
+/* ---- fhir_explain ---- */
+
+static const char *
+crit_text(const Crit *c)
+{
+	static const char *const shapes[] = {
+		[CRIT_TRUE] = "always true",
+		[CRIT_FALSE] = "never true: nothing in the store can match",
+		[CRIT_TYPE] = "type",
+		[CRIT_KEYS] = "equality: hashes in resource.keys (GIN index resource_keys)",
+		[CRIT_ORDERED] = "order: many values, checked in resource.ord of each row",
+		[CRIT_STRING] = "text",
+		[CRIT_TERM] = "display text",
+		[CRIT_ID] = "id (index resource_identity)",
+		[CRIT_UPDATED] = "last_updated, checked in each row or walked in index version_changed",
+		[CRIT_ROWS] = "rows found by an index before",
+		[CRIT_DOC] = "document: no index, checked on the document of each row",
+		[CRIT_CHAIN] = "chain",
+		[CRIT_HAS] = "_has: many refer, asked of each row (GIN index resource_keys)",
+		[CRIT_LIST] = "list",
+		[CRIT_AND] = "all of",
+		[CRIT_OR] = "any of",
+		[CRIT_NOT] = "not (checked in each row)",
+	};
+
+	return shapes[c->kind];
+}
+
+static void
+put_line(Tuplestorestate *store, TupleDesc desc, const char *line)
+{
+	Datum value = CStringGetTextDatum(line);
+	bool null = false;
+
+	tuplestore_putvalues(store, desc, &value, &null);
+}
+
+PG_FUNCTION_INFO_V1(fhir_explain);
+Datum
+fhir_explain(PG_FUNCTION_ARGS)
+{
+	TupleDesc desc;
+	Tuplestorestate *store = begin_set(fcinfo, &desc);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
+	SearchRequest req = {0};
+	SearchPage page;
+	double type_rows;
+	ListCell *cell;
+
+	SPI_connect();
+	old = MemoryContextSwitchTo(cxt);
+	req.explaining = true;
+	req.analyze = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT);
+	type_rows = search_type_rows(req.types, req.ntypes);
+	put_line(store, desc, psprintf("%s: about %.0f resources", req.type ? req.type->name : "all types", type_rows));
+	for (int i = 0; i < req.nwhere; i++)
+	{
+		Crit *c = req.where[i];
+
+		put_line(store, desc, psprintf("criterion %s: %s; about %.0f rows", c->label, crit_text(c), search_crit_rows(c, type_rows)));
+		if (c->kind == CRIT_DOC)
+			put_line(store, desc, psprintf("WARNING: no index answers %s", c->label));
+	}
+	if (req.count > 0 && req.summary != SUMMARY_COUNT)
+	{
+		search_page(&req, &page);
+		if (req.total == TOTAL_ACCURATE && !page.whole)
+			search_total(&req, false);
+	}
+	else
+		search_total(&req, false);
+	foreach (cell, req.explain)
+		put_line(store, desc, lfirst(cell));
+	MemoryContextSwitchTo(old);
+	SPI_finish();
+	MemoryContextDelete(cxt);
+	return (Datum) 0;
+}
+
+/* ---- functions that search's statements call ---- */
+
+static int64 *
+int8_elements(ArrayType *a, int *n)
+{
+	if (ARR_NDIM(a) == 0)
+	{
+		*n = 0;
+		return NULL;
+	}
+	if (ARR_NDIM(a) != 1 || ARR_HASNULL(a) || ARR_ELEMTYPE(a) != INT8OID)
+		elog(ERROR, "not an array of bigint without nulls");
+	*n = ARR_DIMS(a)[0];
+	return (int64 *) ARR_DATA_PTR(a);
+}
+
+/* Is any element of a in sorted array b? */
+PG_FUNCTION_INFO_V1(fhir_keys_any);
+Datum
+fhir_keys_any(PG_FUNCTION_ARGS)
+{
+	ArrayType *a = PG_GETARG_ARRAYTYPE_P(0), *b = PG_GETARG_ARRAYTYPE_P(1);
+	int na, nb;
+	int64 *x = int8_elements(a, &na), *y = int8_elements(b, &nb);
+
+	for (int i = 0; i < na; i++)
+	{
+		int lo = 0, hi = nb - 1;
+
+		while (lo <= hi)
+		{
+			int mid = (lo + hi) / 2;
+
+			if (y[mid] == x[i])
+				PG_RETURN_BOOL(true);
+			if (y[mid] < x[i])
+				lo = mid + 1;
+			else
+				hi = mid - 1;
+		}
+	}
+	PG_RETURN_BOOL(false);
+}
+
+/* ord: (key, lo, hi) ...; boxes: OrdBox ... */
+PG_FUNCTION_INFO_V1(fhir_ordered_any);
+Datum
+fhir_ordered_any(PG_FUNCTION_ARGS)
+{
+	ArrayType *a = PG_GETARG_ARRAYTYPE_P(0), *b = PG_GETARG_ARRAYTYPE_P(1);
+	int na, nb;
+	int64 *v = int8_elements(a, &na), *boxes = int8_elements(b, &nb);
+	int nboxes = nb / (sizeof(OrdBox) / sizeof(int64));
+
+	for (int i = 0; i + 2 < na; i += 3)
+		for (int k = 0; k < nboxes; k++)
+		{
+			const OrdBox *box = (OrdBox *) boxes + k;
+
+			if (v[i] == (int64) box->key && v[i + 1] >= box->lo_min && v[i + 1] <= box->lo_max && v[i + 2] >= box->hi_min &&
+				v[i + 2] <= box->hi_max)
+				PG_RETURN_BOOL(true);
+		}
+	PG_RETURN_BOOL(false);
+}
+
+/* Lowest or highest lo under any of the keys; NULL if there is none. */
+PG_FUNCTION_INFO_V1(fhir_ordered_value);
+Datum
+fhir_ordered_value(PG_FUNCTION_ARGS)
+{
+	ArrayType *a = PG_GETARG_ARRAYTYPE_P(0), *b = PG_GETARG_ARRAYTYPE_P(1);
+	bool highest = PG_GETARG_BOOL(2), found = false;
+	int na, nb;
+	int64 *v = int8_elements(a, &na), *keys = int8_elements(b, &nb), best = 0;
+
+	for (int i = 0; i + 2 < na; i += 3)
+		for (int k = 0; k < nb; k++)
+			if (v[i] == keys[k] && (!found || (highest ? v[i + 1] > best : v[i + 1] < best)))
+			{
+				best = v[i + 1];
+				found = true;
+			}
+	if (!found)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(best);
+}
+
+PG_FUNCTION_INFO_V1(fhir_identity);
+Datum
+fhir_identity(PG_FUNCTION_ARGS)
+{
+	text *type = PG_GETARG_TEXT_PP(0), *id = PG_GETARG_TEXT_PP(1);
+
+	PG_RETURN_INT64((int64) keys_identity(VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type), VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)));
+}
+
+/* The text that a token, reference or uri parameter sorts by: code, reference, uri; lowest or highest. */
+PG_FUNCTION_INFO_V1(fhir_sort_text);
+Datum
+fhir_sort_text(PG_FUNCTION_ARGS)
+{
+	Jsonb *doc = PG_GETARG_JSONB_P(0);
+	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)), *type_name = fhir_json_get_string(&doc->root, "resourceType");
+	bool highest = PG_GETARG_BOOL(2);
+	const ModelType *type = type_name ? model_resource(type_name, strlen(type_name)) : NULL;
+	const KeyParam *p = type ? search_param(type, code, strlen(code)) : NULL;
+	char *best = NULL;
+
+	for (int i = 0; p && i < p->nlegs; i++)
+		search_texts(p->legs[i].source, &doc->root, highest, &best);
+	if (best == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(best));
+}
+
+/* One criterion on one document, by the in-memory evaluation: where keys give a superset only. */
+PG_FUNCTION_INFO_V1(fhir_search_recheck);
+Datum
+fhir_search_recheck(PG_FUNCTION_ARGS)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	search_url_encode(&query, text_to_cstring(PG_GETARG_TEXT_PP(1)), ":");
+	appendStringInfoChar(&query, '=');
+	search_url_encode(&query, text_to_cstring(PG_GETARG_TEXT_PP(2)), "");
+	return DirectFunctionCall2(fhir_matches, PG_GETARG_DATUM(0), PointerGetDatum(cstring_to_text_with_len(query.data, query.len)));
+}
+
+/* ---- conditional writes ---- */
+
+/* In a snapshot of now: what this transaction wrote and what others committed meanwhile is seen. */
+static int
+match(const ModelType *type, const char *query, StoreMatch *out, int max)
+{
+	MemoryContext cxt, old;
+	SearchRequest req = {0};
+	SearchPage page;
+	int n;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES);
+	SPI_connect();
+	old = MemoryContextSwitchTo(cxt);
+	search_prepare(&req, type, query, SEARCH_STRICT);
+	for (int i = 0; i < req.npairs; i++)
+		if (req.pairs[i].control && strcmp(req.pairs[i].name, "_type") != 0)
+			ereport(ERROR,
+					errcode(FH400),
+					errmsg("\"%s\" is no criterion", req.pairs[i].name),
+					errdetail("The query of a conditional interaction has criteria only."),
+					fhir_issue("invalid", NULL));
+	if (req.nwhere == 0)
+		ereport(ERROR,
+				errcode(FH412),
+				errmsg("the query of a conditional interaction has no criterion"),
+				errhint("Name what identifies the resource, for example identifier=system|value."),
+				fhir_issue("invalid", NULL));
+	req.count = max;
+	search_page(&req, &page);
+	n = page.nrows;
+	for (int i = 0; i < n; i++)
+	{
+		out[i].rid = page.rows[i].rid;
+		strlcpy(out[i].id, page.rows[i].id, sizeof(out[i].id));
+	}
+	n += page.has_next ? 1 : 0;
+	MemoryContextSwitchTo(old);
+	SPI_finish();
+	MemoryContextDelete(cxt);
+	PopActiveSnapshot();
+	return n;
+}
+
+void
+search_init(void)
+{
+	store_match_hook = match;
+}

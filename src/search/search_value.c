@@ -1,0 +1,439 @@
+/*
+ * search_value.c: the values of one parameter of one type -> criteria, by the parameter's type and modifier.
+ */
+#include "base/compat.h"
+
+#include "mb/pg_wchar.h"
+
+#include "base/error.h"
+#include "base/settings.h"
+#include "search/search_internal.h"
+
+void
+search_bad_value(const char *code, const char *value, const char *why, const char *hint)
+{
+	ereport(ERROR,
+			errcode(FH400),
+			errmsg("invalid value of search parameter \"%.*s\": %s", pg_mbcliplen(code, strlen(code), 80), code, why),
+			errdetail("Value \"%.*s\".", pg_mbcliplen(value, strlen(value), 200), value),
+			hint ? errhint("%s", hint) : 0,
+			fhir_issue("value", NULL));
+}
+
+void
+search_bad_modifier(const char *code, const char *modifier, const char *allowed)
+{
+	ereport(ERROR,
+			errcode(FH400),
+			errmsg("modifier \":%.*s\" can't be used with search parameter \"%s\"", pg_mbcliplen(modifier, strlen(modifier), 80), modifier,
+				   code),
+			allowed ? errhint("Possible here: %s.", allowed) : 0,
+			fhir_issue("not-supported", NULL));
+}
+
+/* Decided on the document of each row that the other criteria let pass. */
+static Crit *
+recheck(const KeyParam *p, const char *modifier, const char *value)
+{
+	Crit *c = crit_new(CRIT_DOC);
+
+	c->type = p->base;
+	c->code = p->code;
+	c->modifier = modifier;
+	crit_add_value(c, pstrdup(value));
+	return c;
+}
+
+/* ---- token ---- */
+
+static Crit *
+token_of_type(const KeyParam *p, const KeyLeg *leg, char **parts, int n, const char *value)
+{
+	Crit *c = crit_new(CRIT_KEYS);
+
+	if (n != 3)
+		search_bad_value(p->code, value, "not of the form system|code|value", "For example http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053.");
+	for (int i = 0; i < 3; i++)
+		parts[i] = search_unescape(parts[i]);
+	if (!*parts[1] || !*parts[2])
+		search_bad_value(p->code, value, "code and value must not be empty", NULL);
+	crit_add_key(c, keys_of_type(leg->source, parts[0], strlen(parts[0]), parts[1], strlen(parts[1]), parts[2], strlen(parts[2])));
+	return c;
+}
+
+static Crit *
+terms(const KeyLeg *leg, char *text, StringMode mode)
+{
+	Crit *c = crit_new(CRIT_TERM);
+
+	crit_add_key(c, keys_term_group(leg->source));
+	crit_add_value(c, text);
+	c->mode = mode;
+	return c;
+}
+
+/* URLs that start with this one, up to a slash. */
+static Crit *
+urls_below(const KeyLeg *leg, const char *url)
+{
+	Crit *c = terms(leg, pstrdup(url), STRING_EQUAL), *d;
+	int len = strlen(url);
+
+	d = terms(leg, len && url[len - 1] == '/' ? pstrdup(url) : psprintf("%s/", url), STRING_PREFIX);
+	return crit_join(CRIT_OR, c, d);
+}
+
+static char *
+folded(const char *code, const char *value)
+{
+	char *text = search_unescape(value);
+	int len;
+
+	text = keys_fold(text, strlen(text), &len);
+	if (len == 0)
+		search_bad_value(code, value, "there is no text in it", NULL);
+	return text;
+}
+
+static Crit *
+token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value)
+{
+	char **parts;
+	int n, slen, clen;
+	uint64 key;
+	Crit *c;
+
+	if (modifier && strcmp(modifier, "text") == 0)
+		return terms(leg, folded(p->code, value), STRING_PREFIX);
+	n = search_split(value, '|', &parts);
+	if (modifier && strcmp(modifier, "of-type") == 0)
+		return token_of_type(p, leg, parts, n, value);
+	if (modifier && strcmp(modifier, "not") != 0)
+		search_bad_modifier(p->code, modifier, "missing, not, of-type, text");
+	if (n > 2)
+		search_bad_value(p->code, value, "more than one |", "Write a | within a value as \\|.");
+	for (int i = 0; i < n; i++)
+		parts[i] = search_unescape(parts[i]);
+	slen = n == 2 ? strlen(parts[0]) : -1;
+	clen = strlen(parts[n - 1]);
+	if (clen == 0)
+	{
+		if (slen <= 0)
+			search_bad_value(p->code, value, "neither a system nor a code is given", NULL);
+		clen = -1;
+	}
+	switch (keys_token(leg->source, n == 2 ? parts[0] : NULL, slen, parts[n - 1], clen, &key))
+	{
+		case KEYS_NEVER:
+			return crit_new(CRIT_FALSE);
+		case KEYS_BY_KEY:
+			c = crit_new(CRIT_KEYS);
+			crit_add_key(c, key);
+			return c;
+		case KEYS_PRESENT:
+			return search_present(leg);
+		case KEYS_RECHECK:
+			return recheck(p, modifier, value);
+	}
+	elog(ERROR, "unknown answer of keys_token");
+}
+
+/* ---- reference ---- */
+
+static bool
+targets_have(const ModelTypeId *targets, const ModelType *t)
+{
+	if (targets == NULL || targets[0] == MODEL_NONE)
+		return true;
+	for (; *targets; targets++)
+		if (*targets == t->id || model_type_by_id(*targets)->abstract)
+			return true;
+	return false;
+}
+
+/* The resource type that a literal reference names: "Type/id", ".../Type/id", each with or without "/_history/v"; NULL if none. */
+static const ModelType *
+reference_type(const char *ref)
+{
+	const char *end = strstr(ref, "/_history/"), *slash, *start;
+
+	end = end ? end : ref + strlen(ref);
+	for (slash = end; slash > ref && slash[-1] != '/'; slash--)
+		;
+	if (slash == ref)
+		return NULL;
+	slash--;
+	for (start = slash; start > ref && start[-1] != '/'; start--)
+		;
+	return model_resource(start, slash - start);
+}
+
+static Crit *
+reference_identifier(const KeyParam *p, const KeyLeg *leg, const char *value)
+{
+	char **parts;
+	int n = search_split(value, '|', &parts);
+	Crit *c = crit_new(CRIT_KEYS);
+	char form;
+
+	if (n > 2)
+		search_bad_value(p->code, value, "more than one |", "Write a | within a value as \\|.");
+	for (int i = 0; i < n; i++)
+		parts[i] = search_unescape(parts[i]);
+	if (n == 1)
+		form = 'c';
+	else
+		form = *parts[1] ? 's' : 'y';
+	if (n == 2 && form == 'y' && !*parts[0])
+		search_bad_value(p->code, value, "neither a system nor a value is given", NULL);
+	crit_add_key(c, keys_ref_identifier(leg->source, n == 2 ? parts[0] : NULL, n == 2 ? strlen(parts[0]) : 0, parts[n - 1],
+										strlen(parts[n - 1]), form));
+	return c;
+}
+
+static void
+add_typed_reference(Crit *c, const KeySource *source, const ModelType *t, const char *id)
+{
+	char *ref = psprintf("%s/%s", t->name, id);
+
+	crit_add_key(c, keys_reference(source, ref, strlen(ref)));
+}
+
+/* `id` alone: of any type that may stand here. */
+static void
+add_untyped(Crit *c, const KeyParam *p, const KeyLeg *leg, const char *id)
+{
+	const ModelTypeId *t = leg->targets && leg->targets[0] ? leg->targets : p->targets;
+
+	if (t && t[0] && !model_type_by_id(t[0])->abstract)
+	{
+		for (; *t; t++)
+			if (targets_have(p->targets, model_type_by_id(*t)))
+				add_typed_reference(c, leg->source, model_type_by_id(*t), id);
+	}
+	else
+		for (int m = 1; m < model_ntypes; m++)
+			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
+				add_typed_reference(c, leg->source, &model_types[m], id);
+}
+
+static bool
+looks_like_id(const char *s)
+{
+	int len = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.");
+
+	return s[len] == '\0' && len >= 1 && len <= 64;
+}
+
+static Crit *
+reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value)
+{
+	const char *ref = search_unescape(value);
+	const ModelType *named = NULL;
+	Crit *c;
+
+	if (modifier && strcmp(modifier, "identifier") == 0)
+		return reference_identifier(p, leg, value);
+	if (modifier && strcmp(modifier, "below") == 0)
+		return urls_below(leg, ref);
+	if (modifier && strcmp(modifier, "not") != 0)
+	{
+		named = model_resource(modifier, strlen(modifier));
+		if (!named)
+			search_bad_modifier(p->code, modifier, "missing, not, identifier, below (canonical), or a resource type");
+		if (!targets_have(p->targets, named))
+			search_bad_modifier(p->code, modifier, "a resource type that the parameter refers to");
+	}
+	c = crit_new(CRIT_KEYS);
+	if (looks_like_id(ref))
+	{
+		if (named)
+		{
+			if (!targets_have(leg->targets, named))
+				return crit_new(CRIT_FALSE);
+			add_typed_reference(c, leg->source, named, ref);
+		}
+		else
+			add_untyped(c, p, leg, ref);
+	}
+	else
+	{
+		const ModelType *t = reference_type(ref);
+
+		if (named && t && t != named)
+			return crit_new(CRIT_FALSE);
+		crit_add_key(c, keys_reference(leg->source, ref, strlen(ref)));
+		if (leg->targets && leg->targets[0])
+		{
+			if (t && !targets_have(leg->targets, t))
+				return crit_new(CRIT_FALSE);
+			if (!t) /* urn:uuid:...: only Reference.type can tell */
+				return crit_join(CRIT_AND, c, recheck(p, modifier, value));
+		}
+	}
+	return c->nkeys ? c : crit_new(CRIT_FALSE);
+}
+
+/* ---- string, uri ---- */
+
+/* Length of s cut to at most max bytes at a character. */
+static bool
+cut(char *s, int max)
+{
+	int len = strlen(s);
+
+	if (len <= max)
+		return false;
+	s[pg_encoding_mbcliplen(PG_UTF8, s, len, max)] = '\0';
+	return true;
+}
+
+static Crit *
+string(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value)
+{
+	Crit *c;
+	uint64 parts[32];
+	int n;
+	bool contains = false, was_cut;
+	char *text;
+
+	if (modifier && strcmp(modifier, "exact") == 0)
+	{
+		text = search_unescape(value);
+		c = crit_new(CRIT_KEYS);
+		crit_add_key(c, keys_exact(leg->source, text, strlen(text)));
+		return c;
+	}
+	if (modifier && (strcmp(modifier, "contains") == 0 || strcmp(modifier, "text") == 0))
+		contains = true;
+	else if (modifier && strcmp(modifier, "not") != 0)
+		search_bad_modifier(p->code, modifier, "missing, exact, contains, text");
+	text = folded(p->code, value);
+	was_cut = cut(text, contains ? KEYS_STRING_OVERLAP : KEYS_STRING_MAX);
+	c = crit_new(CRIT_STRING);
+	n = keys_string_parts(leg->source, parts, lengthof(parts));
+	for (int i = 0; i < n; i++)
+	{
+		crit_add_key(c, parts[i]);
+		if (contains)
+			crit_add_key(c, keys_more(parts[i]));
+	}
+	crit_add_value(c, text);
+	c->mode = contains ? STRING_CONTAINS : STRING_PREFIX;
+	return was_cut ? crit_join(CRIT_AND, c, recheck(p, modifier, value)) : c;
+}
+
+static Crit *
+uri(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value)
+{
+	char *text = search_unescape(value);
+	int len = strlen(text);
+	Crit *c;
+
+	if (modifier && strcmp(modifier, "below") == 0)
+		return urls_below(leg, text);
+	c = crit_new(CRIT_KEYS);
+	if (modifier && strcmp(modifier, "above") == 0)
+	{
+		for (int i = 1; i <= len; i++)
+			if (i == len || text[i] == '/' || text[i - 1] == '/')
+				crit_add_key(c, keys_uri(leg->source, text, i));
+		return c;
+	}
+	if (modifier && strcmp(modifier, "not") != 0)
+		search_bad_modifier(p->code, modifier, "missing, above, below");
+	crit_add_key(c, keys_uri(leg->source, text, len));
+	return c;
+}
+
+/* ---- dispatch ---- */
+
+static void
+no_modifier(const KeyParam *p, const char *modifier)
+{
+	if (modifier && strcmp(modifier, "not") != 0)
+		search_bad_modifier(p->code, modifier, "missing");
+}
+
+Crit *
+search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value)
+{
+	Crit *c;
+
+	switch ((ModelParamType) p->type)
+	{
+		case PARAM_TOKEN:
+			return token(p, leg, modifier, value);
+		case PARAM_REFERENCE:
+			return reference(p, leg, modifier, value);
+		case PARAM_STRING:
+			return string(p, leg, modifier, value);
+		case PARAM_URI:
+			return uri(p, leg, modifier, value);
+		case PARAM_DATE:
+			no_modifier(p, modifier);
+			c = crit_new(CRIT_ORDERED);
+			search_date_boxes(c, p->code, keys_ordered(leg->source), value);
+			return c;
+		case PARAM_NUMBER:
+			no_modifier(p, modifier);
+			c = crit_new(CRIT_ORDERED);
+			search_number_boxes(c, p->code, keys_ordered(leg->source), value);
+			return c;
+		case PARAM_QUANTITY:
+			no_modifier(p, modifier);
+			c = crit_new(CRIT_ORDERED);
+			if (search_quantity_boxes(c, p->code, leg->source, NULL, value))
+				return crit_join(CRIT_AND, c, recheck(p, modifier, value));
+			return c;
+		case PARAM_COMPOSITE:
+			no_modifier(p, modifier);
+			return search_composite(p, leg, value);
+		case PARAM_SPECIAL:
+			break;
+	}
+	ereport(ERROR,
+			errcode(FH400),
+			errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
+			fhir_issue("not-supported", NULL));
+}
+
+Crit *
+search_values(const KeyParam *p, const char *modifier, const char *value)
+{
+	char **values;
+	int n = search_split(value, ',', &values);
+	Crit *c = NULL;
+
+	if (n > fhir_max_search_values)
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("too many values of search parameter \"%s\"", p->code),
+				errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),
+				fhir_issue("too-costly", NULL));
+	if (p->nlegs == 0)
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
+				fhir_issue("not-supported", NULL));
+	for (int i = 0; i < n; i++)
+	{
+		if (*values[i] == '\0')
+			search_bad_value(p->code, value, "one of the values is empty", NULL);
+		for (int k = 0; k < p->nlegs; k++)
+			c = crit_join(CRIT_OR, c, search_one_value(p, &p->legs[k], modifier, values[i]));
+	}
+	return c;
+}
+
+Crit *
+search_updated_values(const char *code, const char *value)
+{
+	char **values;
+	int n = search_split(value, ',', &values);
+	Crit *c = crit_new(CRIT_UPDATED);
+
+	for (int i = 0; i < n; i++)
+		search_date_boxes(c, code, 0, values[i]);
+	return c;
+}
