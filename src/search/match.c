@@ -228,6 +228,29 @@ match_composite(const MatchCriterion *c, JsonbContainer *doc, const FpList *base
 	return false;
 }
 
+/* An element that is there only for its extensions has no value. */
+static int
+with_value(const FpList *items)
+{
+	int n = 0;
+
+	for (int i = 0; i < items->n; i++)
+		n += items->items[i].json.type != jbvNull;
+	return n;
+}
+
+/* Logical references seldom state a type: `patient:identifier` asks every subject, so the test of the target's type is taken out. */
+static const char *
+without_resolve(const char *expression)
+{
+	static const char lead[] = ".where(resolve() is ";
+	char *copy = pstrdup(expression), *at, *end;
+
+	while ((at = strstr(copy, lead)) != NULL && (end = strchr(at + sizeof(lead) - 1, ')')) != NULL)
+		memmove(at, end + 1, strlen(end + 1) + 1);
+	return copy;
+}
+
 static bool
 match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root)
 {
@@ -239,11 +262,12 @@ match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root
 	if (c->param->expression == NULL || c->param->type == PARAM_SPECIAL)
 		ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name),
 				fhir_issue("not-supported", NULL));
-	evaluate(c->param->expression, c->type->id, doc, root, &items);
+	evaluate(c->modifier != NULL && strcmp(c->modifier, "identifier") == 0 ? without_resolve(c->param->expression) : c->param->expression,
+			 c->type->id, doc, root, &items);
 	if (c->modifier != NULL && strcmp(c->modifier, "missing") == 0) {
 		if (strcmp(c->value, "true") != 0 && strcmp(c->value, "false") != 0)
 			match_bad(c, ":missing is true or false");
-		return (items.n == 0) == (strcmp(c->value, "true") == 0);
+		return (with_value(&items) == 0) == (strcmp(c->value, "true") == 0);
 	}
 	n = match_split(c->value, ',', &values);
 	for (int v = 0; v < n && !any; v++) {
@@ -291,7 +315,6 @@ match_pair(const ModelType *type, JsonbContainer *doc, const FpItem *root, char 
 	return match_criterion(&c, doc, root);
 }
 
-PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
 PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(fhir_matches);
 

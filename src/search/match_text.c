@@ -353,7 +353,7 @@ match_uri(const MatchCriterion *c, const FpItem *item, const char *value)
 	if (t.s == NULL)
 		return false;
 	if (c->modifier == NULL)
-		return match_text_is(t, text);
+		return match_text_is(t, text) || (item->type == MODEL_T_canonical && canonical_is(t, (MatchText){text, n}));
 	/* one begins with the other */
 	if (strcmp(c->modifier, "below") == 0)
 		return t.len >= n && memcmp(t.s, text, n) == 0;
