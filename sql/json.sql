@@ -38,6 +38,7 @@ SELECT fhir_json(repeat('[', 100) || repeat(']', 100)) IS NOT NULL AS depth_100;
 SET fhir.max_body_bytes = 1024;
 SELECT refused('"' || repeat('x', 1023) || '"');
 RESET fhir.max_body_bytes;
+SELECT refused('[' || repeat('0,', 8400000) || '0]');
 
 -- settings
 SET fhir.base_url = 'ftp://x';

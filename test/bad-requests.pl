@@ -7,6 +7,7 @@
 # the PG* environment names. Prints the seed: the same seed makes the same requests.
 use strict;
 use warnings;
+no warnings 'qw';
 use File::Temp qw(tempfile);
 
 my $count = shift // 100_000;

@@ -22,6 +22,12 @@
 
 #define PATH_DEPTH_MAX 24 /* deeper places are told by line and column alone */
 
+/*
+ * A value takes 32 to 72 bytes while it is parsed: the limit keeps a text of nothing but commas from taking
+ * gigabytes. The largest text of resources has some 3 million values.
+ */
+#define VALUES_MAX (8 * 1024 * 1024)
+
 /* An open container, for the path in messages. */
 typedef struct Level {
 	struct Level *up;
@@ -33,6 +39,7 @@ typedef struct Parser {
 	const char *start, *p, *end;
 	Level *level;
 	int depth, maxdepth;
+	int nvalues;
 	JsonbPair *pairs; /* members of the open objects */
 	int npairs, maxpairs;
 	JsonbValue *elems; /* elements of the open arrays */
@@ -493,9 +500,18 @@ parse_literal(Parser *ps, JsonbValue *out)
 		fail(ps, ps->p, left ? "a value is expected" : "the text ends where a value is expected");
 }
 
+static void pg_attribute_noreturn()
+too_many_values(void)
+{
+	ereport(ERROR, errcode(FH413), errmsg("the JSON text has too many values"),
+			errdetail("The limit is %d values.", VALUES_MAX), errhint("Send smaller resources or Bundles."));
+}
+
 static void
 parse_value(Parser *ps, JsonbValue *out)
 {
+	if (++ps->nvalues > VALUES_MAX)
+		too_many_values();
 	switch (next_token(ps)) {
 		case '{':
 			parse_object(ps, out);
