@@ -143,10 +143,14 @@ while (<$psql>) {
 	$n++;
 	$seen{$phase}{$status}++;
 	if ($phase == 1 ? ($status < 400 || $status > 499 || $outcome ne 't') : $status >= 500) {
-		print "FAILED: $phase|$status|$outcome|", $shown // '', "\n" if $failed++ < 20;
+		$failed++;
+		# each kind of failure once
+		my $kind = "$status " . substr($shown // '', 0, 16);
+		print "FAILED: $phase|$status|$outcome|", $shown // '', "\n" if !$seen{kind}{$kind}++ && keys %{ $seen{kind} } < 20;
 	}
 }
 close $psql;
+delete $seen{kind};
 for my $phase (sort keys %seen) {
 	print $phase == 1 ? 'wrong requests: ' : 'mutated requests: ', join(', ', map { "$_: $seen{$phase}{$_}" } sort keys %{ $seen{$phase} }), "\n";
 }

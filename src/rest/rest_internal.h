@@ -17,11 +17,8 @@
 #include "store/store.h"
 
 /* Until these land. */
-#pragma weak store_history
 #pragma weak store_transaction
 #pragma weak store_get_hook
-#pragma weak search_bundle
-#pragma weak search_compartment_bundle
 
 typedef enum RestMethod {
 	REST_GET = 1 << 0,
