@@ -57,6 +57,9 @@ SELECT (SELECT lo FROM fhir_keys('{"resourceType": "Observation", "valueQuantity
 	= (SELECT lo FROM fhir_keys('{"resourceType": "Observation", "valueQuantity": {"value": 0.0054, "system": "http://unitsofmeasure.org", "code": "g"}}') WHERE form = 'unit');
 SELECT keys_of('{"resourceType": "Library", "useContext": [{"code": {"code": "age"}, "valueRange": {"low": {"value": 1}}}]}', 'useContext');
 
+-- position
+SELECT keys_of('{"resourceType": "Location", "position": {"latitude": -37.7136, "longitude": 144.81}}', 'position');
+
 -- composites: below the resource both forms of the code, times the value and its unit
 SELECT keys_of('{"resourceType": "Observation", "component": [{"code": {"coding": [{"system": "urn:s", "code": "a"}]}, "valueQuantity": {"value": 1, "system": "urn:u", "code": "u"}},
 	{"code": {"coding": [{"code": "b"}]}, "valueCodeableConcept": {"coding": [{"code": "v"}]}}]}', ' \$ ');

@@ -9,7 +9,8 @@
  * Three structures hold keys (see docs/design.md):
  *   resource.keys bigint[]            equality: every form below, one GIN index
  *   resource.refs bigint[]            identity hashes (of "Type/id") of all that the resource refers to
- *   ordered(key, lo, hi, rid)         dates (microseconds), numbers and quantities (dec64)
+ *   ordered(key, lo, hi, rid)         dates (microseconds), numbers and quantities (dec64); for near: latitude under keys_ordered, longitude
+ *                                     under keys_more of it, both in 1e-7 degrees
  *   string(key, value, rid)           folded text of string parameters
  *   term(key, value, hash)            dictionary under keys_term_group(source): folded display texts (token :text; hash = keys_text) and, as
  *                                     they are, URIs of uri sources and canonicals of reference sources (:below; hash = the value's eq key)

@@ -24,13 +24,14 @@ static bool kept_in_use = false;
 
 /* ---- arrays ---- */
 
-/* Room for one more element. */
+/* Room for one more element. The new size is noted only when there is room: the builder outlives an error. */
 #define ENSURE(b, array, n, max) \
 	do { \
 		if (unlikely((b)->n == (b)->max)) { \
-			(b)->max = (b)->max > 0 ? (b)->max * 2 : 64; \
-			(b)->array = (b)->array == NULL ? MemoryContextAllocHuge(arrays_context, (b)->max * sizeof(*(b)->array)) \
-											: repalloc_huge((b)->array, (b)->max * sizeof(*(b)->array)); \
+			Size wanted_ = (b)->max > 0 ? (Size) (b)->max * 2 : 64; \
+			(b)->array = (b)->array == NULL ? MemoryContextAllocHuge(arrays_context, wanted_ * sizeof(*(b)->array)) \
+											: repalloc_huge((b)->array, wanted_ * sizeof(*(b)->array)); \
+			(b)->max = wanted_; \
 		} \
 	} while (0)
 
@@ -263,32 +264,14 @@ finish(KeyBuilder *b, KeySet *out)
 
 /* ---- evaluation ---- */
 
-/*
- * Calls fn for each item with a value. An expression that fails on a document gives none: catching its error without a subtransaction is safe, as
- * the engine computes in memory only (no locks, no buffers, no catalogs).
- */
+/* Calls fn for each item with a value. */
 static void
 run_program(const FhirPath *program, JsonbContainer *doc, const FpItem *start, KeyItemFn fn, void *arg)
 {
 	FpContext cxt = {.resolve = FP_RESOLVE_TYPE, .root = doc};
-	MemoryContext current = CurrentMemoryContext;
-	FpList volatile list = {0};
+	FpList list = {0};
 
-	PG_TRY();
-	{
-		fhirpath_eval(program, &cxt, start, (FpList *) &list);
-	}
-	PG_CATCH();
-	{
-		int code = geterrcode();
-
-		if (code == ERRCODE_QUERY_CANCELED || code == ERRCODE_OUT_OF_MEMORY || ERRCODE_TO_CATEGORY(code) == ERRCODE_OPERATOR_INTERVENTION)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(current);
-		FlushErrorState();
-		list.n = 0;
-	}
-	PG_END_TRY();
+	fhirpath_eval(program, &cxt, start, &list);
 	for (int i = 0; i < list.n; i++)
 		if (list.items[i].json.type != jbvNull)
 			fn(arg, &list.items[i]);
@@ -334,6 +317,7 @@ add_item(void *arg, const FpItem *item)
 			keys_item_composite(b, item);
 			break;
 		case KEYS_SPECIAL:
+			keys_item_position(b, item);
 			break;
 	}
 }
@@ -364,15 +348,65 @@ add_missing(KeyBuilder *b)
 }
 
 static void
+extract_source(KeyBuilder *b, const FpItem *root)
+{
+	keys_eval(b->source->path, b->source->program, b->doc, root->type, root, add_item, b);
+	add_missing(b);
+}
+
+/* Is the error the document's fault: FHIRPath that fails on it, a number out of range, nesting too deep? */
+static bool
+is_data_error(int code)
+{
+	return ERRCODE_TO_CATEGORY(code) == ERRCODE_DATA_EXCEPTION || ERRCODE_TO_CATEGORY(code) == MAKE_SQLSTATE('F', 'H', '0', '0', '0') ||
+		   ERRCODE_TO_CATEGORY(code) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+}
+
+/*
+ * A source that fails on a document has no value there. To go on after an error without a subtransaction is safe: extraction computes in
+ * memory only (no locks, no buffers, no catalogs).
+ */
+static void
 extract_all(KeyBuilder *b, const FpItem *root)
 {
-	for (int i = 0; i < b->registry->nsources; i++) {
-		b->source = b->registry->sources[i];
-		b->present = false;
-		b->nref_types = 0;
-		b->last_len = -1;
-		keys_eval(b->source->path, b->source->program, b->doc, root->type, root, add_item, b);
-		add_missing(b);
+	MemoryContext current = CurrentMemoryContext;
+	int volatile i = 0;
+
+	while (i < b->registry->nsources) {
+		KeyBuilder volatile before;
+
+		PG_TRY();
+		{
+			for (; i < b->registry->nsources; i++) {
+				b->source = b->registry->sources[i];
+				b->present = false;
+				b->nref_types = 0;
+				b->last_len = -1;
+				before.neq = b->neq;
+				before.nrefs = b->nrefs;
+				before.nordered = b->nordered;
+				before.nstrings = b->nstrings;
+				before.nterms = b->nterms;
+				extract_source(b, root);
+			}
+		}
+		PG_CATCH();
+		{
+			if (!is_data_error(geterrcode()))
+				PG_RE_THROW();
+			MemoryContextSwitchTo(current);
+			FlushErrorState();
+			b->neq = before.neq;
+			b->nrefs = before.nrefs;
+			b->nordered = before.nordered;
+			b->nstrings = before.nstrings;
+			b->nterms = before.nterms;
+			b->present = false;
+			b->nref_types = 0;
+			add_missing(b);
+			i++;
+		}
+		PG_END_TRY();
 	}
 }
 

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -375,4 +377,36 @@ keys_item_ordered(KeyBuilder *b, const FpItem *item)
 
 	for (int i = 0; i < n; i++)
 		keys_add_ordered(b, got[i].key, got[i].lo, got[i].hi, got[i].form, NULL, 0);
+}
+
+/* ---- positions ---- */
+
+/* A coordinate in units of 1e-7 degrees (about a centimetre); false if it is no number on the globe. */
+static bool
+coordinate(JsonbContainer *c, const char *name, int len, int64 *out)
+{
+	JsonbValue v;
+	double degrees;
+
+	if (!keys_member(c, name, len, &v) || v.type != jbvNumeric)
+		return false;
+	degrees = DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(v.val.numeric)));
+	if (!(degrees >= -360 && degrees <= 360))
+		return false;
+	*out = (int64) rint(degrees * 1e7);
+	return true;
+}
+
+/* Location.position: latitude under the key, longitude under keys_more(key). */
+void
+keys_item_position(KeyBuilder *b, const FpItem *item)
+{
+	JsonbContainer *c = keys_object(&item->json);
+	uint64 key = keys_ordered(b->source);
+	int64 lat, lon;
+
+	if (c == NULL || !coordinate(c, "latitude", 8, &lat) || !coordinate(c, "longitude", 9, &lon))
+		return;
+	keys_add_ordered(b, key, lat, lat, "latitude", NULL, 0);
+	keys_add_ordered(b, keys_more(key), lon, lon, "longitude", NULL, 0);
 }
