@@ -80,3 +80,5 @@ SET fhir.check_mode = structure;
 SELECT severity, code, expression FROM fhir_check('{"resourceType":"Observation","status":"done","category":[{"id":"x"}],"extension":[{"url":"u"}],"x":1}');
 SET fhir.max_issues = 1;
 SELECT severity, code, expression FROM fhir_check('{"resourceType":"Observation","status":"done","category":[{"id":"x"}],"x":1,"yy":1}');
+RESET fhir.max_issues;
+

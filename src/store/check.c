@@ -201,7 +201,9 @@ check_property(Check *c, const CheckPath *up, JsonbContainer *owner, const Model
 	} else {
 		if (p->is_array)
 			check_finding(c, "structure", &path, NULL, 0, "element \"%s\" must be an array, found %s", p->name, check_describe(v));
-		check_single(c, &path, p, v);
+		/* what the forgotten brackets hold, unless that is wrong altogether */
+		if (!p->is_array || JBE_ISCONTAINER(v->entry) == (model_type_by_id(p->type)->kind != MODEL_PRIMITIVE))
+			check_single(c, &path, p, v);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/varlena.h"
@@ -128,6 +129,7 @@ append_name(StringInfo out, const char *name, int len)
 static void
 append_path(StringInfo out, const CheckPath *path)
 {
+	check_stack_depth();
 	if (path->up != NULL) {
 		append_path(out, path->up);
 		appendStringInfoChar(out, '.');
