@@ -6,6 +6,7 @@
 #include "fmgr.h"
 
 #include "base/settings.h"
+#include "fhirpath/fhirpath.h"
 #include "rest/rest.h"
 #include "search/search.h"
 
@@ -16,6 +17,7 @@ PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	fhirpath_init();
 	fhir_settings_init();
 	rest_init();
 	search_init();

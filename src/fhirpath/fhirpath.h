@@ -67,6 +67,12 @@ typedef struct FpContext {
 extern Jsonb *(*fhirpath_resolve_hook)(const char *reference, int len);
 
 /*
+ * Is code (of system, NULL: unknown) in the value set? 1, 0, or -1 when the value set is not known; for memberOf(). Set by who knows value sets.
+ */
+extern int (*fhirpath_member_of_hook)(const char *valueset, int vslen, const char *system, int slen, const char *code,
+									  int clen);
+
+/*
  * Compiles an expression. Syntax errors raise FH400 with position and caret. context_type (may be MODEL_NONE)
  * is the type of the root for checks. The program is palloc'd in CurrentMemoryContext.
  */
@@ -80,6 +86,17 @@ extern const FhirPath *fhirpath_cached(const char *text, int len, ModelTypeId co
  * with the location. Items point into the document, which must outlive them.
  */
 extern void fhirpath_eval(const FhirPath *prog, const FpContext *ctx, const FpItem *root, FpList *out);
+
+/* Its canonical text, not NUL-terminated; points into p. */
+extern const char *fhirpath_text(const FhirPath *p, int *len);
+/* May its results differ between two calls with the same arguments (now(), resolve(), memberOf())? */
+extern bool fhirpath_is_stable(const FhirPath *p);
+
+/* The item as the SQL functions answer it. palloc'd. */
+extern Jsonb *fhirpath_item_jsonb(const FpItem *item);
+
+/* Settings of the engine; called once per backend, before the prefix fhir is reserved. */
+extern void fhirpath_init(void);
 
 /* Root item for a stored resource or any object; type from resourceType, or `type` if given. */
 extern void fhirpath_root(JsonbContainer *doc, ModelTypeId type, FpItem *out);

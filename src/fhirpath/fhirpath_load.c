@@ -1,0 +1,256 @@
+/*
+ * fhirpath_load.c: FhirPath varlena -> FpProgram: pointers instead of numbers, functions and types looked up, literals made
+ * into items, and chains of plain steps fused into paths.
+ *
+ * A fused path walks from its base straight to the results, depth first, without a list per step: the same order as
+ * step-by-step evaluation gives. Members and ofType() fuse; so does `as` behind a choice element (elsewhere
+ * `as` must count its input first).
+ */
+#include "fhirpath/fhirpath_int.h"
+
+#include "utils/fmgrprotos.h"
+
+static FpNode *load_node(const FhirPath *p, uint32 i);
+static void resolve(FpNode *n);
+
+static void
+check_flat(const FhirPath *p)
+{
+	if (p->version != FHIRPATH_VERSION)
+		ereport(ERROR, (errcode(FH500), errmsg("unsupported version %d of a stored FHIRPath expression", p->version),
+						errhint("Install the version of the extension that wrote it, or a newer one.")));
+	if (p->nnodes < 2 || VARSIZE(p) != offsetof(FhirPath, nodes) + p->nnodes * sizeof(FpFlatNode) + p->poollen)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("stored FHIRPath expression is corrupted")));
+}
+
+static FpNode *
+load_node(const FhirPath *p, uint32 i)
+{
+	const FpFlatNode *f = &p->nodes[i];
+	FpNode *n = palloc0(sizeof(FpNode)), **tail = &n->right;
+
+	check_stack_depth();
+	n->op = f->op;
+	n->flags = f->flags;
+	n->nargs = f->nargs;
+	n->pos = f->pos;
+	n->str = FP_POOL(p) + f->str;
+	n->len = f->len;
+	n->str2 = FP_POOL(p) + f->str2;
+	n->len2 = f->len2;
+	if (f->left != 0)
+		n->left = load_node(p, f->left);
+	for (uint32 a = f->right; a != 0; a = p->nodes[a].next) {
+		*tail = load_node(p, a);
+		tail = &(*tail)->next;
+	}
+	resolve(n);
+	return n;
+}
+
+static void
+literal_string(FpNode *n, FpKind kind)
+{
+	n->lit.kind = kind;
+	n->lit.json.type = jbvString;
+	n->lit.json.val.string.val = (char *) n->str;
+	n->lit.json.val.string.len = n->len;
+}
+
+static void
+literal_number(FpNode *n, FpKind kind)
+{
+	n->lit.kind = kind;
+	n->lit.json.type = jbvNumeric;
+	n->lit.json.val.numeric = fp_numeric_parse(n->str, n->len);
+	if (n->lit.json.val.numeric == NULL)
+		elog(ERROR, "invalid number in a FHIRPath program");
+}
+
+static void
+literal_quantity(FpNode *n)
+{
+	FpQuantity *q = palloc0(sizeof(FpQuantity));
+
+	q->value = fp_numeric_parse(n->str, n->len);
+	q->calendar = (n->flags & FP_NODE_CALENDAR) != 0;
+	q->unit = n->str2;
+	q->len = n->len2;
+	n->lit.kind = FP_QUANTITY;
+	n->lit.json.type = jbvNull;
+	n->lit.priv = q;
+}
+
+/* Does the path, followed from a leading type name through the model, end at a choice element? */
+static bool
+ends_at_choice(const FpNode *n)
+{
+	const ModelProperty *p[64];
+	ModelTypeId t;
+
+	if (n->base != NULL || n->nsteps < 2 || n->steps[0].kind != FP_STEP_ROOT)
+		return false;
+	t = n->steps[0].type.fhir;
+	for (int i = 1; i < n->nsteps; i++) {
+		int found = n->steps[i].kind == FP_STEP_MEMBER
+						? model_element(model_type_by_id(t), n->steps[i].name, n->steps[i].len, p, lengthof(p))
+						: 0;
+
+		if (found == 0)
+			return false;
+		if (p[0]->is_choice)
+			return i == n->nsteps - 1;
+		t = p[0]->type;
+	}
+	return false;
+}
+
+/* Makes n the end of a path: the path of its input, if that is one, and one more step. */
+static FpStep *
+extend(FpNode *n, FpStepKind kind)
+{
+	FpNode *in = n->left;
+	int before = in != NULL ? in->nsteps : 0;
+	FpStep *s;
+
+	n->steps = palloc0((before + 1) * sizeof(FpStep));
+	n->nsteps = before + 1;
+	if (before > 0) {
+		memcpy(n->steps, in->steps, before * sizeof(FpStep));
+		n->base = in->base;
+	} else
+		n->base = in != NULL && in->op == FP_OP_THIS && in->left == NULL ? NULL : in;
+	s = &n->steps[before];
+	s->kind = kind;
+	s->name = n->str;
+	s->len = n->len;
+	s->pos = n->pos;
+	return s;
+}
+
+static void
+fuse_member(FpNode *n)
+{
+	FpStep *s = extend(n, FP_STEP_MEMBER);
+	const ModelType *t;
+
+	if (n->left == NULL && (t = model_type(n->str, n->len)) != NULL) {
+		s->kind = FP_STEP_ROOT;
+		s->type.fhir = t->id;
+	}
+	if (n->len < (int) sizeof(s->ext)) {
+		s->ext[0] = '_';
+		memcpy(s->ext + 1, n->str, n->len);
+	}
+}
+
+static void
+fuse_type(FpNode *n, bool as)
+{
+	if (n->left == NULL || n->left->nsteps == 0 || (as && !ends_at_choice(n->left)))
+		return;
+	extend(n, FP_STEP_TYPE)->type = n->type;
+}
+
+static void
+resolve_type(FpNode *n, const char *name, int len)
+{
+	if (!fp_type_spec(name, len, &n->type))
+		ereport(ERROR, (errcode(FH422), errmsg("there is no type %.*s", len, name)));
+}
+
+static void
+resolve_call(FpNode *n)
+{
+	char *name;
+
+	n->fn = fp_function(n->str, n->len);
+	if (n->fn == NULL)
+		ereport(ERROR, (errcode(FH422), errmsg("there is no function %.*s()", n->len, n->str)));
+	if ((n->fn->flags & FP_FN_TYPEARG) && fp_type_argument(n->right, &name)) {
+		resolve_type(n, name, strlen(name));
+		if (strcmp(n->fn->name, "is") != 0)
+			fuse_type(n, strcmp(n->fn->name, "as") == 0);
+	}
+}
+
+static void
+resolve(FpNode *n)
+{
+	switch (n->op) {
+		case FP_OP_TRUE:
+		case FP_OP_FALSE:
+			n->lit.kind = FP_BOOLEAN;
+			n->lit.json.type = jbvBool;
+			n->lit.json.val.boolean = n->op == FP_OP_TRUE;
+			break;
+		case FP_OP_STRING:
+			literal_string(n, FP_STRING);
+			break;
+		case FP_OP_DATE:
+			literal_string(n, FP_DATE);
+			break;
+		case FP_OP_DATETIME:
+			literal_string(n, FP_DATETIME);
+			break;
+		case FP_OP_TIME:
+			literal_string(n, FP_TIME);
+			break;
+		case FP_OP_INTEGER:
+			literal_number(n, FP_INTEGER);
+			break;
+		case FP_OP_LONG:
+			literal_number(n, FP_LONG);
+			break;
+		case FP_OP_DECIMAL:
+			literal_number(n, FP_DECIMAL);
+			break;
+		case FP_OP_QUANTITY:
+			literal_quantity(n);
+			break;
+		case FP_OP_MEMBER:
+			fuse_member(n);
+			break;
+		case FP_OP_FUNCTION:
+			resolve_call(n);
+			break;
+		case FP_OP_IS:
+			resolve_type(n, n->str, n->len);
+			break;
+		case FP_OP_AS:
+			resolve_type(n, n->str, n->len);
+			fuse_type(n, true);
+			break;
+		default:
+			if (n->op == 0 || n->op > FP_OP_LAST)
+				elog(ERROR, "unrecognized FHIRPath operation %d", n->op);
+	}
+}
+
+/* Everything is palloc'd in a context of the program's own, a child of parent. */
+FpProgram *
+fp_program_build(const FhirPath *flat, MemoryContext parent)
+{
+	MemoryContext mcxt, old;
+	FpProgram *prog;
+	FhirPath *copy;
+	const ModelType *t;
+
+	check_flat(flat);
+	mcxt = AllocSetContextCreate(CurrentMemoryContext, "fhirpath program", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(mcxt);
+	copy = palloc(VARSIZE(flat));
+	memcpy(copy, flat, VARSIZE(flat));
+	prog = palloc0(sizeof(FpProgram));
+	prog->flat = copy;
+	prog->mcxt = mcxt;
+	prog->text = FP_POOL(copy);
+	prog->textlen = copy->textlen;
+	if (copy->context_len > 0 && (t = model_type(FP_POOL(copy) + copy->context, copy->context_len)) != NULL)
+		prog->context = t->id;
+	prog->root = load_node(copy, 1);
+	MemoryContextSwitchTo(old);
+	/* an error above leaves the context to the caller's; from here on the cache owns it */
+	MemoryContextSetParent(mcxt, parent);
+	return prog;
+}
