@@ -76,6 +76,20 @@ buf_printf(Buf *b, const char *format, ...)
 	b->len += (size_t) need;
 }
 
+void
+buf_number(Buf *b, uint64_t number, int digits)
+{
+	char text[24], *p = text + sizeof text;
+
+	do
+	{
+		*--p = (char) ('0' + number % 10);
+		number /= 10;
+		digits--;
+	} while (number > 0 || digits > 0);
+	buf_append(b, p, (size_t) (text + sizeof text - p));
+}
+
 /*
  * Length of the valid UTF-8 sequence at s, 0 when there is none. Overlong forms, surrogates and code points
  * above U+10FFFF are not valid (RFC 3629).

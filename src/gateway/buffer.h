@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef struct Buf
@@ -23,6 +24,9 @@ extern bool buf_reserve(Buf *b, size_t more);
 
 extern void buf_append(Buf *b, const char *data, size_t len);
 extern void buf_printf(Buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends a decimal number of at least `digits` digits. */
+extern void buf_number(Buf *b, uint64_t number, int digits);
 
 /*
  * Appends a JSON string with its quotes. Bytes that are no valid UTF-8 are taken as Latin-1, as HTTP header

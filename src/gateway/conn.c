@@ -191,7 +191,7 @@ conn_cancel(Conn *conn)
 		cancel_later(cancel);
 }
 
-/* Keeps the first result, or the last error: a commit may fail after the result was sent. */
+/* Keeps the first error, else the first result: a commit may fail after the result was sent. */
 static void
 keep_result(Conn *conn, PGresult *result)
 {
@@ -199,7 +199,7 @@ keep_result(Conn *conn, PGresult *result)
 
 	if (status == PGRES_TUPLES_OK)
 		conn->complete = true;
-	if (conn->result == NULL || status == PGRES_FATAL_ERROR)
+	if (conn->result == NULL || (status == PGRES_FATAL_ERROR && PQresultStatus(conn->result) != PGRES_FATAL_ERROR))
 	{
 		PQclear(conn->result);
 		conn->result = result;

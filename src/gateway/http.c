@@ -324,7 +324,7 @@ struct MHD_Daemon *
 http_start(Loop *loop, int listen_fd)
 {
 	unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
-	size_t memory = (size_t) opt.max_header * 3;
+	size_t memory = (size_t) opt.max_header * 2; /* the daemon clears it for each request: not more than needed */
 	unsigned int connections = (unsigned int) (opt.max_connections / opt.threads);
 	struct MHD_OptionItem tls[] = {{MHD_OPTION_END, 0, NULL}, {MHD_OPTION_END, 0, NULL}, {MHD_OPTION_END, 0, NULL}};
 

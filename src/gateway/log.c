@@ -1,8 +1,8 @@
 /*
  * log.c: access and error log.
  *
- * Lines are collected during one turn of the event loop and written by one write() to a file opened for
- * appending, so that the loops' lines do not mix. A log that cannot be written does not stop the service.
+ * Lines are collected for a tenth of a second at most and written by one write() to a file opened for appending,
+ * so that the loops' lines do not mix. A log that cannot be written does not stop the service.
  */
 #include "log.h"
 
@@ -51,9 +51,11 @@ append_time(Buf *b)
 
 		second = now.tv_sec;
 		gmtime_r(&second, &tm);
-		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &tm);
 	}
-	buf_printf(b, "%s.%03dZ", text, (int) (now.tv_nsec / 1000000));
+	buf_puts(b, text);
+	buf_number(b, (uint64_t) now.tv_nsec / 1000000, 3);
+	buf_putc(b, 'Z');
 }
 
 /* The path, and "?name&name" of the parameters */
@@ -100,8 +102,17 @@ log_request(Loop *loop, const char *id, const char *peer, const char *method, co
 	buf_json_string(b, method, strlen(method));
 	buf_puts(b, ",\"path\":");
 	append_target(b, target);
-	buf_printf(b, ",\"status\":%d,\"in\":%llu,\"out\":%llu,\"ms\":%.3f}\n", status, (unsigned long long) in,
-			   (unsigned long long) out, (double) microseconds / 1000);
+	buf_puts(b, ",\"status\":");
+	buf_number(b, (uint64_t) status, 1);
+	buf_puts(b, ",\"in\":");
+	buf_number(b, in, 1);
+	buf_puts(b, ",\"out\":");
+	buf_number(b, out, 1);
+	buf_puts(b, ",\"ms\":");
+	buf_number(b, microseconds / 1000, 1);
+	buf_putc(b, '.');
+	buf_number(b, microseconds % 1000, 3);
+	buf_puts(b, "}\n");
 	if (b->len > LOG_FLUSH_BYTES)
 		log_flush(loop);
 }

@@ -180,27 +180,24 @@ drained(Loop *loop)
 static bool
 quiet(const Loop *loop)
 {
-	return !loop->draining && loop->clients == NULL && pool_quiet(loop->primary) &&
+	return !loop->draining && loop->clients == NULL && loop->log.len == 0 && pool_quiet(loop->primary) &&
 		   (loop->replica == NULL || pool_quiet(loop->replica));
 }
 
 static void
 handle_events(Loop *loop, struct epoll_event *events, int count)
 {
-	bool http = false;
-
 	for (int i = 0; i < count; i++)
 	{
 		Watch *watch = events[i].data.ptr;
 
 		if (watch == NULL)
-			http = true;
-		else if ((Loop *) watch == loop)
+			continue; /* the HTTP daemon is run each turn: it knows what is ready */
+		if ((Loop *) watch == loop)
 			woken(loop);
 		else
 			watch->ready(watch, events[i].events);
 	}
-	(void) http; /* the daemon is run each turn: it knows what is ready */
 	loop->resumed = false;
 	MHD_run(loop->daemon);
 }
@@ -232,11 +229,11 @@ loop_run(Loop *loop)
 				http_tick(loop);
 				next_slow_tick = loop->now + (uint64_t) (opt.idle_timeout < 4000000 ? TICK : IDLE_TICK);
 			}
+			log_flush(loop);
 			next_tick = loop->now + (quiet(loop) ? IDLE_TICK : TICK);
 		}
 		else if (next_tick > loop->now + TICK && !quiet(loop))
 			next_tick = loop->now + TICK;
-		log_flush(loop);
 	}
 	log_flush(loop);
 	return loop->requests == 0;

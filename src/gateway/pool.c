@@ -195,6 +195,7 @@ pool_dispatch(Pool *pool)
 	pool_count(pool);
 }
 
+/* Connections that can still be opened count as free: who takes one of them does not wait in the queue. */
 void
 pool_submit(Pool *pool, Job *job)
 {
@@ -203,7 +204,7 @@ pool_submit(Pool *pool, Job *job)
 	job->expired_at = 0;
 	if (pool->down)
 		job_finish(pool, job, JOB_UNAVAILABLE, NULL);
-	else if (pool->idle == NULL && !job->ping && pool->queued >= (int) opt.queue)
+	else if (pool->idle == NULL && !job->ping && pool->queued >= (int) opt.queue + pool->size - pool->open)
 		job_finish(pool, job, JOB_FULL, NULL);
 	else
 	{
