@@ -223,13 +223,13 @@ sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
 }
 
 static void
-sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
+sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, const char *alias, bool descending)
 {
-	const char *op = cur->backward ? OP("<") : OP(">");
+	const char *op = descending ? OP("<") : OP(">");
 
 	if (req->ntypes > 1)
 	{
-		appendStringInfo(&s->sql, "(q.type, q.id)%s(", op);
+		appendStringInfo(&s->sql, "(%s.type, %s.id)%s(", alias, alias, op);
 		sql_param(s, TEXTOID, CStringGetTextDatum(cur->type));
 		appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\", ");
 		sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
@@ -237,9 +237,20 @@ sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur
 	}
 	else
 	{
-		appendStringInfo(&s->sql, "q.id%s", op);
+		appendStringInfo(&s->sql, "%s.id%s", alias, op);
 		sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
 	}
+}
+
+/* Among the rows with the cursor's own sort value, those after its id. */
+static void
+sql_walk_ties(SqlText *s, const SearchRequest *req, const SearchCursor *cur, const char *column, const char *alias)
+{
+	appendStringInfo(&s->sql, " AND (%s" OP("<>"), column);
+	sql_param(s, search_sort_type(&req->sorts[0]), cur->values[0]);
+	appendStringInfoString(&s->sql, " OR ");
+	sql_identity_after(s, req, cur, alias, cur->backward);
+	appendStringInfoChar(&s->sql, ')');
 }
 
 /* Rows after the cursor: nested from the first sort key. Nulls stand at the end of the forward order. */
@@ -250,7 +261,7 @@ sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, int i)
 
 	if (i == req->nsorts)
 	{
-		sql_identity_after(s, req, cur);
+		sql_identity_after(s, req, cur, "q", cur->backward);
 		return;
 	}
 	if (cur->nulls[i])
@@ -303,45 +314,51 @@ sql_find(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, in
 
 /* ---- walk ---- */
 
-/*
- * Candidates in order from an index, at most `walk` of them (0: no bound), as subquery q with the columns that criteria look at.
- * False if no index has this order.
- */
-static bool
-sql_candidates(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int walk)
+/* The column of the walked index that holds the first sort value; NULL: resource.id itself. */
+static const char *
+walked_column(const SearchSort *sort)
 {
-	static const char columns[] = "r.rid, r.type, r.id, r.version, r.last_updated, r.keys, r.ord";
-	const SearchSort *sort = req->nsorts ? &req->sorts[0] : NULL;
-	const char *direction;
+	if (sort == NULL || sort->kind == SORT_ID)
+		return NULL;
+	return sort->kind == SORT_ORDERED ? "o.lo" : sort->kind == SORT_STRING ? "pg_catalog.\"left\"(o.value, 100)" : "o.last_updated";
+}
 
-	if (req->nsorts > 1 || (sort && (sort->kind == SORT_DOC || sort->nkeys > 1)))
+/* Does an index have this order? */
+static bool
+can_walk(const SearchRequest *req, const SearchCursor *cur, bool after)
+{
+	const SearchSort *sort = req->nsorts ? &req->sorts[0] : NULL;
+
+	if (sort == NULL)
+		return true;
+	if (req->nsorts > 1 || req->ntypes > 1 || sort->kind == SORT_DOC || sort->nkeys > 1 || (after && cur->nulls[0]))
 		return false;
-	if (sort && req->ntypes > 1)
-		return false;
-	if (sort && after && cur->nulls[0])
-		return false;
-	direction = sort ? (down(sort, cur) ? "DESC" : "ASC") : cur->backward ? "DESC" : "ASC";
-	if (sort && cur->backward && sort->kind != SORT_ID && sort->kind != SORT_UPDATED)
-		return false; /* the rows without a value come first in this direction */
-	appendStringInfo(&s->sql, "(SELECT %s", columns);
-	if (sort && sort->kind == SORT_ORDERED)
+	/* backward, the rows without a value come first: they are in no such index */
+	return !(cur->backward && (sort->kind == SORT_ORDERED || sort->kind == SORT_STRING));
+}
+
+/* FROM and WHERE of the candidates: resource r, and o, the table whose index has the order. */
+static void
+sql_walk_from(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after)
+{
+	const SearchSort *sort = req->nsorts ? &req->sorts[0] : NULL;
+	const char *column = walked_column(sort);
+
+	if (sort && (sort->kind == SORT_ORDERED || sort->kind == SORT_STRING))
 	{
-		appendStringInfo(&s->sql, ", o.lo AS s1 FROM %s.ordered o JOIN %s.resource r ON r.rid" OP("=") "o.rid WHERE o.key" OP("="), store_schema(), store_schema());
-		sql_param(s, INT8OID, Int64GetDatum((int64) sort->keys[0]));
-		appendStringInfoString(&s->sql, " AND o.lo" OP("="));
+		/* LATERAL, OFFSET 0: row by row in the order of o, whatever the planner thinks of the checks */
+		appendStringInfo(&s->sql, " FROM %s.%s o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP("=") "o.rid", store_schema(),
+						 sort->kind == SORT_ORDERED ? "ordered" : "string", store_schema());
+		/* of a resource's several values the one that it sorts by */
+		appendStringInfo(&s->sql, " AND %s" OP("="), column);
 		sql_sort_expression(s, sort, "r");
-	}
-	else if (sort && sort->kind == SORT_STRING)
-	{
-		appendStringInfo(&s->sql, ", pg_catalog.\"left\"(o.value, 100) AS s1 FROM %s.string o JOIN %s.resource r ON r.rid" OP("=") "o.rid WHERE o.key" OP("="),
-						 store_schema(), store_schema());
+		appendStringInfoString(&s->sql, " OFFSET 0) r WHERE o.key" OP("="));
 		sql_param(s, INT8OID, Int64GetDatum((int64) sort->keys[0]));
-		appendStringInfoString(&s->sql, " AND pg_catalog.\"left\"(o.value, 100)" OP("="));
-		sql_sort_expression(s, sort, "r");
 	}
 	else if (sort && sort->kind == SORT_UPDATED)
 	{
-		appendStringInfo(&s->sql, ", o.last_updated AS s1 FROM %s.version o JOIN %s.resource r ON r.rid" OP("=") "o.rid AND r.version" OP("=") "o.version WHERE o.type" OP("="),
+		appendStringInfo(&s->sql, " FROM %s.version o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP("=") "o.rid AND r.version" OP("=")
+						 "o.version OFFSET 0) r WHERE o.type" OP("="),
 						 store_schema(), store_schema());
 		sql_param(s, TEXTOID, CStringGetTextDatum(req->types[0]->name));
 		for (int i = 0; i < req->nwhere; i++)
@@ -352,64 +369,71 @@ sql_candidates(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool aft
 			}
 	}
 	else
-		appendStringInfo(&s->sql, "%s FROM %s.resource r WHERE true", sort ? ", r.id AS s1" : "", store_schema());
+		appendStringInfo(&s->sql, " FROM %s.resource r WHERE true", store_schema());
 	appendStringInfoString(&s->sql, " AND NOT r.deleted");
-	if (req->ntypes == 1 || !req->all_types)
+	if (!req->all_types)
 		sql_type(s, "r", req->types, req->ntypes);
 	search_restrict(s, "r", LEG_MATCH);
-	if (after && sort && sort->kind != SORT_ID)
+	if (after && column)
 	{
-		const char *column = sort->kind == SORT_ORDERED ? "o.lo" : sort->kind == SORT_STRING ? "pg_catalog.\"left\"(o.value, 100)" : "o.last_updated";
-
 		appendStringInfo(&s->sql, " AND %s%s", column, down(sort, cur) ? OP("<=") : OP(">="));
 		sql_param(s, search_sort_type(sort), cur->values[0]);
 	}
 	else if (after)
 	{
-		const char *op = strcmp(direction, "DESC") == 0 ? OP("<") : OP(">");
-
-		if (req->ntypes > 1)
-		{
-			appendStringInfo(&s->sql, " AND (r.type, r.id)%s(", op);
-			sql_param(s, TEXTOID, CStringGetTextDatum(cur->type));
-			appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\", ");
-			sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
-			appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\")");
-		}
-		else
-		{
-			appendStringInfo(&s->sql, " AND r.id%s", op);
-			sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
-		}
+		appendStringInfoString(&s->sql, " AND ");
+		sql_identity_after(s, req, cur, "r", sort ? down(sort, cur) : cur->backward);
 	}
-	if (sort && sort->kind == SORT_ID)
-		appendStringInfo(&s->sql, " ORDER BY r.id %s", direction);
-	else if (sort)
-		appendStringInfo(&s->sql, " ORDER BY s1 %s, r.id %s", direction, cur->backward ? "DESC" : "ASC");
-	else
-		appendStringInfo(&s->sql, " ORDER BY r.type %s, r.id %s", direction, direction);
-	if (walk > 0)
-		sql_limit(s, walk);
-	appendStringInfoString(&s->sql, " OFFSET 0) q");
-	return true;
 }
 
-static bool
+static void
+sql_walk_order(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
+{
+	const SearchSort *sort = req->nsorts ? &req->sorts[0] : NULL;
+	const char *column = walked_column(sort), *ties = cur->backward ? "DESC" : "ASC";
+
+	if (column)
+		appendStringInfo(&s->sql, " ORDER BY %s %s, r.id %s", column, down(sort, cur) ? "DESC" : "ASC", ties);
+	else if (sort)
+		appendStringInfo(&s->sql, " ORDER BY r.id %s", down(sort, cur) ? "DESC" : "ASC");
+	else
+		appendStringInfo(&s->sql, " ORDER BY r.type %s, r.id %s", ties, ties);
+}
+
+/*
+ * walk > 0: only so many candidates are looked at, in a subquery that the criteria can't enter. walk = 0: no bound, and
+ * PostgreSQL may still find that another way is better.
+ */
+static void
 sql_walk(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int walk, int limit)
 {
-	appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated%s FROM ", req->nsorts ? ", q.s1" : "");
-	if (!sql_candidates(s, req, cur, after, walk))
-		return false;
-	appendStringInfoString(&s->sql, " WHERE true");
-	if (after && req->nsorts)
+	const char *column = req->nsorts ? walked_column(&req->sorts[0]) : NULL;
+	bool ties = after && column;
+
+	if (req->nsorts && column == NULL)
+		column = "r.id";
+	if (walk > 0)
+		appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated%s FROM (", req->nsorts ? ", q.s1" : "");
+	appendStringInfo(&s->sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated%s%s%s", walk > 0 ? ", r.keys, r.ord" : "",
+					 column ? ", " : "", column ? psprintf("%s AS s1", column) : "");
+	sql_walk_from(s, req, cur, after);
+	if (walk == 0)
 	{
-		appendStringInfoString(&s->sql, " AND ");
-		sql_after(s, req, cur, 0);
+		if (ties)
+			sql_walk_ties(s, req, cur, column, "r");
+		sql_where(s, "r", req->where, req->nwhere);
+		sql_walk_order(s, req, cur);
+		sql_limit(s, limit);
+		return;
 	}
+	sql_walk_order(s, req, cur);
+	sql_limit(s, walk);
+	appendStringInfoString(&s->sql, " OFFSET 0) q WHERE true");
+	if (ties)
+		sql_walk_ties(s, req, cur, "q.s1", "q");
 	sql_where(s, "q", req->where, req->nwhere);
 	sql_order_by(s, req, cur);
 	sql_limit(s, limit);
-	return true;
 }
 
 /* ---- a page ---- */
@@ -496,24 +520,23 @@ void
 search_page(SearchRequest *req, SearchPage *out)
 {
 	SearchCursor cur;
-	bool after = search_cursor_read(req, &cur), more;
+	bool after = search_cursor_read(req, &cur), more, complete = false;
 	int limit = req->count + 1, walk;
 
 	memset(out, 0, sizeof(*out));
-	walk = walk_bound(req, limit);
+	walk = can_walk(req, &cur, after) ? walk_bound(req, limit) : -1;
 	if (walk >= 0)
 	{
 		SqlText s;
 
 		sql_init(&s);
-		/* one more for each duplicate value that may be dropped is not needed: a short page falls through */
-		if (sql_walk(&s, req, &cur, after, walk, limit))
-		{
-			search_run(req, &s, walk ? "page: walk in order, a bounded number of rows" : "page: walk in order");
-			fetch_rows(req, out);
-		}
+		sql_walk(&s, req, &cur, after, walk, limit);
+		search_run(req, &s, walk ? "page: walk in order, a bounded number of rows" : "page: walk in order");
+		fetch_rows(req, out);
+		/* an index on sort values lacks the rows without one */
+		complete = walk == 0 && (req->nsorts == 0 || req->sorts[0].kind == SORT_ID || req->sorts[0].kind == SORT_UPDATED);
 	}
-	if (out->nrows < limit && !(walk == 0 && req->nsorts == 0 && out->rows))
+	if (out->nrows < limit && !complete)
 	{
 		SqlText s;
 

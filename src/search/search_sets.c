@@ -95,7 +95,7 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow)
 	appendStringInfo(&s->sql,
 					 "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP("<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=")
 					 "b.hi_max%s LIMIT %d) o",
-					 store_schema(), narrow ? "" : " AND o.hi" OP("/") "2" OP("-") "o.lo" OP("/") "2" OP(">") "43200000000", FEW_ROWS + 1);
+					 store_schema(), narrow ? "" : " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000", FEW_ROWS + 1);
 }
 
 /* Does a box leave the start open and bound the end? Then long intervals may start anywhere before. */
