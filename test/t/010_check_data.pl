@@ -48,7 +48,7 @@ SKIP:
 	my $dir = PostgreSQL::Test::Utils::tempdir();
 	system('tar', '-xzf', $data, '-C', $dir) == 0 or die 'tar';
 	load_files('synthea', split /\n/, `find $dir -name '*.json'`);
-	is($node->safe_psql('postgres', 'SELECT count(*) || \' \' || sum(jsonb_array_length(doc->\'entry\')) FROM synthea, fhir_check(doc)'), '0 ',
+	is($node->safe_psql('postgres', q{SELECT (SELECT sum(jsonb_array_length(doc->'entry')) > 38000 FROM synthea), (SELECT count(*) FROM synthea, fhir_check(doc))}), 't|0',
 		'every resource of synthea-100 passes');
 }
 
@@ -57,14 +57,14 @@ SKIP:
 	skip "skipped: no $examples", 3 unless -d $examples;
 	load_files('example', grep { m{/[A-Za-z]+-[^/]*\.json$} && !m{/ig-r4} } glob("$examples/*.json"));
 	cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM example'), '>', 5000, 'examples and definitions loaded');
-	is($node->safe_psql('postgres', 'SELECT DISTINCT file FROM example, fhir_check(doc) ORDER BY file COLLATE "C"'),
+	is($node->safe_psql('postgres', 'SELECT DISTINCT file COLLATE "C" FROM example, fhir_check(doc) ORDER BY 1'),
 		join("\n", sort keys %defective), 'every example passes, but for the defective ones');
 
 	# Each document with one thing broken at a random place: never a crash, and an added unknown member is always found.
 	my $seed = $ENV{FHIR_TEST_SEED} // (time % 100000) / 100000;
 	note "seed $seed";
 	is($node->safe_psql('postgres', <<"SQL"), '0', "mutated examples are refused, without a crash (seed $seed)");
-	SELECT setseed($seed);
+	DO \$\$ BEGIN PERFORM setseed($seed); END \$\$;
 	CREATE FUNCTION mutate(v jsonb, budget int) RETURNS jsonb LANGUAGE plpgsql AS \$\$
 	DECLARE k text; n int;
 	BEGIN
