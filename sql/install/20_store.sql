@@ -33,3 +33,15 @@ COMMENT ON FUNCTION fhir_delete(text, text, text) IS 'deletes a resource; its hi
 CREATE FUNCTION fhir_history(type text DEFAULT NULL, id text DEFAULT NULL, query text DEFAULT '') RETURNS jsonb
 AS 'MODULE_PATHNAME', 'fhir_history' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION fhir_history(text, text, text) IS 'history Bundle of a resource, a type or the store; query: _count, _since, _at';
+
+CREATE FUNCTION fhir_patch(type text, id text, patch jsonb, if_match text DEFAULT NULL) RETURNS jsonb
+AS 'MODULE_PATHNAME', 'fhir_patch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION fhir_patch(text, text, jsonb, text) IS 'patches a resource: an array is JSON Patch (RFC 6902), a Parameters resource is FHIRPath Patch';
+
+CREATE FUNCTION fhir_transaction(bundle jsonb) RETURNS jsonb
+AS 'MODULE_PATHNAME', 'fhir_transaction' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION fhir_transaction(bundle jsonb) IS 'runs a batch or transaction Bundle; answers the response Bundle';
+
+CREATE FUNCTION fhir_json_patch(doc jsonb, patch jsonb) RETURNS jsonb
+AS 'MODULE_PATHNAME', 'fhir_json_patch' LANGUAGE C IMMUTABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION fhir_json_patch(jsonb, jsonb) IS 'applies a JSON Patch (RFC 6902) to any JSON document';

@@ -37,12 +37,10 @@ compare_keys(const char *a, int alen, const char *b, int blen)
 }
 
 static void
-part_from_value(Part *p, const DocMember *m)
+part_from_value(Part *p, const char *key, int keylen, const JsonbValue *v)
 {
-	const JsonbValue *v = &m->value;
-
-	p->key = m->key;
-	p->keylen = m->keylen;
+	p->key = key;
+	p->keylen = keylen;
 	p->data = NULL;
 	p->len = 0;
 	switch (v->type) {
@@ -108,23 +106,18 @@ is_aligned(uint32 kind)
 }
 
 static Jsonb *
-write_parts(const Part *parts, int n)
+finish(Jsonb *out, const char *base, uint32 total)
 {
-	Size size = offsetof(JsonbContainer, children) + sizeof(JEntry) * n * 2;
-	uint32 total = 0;
+	if (total > JENTRY_OFFLENMASK)
+		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("document is too large"));
+	SET_VARSIZE(out, (base - (char *) out) + total);
+	return out;
+}
 
-	for (int i = 0; i < n; i++)
-		size += parts[i].keylen + parts[i].len + 3;
-	Jsonb *out = palloc0(VARHDRSZ + size);
-	JsonbContainer *c = &out->root;
-	char *base = (char *) &c->children[n * 2];
-
-	c->header = (uint32) n | JB_FOBJECT;
-	for (int i = 0; i < n; i++) {
-		memcpy(base + total, parts[i].key, parts[i].keylen);
-		total += parts[i].keylen;
-		c->children[i] = i % JB_OFFSET_STRIDE == 0 ? total | JENTRY_HAS_OFF : parts[i].keylen;
-	}
+/* Writes the parts' values as entries `first` and following; returns the end of the data. */
+static uint32
+write_values(JsonbContainer *c, char *base, uint32 total, const Part *parts, int n, int first)
+{
 	for (int i = 0; i < n; i++) {
 		uint32 start = total;
 
@@ -133,13 +126,128 @@ write_parts(const Part *parts, int n)
 		if (parts[i].len > 0)
 			memcpy(base + total, parts[i].data, parts[i].len);
 		total += parts[i].len;
-		c->children[n + i] = parts[i].kind |
-							 ((n + i) % JB_OFFSET_STRIDE == 0 ? total | JENTRY_HAS_OFF : total - start);
+		c->children[first + i] =
+			parts[i].kind | ((first + i) % JB_OFFSET_STRIDE == 0 ? total | JENTRY_HAS_OFF : total - start);
 	}
-	if (total > JENTRY_OFFLENMASK)
-		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("document is too large"));
-	SET_VARSIZE(out, (base - (char *) out) + total);
+	return total;
+}
+
+static Jsonb *
+alloc_container(const Part *parts, int n, int nentries, uint32 flag)
+{
+	Size size = offsetof(JsonbContainer, children) + sizeof(JEntry) * nentries;
+	Jsonb *out;
+
+	for (int i = 0; i < n; i++)
+		size += parts[i].keylen + parts[i].len + 3;
+	out = palloc0(VARHDRSZ + size);
+	out->root.header = (uint32) n | flag;
 	return out;
+}
+
+static Jsonb *
+write_object(const Part *parts, int n)
+{
+	Jsonb *out = alloc_container(parts, n, n * 2, JB_FOBJECT);
+	JsonbContainer *c = &out->root;
+	char *base = (char *) &c->children[n * 2];
+	uint32 total = 0;
+
+	for (int i = 0; i < n; i++) {
+		memcpy(base + total, parts[i].key, parts[i].keylen);
+		total += parts[i].keylen;
+		c->children[i] = i % JB_OFFSET_STRIDE == 0 ? total | JENTRY_HAS_OFF : parts[i].keylen;
+	}
+	return finish(out, base, write_values(c, base, total, parts, n, n));
+}
+
+Jsonb *
+store_doc_array(const JsonbValue *elems, int n)
+{
+	Part *parts = palloc0(sizeof(Part) * (n + 1));
+	Jsonb *out;
+
+	for (int i = 0; i < n; i++)
+		part_from_value(&parts[i], NULL, 0, &elems[i]);
+	out = alloc_container(parts, n, n, JB_FARRAY);
+	finish(out, (char *) &out->root.children[n],
+		   write_values(&out->root, (char *) &out->root.children[n], 0, parts, n, 0));
+	pfree(parts);
+	return out;
+}
+
+/* A value from its entry and data. */
+static void
+value_from_entry(uint32 kind, char *data, uint32 len, JsonbValue *v)
+{
+	switch (kind) {
+		case JENTRY_ISSTRING:
+			v->type = jbvString;
+			v->val.string.val = data;
+			v->val.string.len = len;
+			break;
+		case JENTRY_ISNUMERIC:
+			v->type = jbvNumeric;
+			v->val.numeric = (Numeric) data;
+			break;
+		case JENTRY_ISBOOL_TRUE:
+		case JENTRY_ISBOOL_FALSE:
+			v->type = jbvBool;
+			v->val.boolean = kind == JENTRY_ISBOOL_TRUE;
+			break;
+		case JENTRY_ISNULL:
+			v->type = jbvNull;
+			break;
+		default:
+			v->type = jbvBinary;
+			v->val.binary.data = (JsonbContainer *) data;
+			v->val.binary.len = len;
+	}
+}
+
+int
+store_doc_members(JsonbContainer *c, DocMember **out)
+{
+	int n = JsonContainerSize(c);
+	Part *parts = palloc(sizeof(Part) * (n + 1));
+
+	*out = palloc0(sizeof(DocMember) * (n + 1));
+	read_parts(c, parts);
+	for (int i = 0; i < n; i++) {
+		(*out)[i].key = parts[i].key;
+		(*out)[i].keylen = parts[i].keylen;
+		value_from_entry(parts[i].kind, (char *) parts[i].data, parts[i].len, &(*out)[i].value);
+	}
+	pfree(parts);
+	return n;
+}
+
+int
+store_doc_elements(JsonbContainer *c, JsonbValue **out)
+{
+	int n = JsonContainerSize(c);
+	char *base = (char *) &c->children[n];
+	uint32 off = 0;
+
+	*out = palloc(sizeof(JsonbValue) * (n + 1));
+	for (int i = 0; i < n; i++) {
+		JEntry e = c->children[i];
+		uint32 start = off;
+
+		JBE_ADVANCE_OFFSET(off, e);
+		if (JBE_ISCONTAINER(e) || JBE_ISNUMERIC(e))
+			start = INTALIGN(start);
+		value_from_entry(e & JENTRY_TYPEMASK, base + start, off - start, &(*out)[i]);
+	}
+	return n;
+}
+
+void
+store_doc_set_binary(JsonbValue *v, Jsonb *j)
+{
+	v->type = jbvBinary;
+	v->val.binary.data = &j->root;
+	v->val.binary.len = VARSIZE(j) - VARHDRSZ;
 }
 
 Jsonb *
@@ -163,10 +271,10 @@ store_doc_splice(JsonbContainer *src, const DocMember *m, int n)
 		if (cmp == 0)
 			i++;
 		if (!m[j].remove)
-			part_from_value(&parts[count++], &m[j]);
+			part_from_value(&parts[count++], m[j].key, m[j].keylen, &m[j].value);
 		j++;
 	}
-	out = write_parts(parts, count);
+	out = write_object(parts, count);
 	pfree(old);
 	pfree(parts);
 	return out;
@@ -199,9 +307,7 @@ store_doc_stamp(JsonbContainer *doc, const char *id, int32 version, TimestampTz 
 	newmeta = store_doc_splice(oldmeta, meta, 2);
 
 	set_string(&top[0].value, id, strlen(id));
-	top[1].value.type = jbvBinary;
-	top[1].value.val.binary.data = &newmeta->root;
-	top[1].value.val.binary.len = VARSIZE(newmeta) - VARHDRSZ;
+	store_doc_set_binary(&top[1].value, newmeta);
 	out = store_doc_splice(doc, top, 2);
 	pfree(newmeta);
 	return out;

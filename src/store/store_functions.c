@@ -177,3 +177,27 @@ fhir_history(PG_FUNCTION_ARGS)
 				fhir_issue("required", NULL));
 	PG_RETURN_JSONB_P(store_history(type, id, text_arg(fcinfo, 2)));
 }
+
+STORE_FUNCTION(fhir_patch);
+
+Datum
+fhir_patch(PG_FUNCTION_ARGS)
+{
+	const ModelType *type;
+	StoreResult r;
+
+	require_arg(fcinfo, 0, "type");
+	require_arg(fcinfo, 1, "id");
+	require_arg(fcinfo, 2, "patch");
+	type = type_arg(fcinfo, 0);
+	store_patch(type, text_arg(fcinfo, 1), PG_GETARG_JSONB_P(2), text_arg(fcinfo, 3), &r);
+	PG_RETURN_JSONB_P(r.resource);
+}
+
+STORE_FUNCTION(fhir_transaction);
+
+Datum
+fhir_transaction(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(store_transaction(PG_GETARG_JSONB_P(0)));
+}

@@ -140,6 +140,11 @@ typedef struct DocMember {
 
 /* Copy of an object (NULL: empty) with members replaced, added or removed; m sorted by (length, bytes). */
 extern Jsonb *store_doc_splice(JsonbContainer *src, const DocMember *m, int n);
+/* Members of an object, elements of an array: values point into the container. Return how many. */
+extern int store_doc_members(JsonbContainer *c, DocMember **out);
+extern int store_doc_elements(JsonbContainer *c, JsonbValue **out);
+extern Jsonb *store_doc_array(const JsonbValue *elems, int n);
+extern void store_doc_set_binary(JsonbValue *v, Jsonb *j);
 /* The document with id, meta.versionId and meta.lastUpdated set. */
 extern Jsonb *store_doc_stamp(JsonbContainer *doc, const char *id, int32 version, TimestampTz updated);
 /* lz4 where it helps; the result is a jsonb datum to be stored. */
@@ -153,6 +158,13 @@ extern bool store_write_update(StoreWriter *w, const ModelType *type, const char
 							   const char *if_match, const char *if_none_match, char method, bool lock, StoreResult *out);
 extern bool store_write_delete(StoreWriter *w, const ModelType *type, const char *id, const char *if_match, bool lock,
 							   StoreResult *out);
+
+/* Applies a patch to the current version. False: concurrent change. */
+extern bool store_write_patch(StoreWriter *w, const ModelType *type, const char *id, Jsonb *patch, const char *if_match,
+							  StoreResult *out);
+/* RFC 6902; and FHIRPath Patch (a Parameters resource). The document is not changed; errors are FH400 and FH422. */
+extern Jsonb *store_json_patch(JsonbContainer *doc, JsonbContainer *patch);
+extern Jsonb *store_fhirpath_patch(const ModelType *type, JsonbContainer *doc, JsonbContainer *patch);
 
 /* ---- conditional interactions (store_conditional.c) ---- */
 extern uint64 store_condition_hash(const ModelType *type, const char *query);

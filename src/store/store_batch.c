@@ -1,0 +1,120 @@
+/*
+ * store_batch.c: a batch Bundle: each entry on its own, in a subtransaction; its error becomes its answer.
+ */
+#include "base/compat.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "store/store_bundle.h"
+
+Jsonb *(*store_get_hook)(const char *url, StoreResult *meta);
+
+static void
+do_put(BundleEntry *e, Jsonb *doc)
+{
+	if (e->condition)
+		store_update_conditional(doc, e->condition, e->if_match, &e->result);
+	else
+		store_update(doc, e->if_match, e->if_none_match, &e->result);
+}
+
+static void
+do_patch(BundleEntry *e)
+{
+	Jsonb *patch = store_bundle_patch(e);
+
+	if (e->condition)
+		store_patch_conditional(e->type, e->condition, patch, e->if_match, &e->result);
+	else
+		store_patch(e->type, e->id, patch, e->if_match, &e->result);
+}
+
+static void
+do_entry(Bundle *b, BundleEntry *e)
+{
+	store_bundle_parse_entry(b, e);
+	switch (e->method) {
+		case BUNDLE_DELETE:
+			if (e->condition)
+				store_delete_conditional(e->type, e->condition, &e->result);
+			else
+				store_delete(e->type, e->id, e->if_match, &e->result);
+			break;
+		case BUNDLE_POST:
+			store_create(store_doc_splice(e->resource, NULL, 0), e->condition, &e->result);
+			break;
+		case BUNDLE_PUT:
+			do_put(e, store_doc_splice(e->resource, NULL, 0));
+			break;
+		case BUNDLE_PATCH:
+			do_patch(e);
+			break;
+		default:
+			PushActiveSnapshot(GetTransactionSnapshot());
+			store_bundle_get(b, e);
+			PopActiveSnapshot();
+	}
+	strlcpy(e->id, e->result.id, sizeof(e->id));
+	if (e->method < BUNDLE_GET)
+		e->result.resource = NULL;
+}
+
+/* Errors that are not the entry's own: the server stops, the query is cancelled, the transaction must be retried. */
+static bool
+concerns_all(int code)
+{
+	int class = ERRCODE_TO_CATEGORY(code);
+
+	return class == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
+		   class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
+		   class == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR) || code == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		   code == ERRCODE_DATA_CORRUPTED || code == ERRCODE_INDEX_CORRUPTED;
+}
+
+/* Reads need no subtransaction to be undone, but locks and buffers to be released after an error: one for each entry. */
+static void
+run_entry(Bundle *b, BundleEntry *e)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(b->context);
+	PG_TRY();
+	{
+		do_entry(b, e);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(b->context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData *edata;
+
+		MemoryContextSwitchTo(b->context);
+		edata = CopyErrorData();
+		if (concerns_all(edata->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(b->context);
+		CurrentResourceOwner = owner;
+		e->answer = store_error_outcome(edata);
+		e->status = fhir_http_status(edata->sqlerrcode);
+	}
+	PG_END_TRY();
+}
+
+void
+store_batch(Bundle *b)
+{
+	for (int i = 0; i < b->n; i++) {
+		CHECK_FOR_INTERRUPTS();
+		run_entry(b, &b->entries[i]);
+	}
+}

@@ -1,0 +1,68 @@
+/*
+ * store_bundle.h: a batch or transaction Bundle while it is processed.
+ */
+#ifndef FHIR_STORE_BUNDLE_H
+#define FHIR_STORE_BUNDLE_H
+
+#include "postgres.h"
+
+#include "utils/hsearch.h"
+
+#include "store/store_internal.h"
+
+/* In the order of processing. */
+typedef enum BundleMethod { BUNDLE_DELETE, BUNDLE_POST, BUNDLE_PUT, BUNDLE_PATCH, BUNDLE_GET, BUNDLE_HEAD } BundleMethod;
+
+typedef struct BundleEntry {
+	int index;
+	BundleMethod method;
+	char *full_url; /* NULL: none */
+	char *url;		/* as given, relative to the base */
+	char *condition; /* query of a conditional interaction, or ifNoneExist; NULL: none */
+	uint64 condition_hash;
+	char *if_match, *if_none_match;
+	JsonbContainer *resource; /* NULL: none */
+	const ModelType *type;	  /* NULL for GET */
+	char id[FHIR_ID_MAX + 1];
+	bool matched;	  /* the condition selected `id` */
+	int32 version;	  /* that the entry leaves, 0 unknown yet */
+	bool found;		  /* the row existed when it was locked */
+	StoreResult result;
+	Jsonb *answer;	/* of GET, or an OperationOutcome */
+	int status;		/* HTTP status, 0: by result */
+} BundleEntry;
+
+typedef struct Bundle {
+	MemoryContext context;
+	bool transaction;
+	int n;
+	BundleEntry *entries;
+	HTAB *full_urls;  /* hash of a fullUrl -> entry */
+	HTAB *conditions; /* hash of (type, ifNoneExist) -> entry */
+	HTAB *references; /* conditional references resolved so far */
+	StoreWriter *writer;
+} Bundle;
+
+/* Reads and checks the Bundle's form. Raises FH400 with the entry's place. */
+extern void store_bundle_parse(Bundle *b, JsonbContainer *doc);
+/* One entry, in a batch. */
+extern void store_bundle_parse_entry(Bundle *b, BundleEntry *e);
+
+/* Calls fn for an entry; an error is raised again with the entry's place in its message and expressions. */
+extern void store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e));
+
+/* References (store_references.c) */
+extern void store_references_init(Bundle *b);
+/* The entry's resource with all links to entries of the Bundle, and conditional references, resolved. */
+extern JsonbContainer *store_references_rewrite(Bundle *b, BundleEntry *e);
+
+/* The response Bundle (store_response.c) */
+extern Jsonb *store_bundle_response(const Bundle *b);
+extern Jsonb *store_error_outcome(const ErrorData *edata);
+
+extern void store_batch(Bundle *b);
+extern void store_bundle_get(Bundle *b, BundleEntry *e);
+/* Patch of an entry: Parameters, or a Binary that holds JSON Patch. */
+extern Jsonb *store_bundle_patch(BundleEntry *e);
+
+#endif
