@@ -270,11 +270,16 @@ match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root
 		return (with_value(&items) == 0) == (strcmp(c->value, "true") == 0);
 	}
 	n = match_split(c->value, ',', &values);
-	for (int v = 0; v < n && !any; v++) {
+	for (int v = 0; v < n; v++) {
+		FpItem nothing = {.json.type = jbvNull};
+
 		if (values[v][0] == 0)
 			match_bad(c, "it is empty");
+		/* a value that is not valid is an error even where no element is there to compare with */
+		if (c->param->type != PARAM_COMPOSITE)
+			(void) match_item(c, &nothing, values[v]);
 		if (c->param->type == PARAM_COMPOSITE) {
-			any = match_composite(c, doc, &items, values[v]);
+			any = match_composite(c, doc, &items, values[v]) || any;
 			continue;
 		}
 		for (int i = 0; i < items.n && !any; i++) {
@@ -326,6 +331,7 @@ fhir_matches(PG_FUNCTION_ARGS)
 	char *name = JB_ROOT_IS_OBJECT(resource) ? fhir_json_get_string(&resource->root, "resourceType") : NULL;
 	const ModelType *type = name ? model_resource(name, strlen(name)) : NULL;
 	FpItem root;
+	bool all = true;
 
 	if (type == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("not a FHIR resource"),
@@ -339,10 +345,10 @@ fhir_matches(PG_FUNCTION_ARGS)
 			if (eq >= len)
 				ereport(ERROR, errcode(FH400), errmsg("search parameter without a value"), errdetail("At \"%s\".", p),
 						fhir_issue("invalid", NULL));
-			if (!match_pair(type, &resource->root, &root, url_decode(p, eq), url_decode(p + eq + 1, len - eq - 1)))
-				PG_RETURN_BOOL(false);
+			/* all are evaluated: a later one may be in error */
+			all = match_pair(type, &resource->root, &root, url_decode(p, eq), url_decode(p + eq + 1, len - eq - 1)) && all;
 		}
 		p += len + (p[len] == '&');
 	}
-	PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(all);
 }

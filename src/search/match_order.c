@@ -178,10 +178,11 @@ compare_number(const Number *s, NumberRange t)
 			return !t.hi || compare(t.hi, s->value) > 0;
 		case MATCH_LT:
 			return !t.lo || compare(t.lo, s->value) < 0;
+		/* greater, or all of it equal: a range that only touches the value from below is not greater or equal */
 		case MATCH_GE:
-			return !t.hi || compare(t.hi, s->value) >= 0;
+			return !t.hi || compare(t.hi, s->value) > 0 || (t.lo && compare(t.lo, s->value) == 0);
 		case MATCH_LE:
-			return !t.lo || compare(t.lo, s->value) <= 0;
+			return !t.lo || compare(t.lo, s->value) < 0 || (t.hi && compare(t.hi, s->value) == 0);
 		case MATCH_SA:
 			return t.lo && compare(t.lo, s->value) > 0;
 		case MATCH_EB:

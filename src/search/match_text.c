@@ -105,7 +105,7 @@ concept_any(JsonbContainer *concept, Token t)
 	return false;
 }
 
-/* :text: the words beside a code, anywhere in them */
+/* :text: the words beside a code, read as a string parameter reads them: from their beginning */
 static bool
 token_text(const MatchCriterion *c, const FpItem *item, const char *value)
 {
@@ -116,16 +116,16 @@ token_text(const MatchCriterion *c, const FpItem *item, const char *value)
 	if (o == NULL)
 		return false;
 	if (item->type == MODEL_T_Coding)
-		return folded_contains(match_member(o, "display"), value);
+		return folded_prefix(match_member(o, "display"), value);
 	if (item->type == MODEL_T_Identifier)
-		return match_children(o, "type", &types) == 1 && folded_contains(match_member(types[0], "text"), value);
+		return match_children(o, "type", &types) == 1 && folded_prefix(match_member(types[0], "text"), value);
 	if (item->type != MODEL_T_CodeableConcept)
 		return false;
-	if (folded_contains(match_member(o, "text"), value))
+	if (folded_prefix(match_member(o, "text"), value))
 		return true;
 	n = match_children(o, "coding", &codings);
 	for (int i = 0; i < n; i++)
-		if (folded_contains(match_member(codings[i], "display"), value))
+		if (folded_prefix(match_member(codings[i], "display"), value))
 			return true;
 	return false;
 }
@@ -343,6 +343,15 @@ match_string(const MatchCriterion *c, const FpItem *item, const char *value)
 	return false;
 }
 
+/* Is a the same as b, or one of those under it by the segments of the path? */
+static bool
+is_below(MatchText a, MatchText b)
+{
+	if (a.len < b.len || b.len == 0 || memcmp(a.s, b.s, b.len) != 0)
+		return false;
+	return a.len == b.len || b.s[b.len - 1] == '/' || a.s[b.len] == '/';
+}
+
 bool
 match_uri(const MatchCriterion *c, const FpItem *item, const char *value)
 {
@@ -354,11 +363,10 @@ match_uri(const MatchCriterion *c, const FpItem *item, const char *value)
 		return false;
 	if (c->modifier == NULL)
 		return match_text_is(t, text) || (item->type == MODEL_T_canonical && canonical_is(t, (MatchText){text, n}));
-	/* one begins with the other */
 	if (strcmp(c->modifier, "below") == 0)
-		return t.len >= n && memcmp(t.s, text, n) == 0;
+		return is_below(t, (MatchText){text, n});
 	if (strcmp(c->modifier, "above") == 0)
-		return n >= t.len && memcmp(t.s, text, t.len) == 0;
+		return is_below((MatchText){text, n}, t);
 	ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
 			fhir_issue("not-supported", NULL));
 }

@@ -254,7 +254,11 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 			add_typed_reference(c, leg->source, named, ref);
 		}
 		else
+		{
 			add_untyped(c, p, leg, ref);
+			/* a canonical may be one word */
+			crit_add_key(c, keys_reference(leg->source, ref, strlen(ref)));
+		}
 	}
 	else
 	{
