@@ -27,8 +27,7 @@ PG_FUNCTION_INFO_V1(fhir_capabilities);
 void
 rest_init(void)
 {
-	if (&store_get_hook)
-		store_get_hook = rest_batch_get;
+	store_get_hook = rest_batch_get;
 }
 
 /* The base that the gateway gives with the request; it ends without a slash. */

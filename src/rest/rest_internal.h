@@ -16,10 +16,6 @@
 #include "search/search.h"
 #include "store/store.h"
 
-/* Until these land. */
-#pragma weak store_transaction
-#pragma weak store_get_hook
-
 typedef enum RestMethod {
 	REST_GET = 1 << 0,
 	REST_HEAD = 1 << 1,

@@ -1,0 +1,131 @@
+-- fhir_http: every interaction, status and header. Ids, dates and times are masked.
+\pset format unaligned
+\pset tuples_only on
+SET fhir.base_url = 'http://test/fhir';
+CREATE FUNCTION http(method text, url text, headers jsonb DEFAULT '{}', body text DEFAULT '') RETURNS text LANGUAGE sql AS $$
+  SELECT concat_ws(' ', r.status, nullif(r.headers - 'Content-Type', '{}'),
+           regexp_replace(regexp_replace(regexp_replace(convert_from(r.body, 'UTF8') , '"last(Updated|Modified)":( ?)"[^"]*Z"', '"last\1":\2"T"', 'g'),
+             '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}', 'UUID', 'g'), '"resourceType":"OperationOutcome","id":"UUID"', '"OperationOutcome"'))
+    FROM (SELECT h.status, regexp_replace(regexp_replace(h.headers::text, '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}', 'UUID'), '"[^"]* GMT"', '"DATE"')::jsonb AS headers, h.body
+            FROM fhir_http(method, url, headers, convert_to(body, 'UTF8')) h) r
+$$;
+
+-- update as create, read, vread, conditional read
+SELECT http('PUT', '/Patient/p1', '{"content-type": "application/fhir+json; charset=utf-8"}', '{"resourceType":"Patient","id":"p1","active":true,"identifier":[{"system":"urn:s","value":"1"}]}');
+SELECT http('GET', '/Patient/p1');
+SELECT http('GET', '/Patient/p1?_pretty=true&_elements=active');
+SELECT http('GET', '/Patient/p1?_summary=text');
+SELECT http('HEAD', '/Patient/p1');
+SELECT http('GET', '/Patient/p1', '{"if-none-match": "W/\"1\""}');
+SELECT http('GET', '/Patient/p1', '{"if-none-match": "W/\"2\", W/\"3\""}') LIKE '200 %';
+SELECT http('GET', '/Patient/p1', '{"if-modified-since": "Sat, 01 Jan 2050 00:00:00 GMT"}');
+SELECT http('GET', '/Patient/p1', '{"if-modified-since": "Sat, 01 Jan 2000 00:00:00 GMT"}') LIKE '200 %';
+SELECT http('PUT', '/Patient/p1', '{"if-match": "W/\"1\"", "prefer": "return=minimal"}', '{"resourceType":"Patient","id":"p1","active":false,"identifier":[{"system":"urn:s","value":"1"}]}');
+SELECT http('PUT', '/Patient/p1', '{"if-match": "W/\"1\""}', '{"resourceType":"Patient","id":"p1","active":true}');
+SELECT http('PUT', '/Patient/p1', '{"if-none-match": "*"}', '{"resourceType":"Patient","id":"p1","active":true}');
+SELECT http('GET', '/Patient/p1/_history/1');
+SELECT http('GET', '/Patient/p1/_history/3');
+
+-- create, conditional create
+SELECT http('POST', '/Patient', '{"prefer": "return=OperationOutcome"}', '{"resourceType":"Patient","id":"mine","birthDate":"1990-01-01"}');
+SELECT http('POST', '/Observation', '{}', '{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p1"},"valueQuantity":{"value":1.10}}');
+SELECT http('POST', '/Patient', '{"if-none-exist": "identifier=urn:s|1"}', '{"resourceType":"Patient"}');
+SELECT http('POST', '/Patient', '{"if-none-exist": "identifier=urn:s|2", "prefer": "return=minimal"}', '{"resourceType":"Patient","identifier":[{"system":"urn:s","value":"2"}]}');
+SELECT http('POST', '/Patient', '{"if-none-exist": "_lastUpdated=gt2000"}', '{"resourceType":"Patient"}');
+
+-- patch
+SELECT http('PATCH', '/Patient/p1', '{"content-type": "application/json-patch+json", "if-match": "W/\"2\""}', '[{"op":"replace","path":"/active","value":true}]');
+SELECT http('PATCH', '/Patient?identifier=urn:s|1', '{"content-type": "application/json-patch+json"}', '[{"op":"add","path":"/gender","value":"other"},{"op":"remove","path":"/active"}]');
+SELECT http('PATCH', '/Patient/p1', '{"content-type": "application/json-patch+json"}', '[{"op":"test","path":"/gender","value":"male"}]') LIKE '4%';
+SELECT http('PATCH', '/Patient/p1', '{"content-type": "application/fhir+json"}', '[{"op":"remove","path":"/active"}]');
+
+-- conditional update and delete, delete, gone, undelete
+SELECT http('PUT', '/Patient?identifier=urn:s|2', '{"prefer": "return=minimal"}', '{"resourceType":"Patient","identifier":[{"system":"urn:s","value":"2"}],"gender":"other"}');
+SELECT http('PUT', '/Patient?_lastUpdated=gt2000', '{}', '{"resourceType":"Patient"}');
+SELECT http('DELETE', '/Patient?identifier=urn:s|2', '{"prefer": "return=OperationOutcome"}');
+SELECT http('DELETE', '/Patient?identifier=urn:s|none');
+SELECT http('DELETE', '/Patient');
+SELECT http('PUT', '/Basic/b1', '{"prefer": "return=minimal"}', '{"resourceType":"Basic","id":"b1","code":{"text":"x"}}');
+SELECT http('DELETE', '/Basic/b1');
+SELECT http('DELETE', '/Basic/b1');
+SELECT http('DELETE', '/Basic/never');
+SELECT http('GET', '/Basic/b1');
+SELECT http('GET', '/Basic/b1/_history/2');
+SELECT http('PUT', '/Basic/b1', '{"prefer": "return=minimal"}', '{"resourceType":"Basic","id":"b1","code":{"text":"y"}}');
+
+-- histories
+SELECT status, b->>'type', b->'total', jsonb_path_query_array(b, '$.entry[*].request.method'), jsonb_path_query_array(b, '$.entry[*].response.status')
+  FROM fhir_http('GET', '/Basic/b1/_history'), fhir_json(convert_from(body, 'UTF8')) b;
+SELECT status, b->>'type', jsonb_array_length(b->'entry') FROM fhir_http('GET', '/Patient/_history?_count=3'), fhir_json(convert_from(body, 'UTF8')) b;
+SELECT status, b->>'type', jsonb_array_length(b->'entry') > 5 FROM fhir_http('GET', '/_history'), fhir_json(convert_from(body, 'UTF8')) b;
+SELECT http('GET', '/Patient/nobody/_history');
+
+-- search: GET, POST, system, compartment
+CREATE FUNCTION found(method text, url text, headers jsonb DEFAULT '{}', body text DEFAULT '') RETURNS text LANGUAGE sql AS $$
+  SELECT concat_ws(' ', status, b->>'type', b->>'total', jsonb_path_query_array(b, '$.entry[*].resource.id ? (@ starts with "p")'), jsonb_array_length(b->'entry'),
+                   jsonb_path_query_first(b, '$.link[*] ? (@.relation == "self").url'), b->'issue'->0->>'diagnostics')
+    FROM fhir_http(method, url, headers, convert_to(body, 'UTF8')) h, fhir_json(convert_from(h.body, 'UTF8')) b $$;
+SELECT found('GET', '/Patient?identifier=urn:s|1&_format=json');
+SELECT found('GET', '/Patient?identifier=urn:s|1', '{"x-fhir-base": "https://other.example.org/r4/"}');
+SELECT found('POST', '/Patient/_search?_total=accurate', '{"content-type": "application/x-www-form-urlencoded"}', 'identifier=urn%3As%7C1');
+SELECT found('POST', '/Patient/_search?identifier=urn:s|1');
+SELECT found('GET', '/?_type=Patient,Basic&_id=p1');
+SELECT found('POST', '/_search', '{"content-type": "application/x-www-form-urlencoded"}', '_type=Patient&_id=p1');
+SELECT found('GET', '/Patient/p1/Observation');
+SELECT found('GET', '/Patient?nope=1');
+SELECT found('GET', '/Patient?nope=1&_id=p1', '{"prefer": "handling=lenient"}');
+
+-- batch and transaction
+SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"transaction","entry":[
+  {"fullUrl":"urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9","resource":{"resourceType":"Patient","active":true},"request":{"method":"POST","url":"Patient"}},
+  {"resource":{"resourceType":"Basic","id":"b2","code":{"text":"x"},"subject":{"reference":"urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9"}},"request":{"method":"PUT","url":"Basic/b2"}},
+  {"request":{"method":"GET","url":"Basic/b1"}}]}');
+SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"batch","entry":[
+  {"request":{"method":"GET","url":"Patient?identifier=urn:s|1&_elements=id"}},
+  {"request":{"method":"GET","url":"Patient/nobody"}},
+  {"request":{"method":"DELETE","url":"Basic/b2"}}]}');
+SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"transaction","entry":[
+  {"resource":{"resourceType":"Basic","id":"b3","code":{"text":"x"}},"request":{"method":"PUT","url":"Basic/b3"}},
+  {"resource":{"resourceType":"Patient","nope":1},"request":{"method":"POST","url":"Patient"}}]}');
+SELECT http('GET', '/Basic/b3');
+
+-- capabilities
+SELECT status, b->>'fhirVersion', b #>> '{implementation,url}', jsonb_array_length(b #> '{rest,0,resource}') AS types,
+       jsonb_path_query_array(b, '$.rest[0].resource[*] ? (@.type == "Patient").interaction[*].code'), jsonb_path_query_array(b, '$.rest[0].interaction[*].code')
+  FROM fhir_http('GET', '/metadata', '{"accept": "application/json"}'), fhir_json(convert_from(body, 'UTF8')) b;
+SELECT fhir_check(fhir_capabilities());
+
+-- 400, 404, 405, 406, 415: findings all at once
+SELECT http('POST', '/Patient', '{"x-request-id": "abc-1"}', '{"resourceType":"Patient","active":"yes","nope":1,"birthDate":"2020-13-01"}');
+SELECT http('POST', '/Patient', '{}', '{"resourceType":"Observation"}');
+SELECT http('PUT', '/Patient/p1', '{}', '{"resourceType":"Patient"}');
+SELECT http('POST', '/Patient');
+SELECT http('GET', '/Nope/1');
+SELECT http('GET', '/Patient/$everything');
+SELECT http('GET', '/Patient/nobody');
+SELECT http('POST', '/Patient/p1', '{}', '{}');
+SELECT http('DELETE', '/metadata');
+SELECT http('BREW', '/');
+SELECT http('GET', '/Patient/p1?_format=xml');
+SELECT http('GET', '/Patient/p1', '{"accept": "application/fhir+xml;q=1, text/html"}');
+SELECT http('GET', '/Patient/p1', '{"accept": "application/fhir+json;fhirVersion=4.0, */*;q=0"}') LIKE '200 %';
+SELECT http('POST', '/Patient', '{"content-type": "application/fhir+xml"}', '<Patient/>');
+
+-- a read-only transaction reads, and refuses writes; reading takes no transaction id
+BEGIN READ ONLY;
+SELECT http('GET', '/Patient/p1') LIKE '200 %', found('GET', '/Patient?_id=p1');
+SELECT http('PUT', '/Patient/p1', '{}', '{"resourceType":"Patient","id":"p1"}');
+COMMIT;
+BEGIN;
+SELECT http('GET', '/Patient/p1') LIKE '200 %', http('GET', '/Patient?_id=p1') LIKE '200 %', http('GET', '/Patient/p1/_history') LIKE '200 %', http('GET', '/Patient/x') LIKE '404 %';
+SELECT pg_current_xact_id_if_assigned() IS NULL AS no_xid;
+-- an error is a response: the transaction goes on
+SELECT http('POST', '/Patient', '{}', '{') LIKE '400 %', http('PUT', '/Patient/p9', '{}', '{"resourceType":"Patient","id":"p9"}') LIKE '201 %';
+COMMIT;
+SELECT http('GET', '/Patient/p9') LIKE '200 %';
+-- PostgreSQL's own errors are told in general words: no SQL, no names of tables
+BEGIN;
+ALTER TABLE fhir.version RENAME TO away;
+SELECT http('GET', '/Patient/p9');
+ROLLBACK;
+DROP FUNCTION http, found;
