@@ -19,6 +19,14 @@ async function each(items, work, width = 4) {
 	}));
 }
 
+/* HL7's own files that R4 itself refuses, and the element that is missing or wrong: see docs/model.md. */
+const defective = new Map([
+	['ImplementationGuide-fhir.json', 'ImplementationGuide.status'], ['Questionnaire-qs1.json', 'linkId'],
+	['SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject.json', 'id'],
+	...['codesystem-extensions-CodeSystem', 'valueset-extensions-ValueSet'].flatMap((kind) =>
+		['author', 'effective', 'end', 'keyword', 'workflow'].map((code) => [`SearchParameter-${kind}-${code}.json`, 'SearchParameter.base'])),
+]);
+
 function examples() {
 	return readdirSync(folder).filter((name) => /^[A-Z][A-Za-z]+-.*\.json$/.test(name)).map((name) => {
 		const text = readFileSync(path.join(folder, name), 'utf8').replace(/^\uFEFF/, '');
@@ -51,6 +59,11 @@ test('every example is stored, read back equal, and found by _id', { skip, timeo
 		try {
 			const put = await fetch(`${fhirUrl}/${type}/${id}`, { method: 'PUT', body: text, headers: { 'Content-Type': 'application/fhir+json' } });
 			const answer = await put.text();
+			if (defective.has(name)) {
+				assert.ok(put.status === 422 || put.status === 400, `PUT ${put.status}: a known defect was let in`);
+				assert.ok(answer.includes(defective.get(name)), answer.slice(0, 400));
+				return;
+			}
 			assert.ok(put.status === 200 || put.status === 201, `PUT ${put.status} ${answer.slice(0, 400)}`);
 			const read = await fetch(`${fhirUrl}/${type}/${id}`);
 			assert.equal(read.status, 200);
