@@ -90,7 +90,7 @@ define_part(KeyRegistry *r, const char *base, ModelTypeId base_type, KeyPart *pa
 		e->klass = part->sources[0]->klass;
 		e->path = start == MODEL_NONE ? NULL : keys_path_compile(text, start, true, &types);
 		if (e->path == NULL)
-			e->program = fhirpath_compile(text, strlen(text), base_type);
+			e->program = keys_program(text, base_type);
 	}
 }
 
@@ -137,7 +137,8 @@ keys_composite_define(KeyRegistry *r, const char *base, const KeyParam *param, c
 	if (s->composite != NULL)
 		return s;
 	keys_path_compile(base, r->type->id, false, &types);
-	s->expression = identity.data;
+	s->expression = pnstrdup(identity.data, identity.len);
+	pfree(identity.data);
 	s->usual = false;
 	c = palloc0(sizeof(KeyComposite));
 	c->root = strcmp(base, r->type->name) == 0;

@@ -223,6 +223,16 @@ append_tokens(StringInfo out, const char *text)
 	}
 }
 
+/* The text in a chunk of its own size: a StringInfo takes a kilobyte. */
+static char *
+finished(StringInfo out)
+{
+	char *text = pnstrdup(out->data, out->len);
+
+	pfree(out->data);
+	return text;
+}
+
 char *
 keys_expr_relative(const char *branch)
 {
@@ -245,7 +255,7 @@ keys_expr_relative(const char *branch)
 
 			if (!find_operator(left, false, &other)) {
 				appendStringInfo(&out, "%s.ofType(%s)", left, type_name(trimmed(type, type + strlen(type))));
-				return out.data;
+				return finished(&out);
 			}
 		}
 	}
@@ -255,11 +265,11 @@ keys_expr_relative(const char *branch)
 		if (!find_operator(inner, false, &op)) {
 			appendStringInfoString(&out, inner);
 			append_tokens(&out, close + 1);
-			return out.data;
+			return finished(&out);
 		}
 	}
 	append_tokens(&out, text);
-	return out.data;
+	return finished(&out);
 }
 
 char *

@@ -96,6 +96,7 @@ extern MemoryContext keys_context;
 extern KeyRegistry *keys_registry(const ModelType *type);
 /* Source for one canonical branch, shared when it is there already. */
 extern KeySource *keys_registry_source(KeyRegistry *r, const char *canonical, const char *identity, uint8 klass);
+extern const FhirPath *keys_program(const char *text, ModelTypeId type);
 extern KeyParam *keys_registry_param(KeyRegistry *r, const char *code);
 
 /* What string parameters search of a HumanName and an Address. */

@@ -15,6 +15,7 @@
 MemoryContext keys_context = NULL;
 
 static KeyRegistry **registries = NULL;
+static MemoryContext text_context = NULL; /* for texts while one parameter is defined; child of the registry's */
 
 static const uint8 class_of_type[] = {
 	[PARAM_NUMBER] = KEYS_NUMBER,
@@ -29,6 +30,19 @@ static const uint8 class_of_type[] = {
 };
 
 /* ---- sources ---- */
+
+/* Compiled expression; what the compiler needs on its way is not kept. */
+const FhirPath *
+keys_program(const char *text, ModelTypeId type)
+{
+	MemoryContext old = MemoryContextSwitchTo(text_context);
+	FhirPath *program = fhirpath_compile(text, strlen(text), type), *copy;
+
+	MemoryContextSwitchTo(old);
+	copy = palloc(VARSIZE_ANY(program));
+	memcpy(copy, program, VARSIZE_ANY(program));
+	return copy;
+}
 
 static void
 define_token(KeySource *s, const KeyTypes *types)
@@ -90,7 +104,7 @@ keys_registry_source(KeyRegistry *r, const char *canonical, const char *identity
 	s->klass = klass;
 	s->path = keys_path_compile(canonical, r->type->id, false, &types);
 	if (s->path == NULL)
-		s->program = fhirpath_compile(canonical, strlen(canonical), r->type->id);
+		s->program = keys_program(canonical, r->type->id);
 	s->usual = types.required || keys_usually_present(canonical);
 	if (klass == KEYS_TOKEN)
 		define_token(s, &types);
@@ -134,6 +148,28 @@ add_leg(KeyRegistry *r, KeyParam *p, const char *canonical, const ModelParam *de
 		keys_missing_define(r, leg);
 }
 
+/* A leg for each branch that belongs to the type; an expression without any is taken whole. */
+static void
+add_legs(KeyRegistry *r, KeyParam *p, const ModelParam *definition)
+{
+	MemoryContext own = MemoryContextSwitchTo(text_context);
+	List *branches = NIL;
+	ListCell *cell;
+
+	foreach(cell, keys_expr_split(definition->expression)) {
+		char *canonical = keys_expr_canonical(lfirst(cell), r->type);
+
+		if (canonical != NULL)
+			branches = lappend(branches, canonical);
+	}
+	if (branches == NIL)
+		branches = list_make1(keys_expr_relative(definition->expression));
+	MemoryContextSwitchTo(own);
+	foreach(cell, branches)
+		add_leg(r, p, lfirst(cell), definition);
+	MemoryContextReset(text_context);
+}
+
 /* The two that columns answer have no keys, nor have those without a place in the document. */
 static bool
 has_keys(const ModelParam *definition)
@@ -146,7 +182,6 @@ define_param(const ModelParam *definition, void *arg)
 {
 	KeyRegistry *r = arg;
 	KeyParam *p = palloc0(sizeof(KeyParam));
-	ListCell *cell;
 
 	p->code = definition->code;
 	p->url = definition->url;
@@ -162,16 +197,8 @@ define_param(const ModelParam *definition, void *arg)
 		r->params = r->params == NULL ? palloc(r->maxparams * sizeof(KeyParam *)) : repalloc(r->params, r->maxparams * sizeof(KeyParam *));
 	}
 	r->params[r->nparams++] = p;
-	if (!has_keys(definition) || p->type == PARAM_COMPOSITE)
-		return;
-	foreach(cell, keys_expr_split(definition->expression)) {
-		char *canonical = keys_expr_canonical(lfirst(cell), r->type);
-
-		if (canonical != NULL)
-			add_leg(r, p, canonical, definition);
-	}
-	if (p->nlegs == 0)
-		add_leg(r, p, keys_expr_relative(definition->expression), definition);
+	if (has_keys(definition) && p->type != PARAM_COMPOSITE)
+		add_legs(r, p, definition);
 }
 
 static int
@@ -195,7 +222,6 @@ static void
 define_composite(KeyRegistry *r, KeyParam *p)
 {
 	const ModelParam *definition = model_param(r->type, p->code, strlen(p->code));
-	ListCell *cell;
 
 	for (int i = 0; i < p->ncomponents; i++) {
 		const ModelParam *component = model_param_by_url(definition->components[i].definition);
@@ -205,12 +231,7 @@ define_composite(KeyRegistry *r, KeyParam *p)
 		if (p->components[i] == NULL)
 			elog(ERROR, "component %s of search parameter %s is no parameter of %s", definition->components[i].definition, p->url, r->type->name);
 	}
-	foreach(cell, keys_expr_split(definition->expression)) {
-		char *canonical = keys_expr_canonical(lfirst(cell), r->type);
-
-		if (canonical != NULL)
-			add_leg(r, p, canonical, definition);
-	}
+	add_legs(r, p, definition);
 }
 
 static int
@@ -256,8 +277,12 @@ keys_registry(const ModelType *type)
 		/* built in a child, so that an error on the way leaves nothing behind */
 		MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "fhir search keys of a type", ALLOCSET_SMALL_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(own);
-		KeyRegistry *r = build(type);
+		KeyRegistry *r;
 
+		text_context = AllocSetContextCreate(own, "fhir search key texts", ALLOCSET_DEFAULT_SIZES);
+		r = build(type);
+		MemoryContextDelete(text_context);
+		text_context = NULL;
 		MemoryContextSwitchTo(old);
 		MemoryContextSetParent(own, keys_context);
 		MemoryContextSetIdentifier(own, type->name);
