@@ -44,6 +44,17 @@ recheck(const KeyParam *p, const char *modifier, const char *value)
 	return c;
 }
 
+/* :above makes a hash for each prefix. */
+static int
+url_length(const KeyParam *p, const char *value, const char *url)
+{
+	int len = strlen(url);
+
+	if (len > 2048)
+		search_bad_value(p->code, value, "longer than 2048 bytes", NULL);
+	return len;
+}
+
 /* ---- token ---- */
 
 static Crit *
@@ -72,17 +83,6 @@ terms(const KeyLeg *leg, char *text, StringMode mode)
 	return c;
 }
 
-/* URLs that start with this one, up to a slash. */
-static Crit *
-urls_below(const KeyLeg *leg, const char *url)
-{
-	Crit *c = terms(leg, pstrdup(url), STRING_EQUAL), *d;
-	int len = strlen(url);
-
-	d = terms(leg, len && url[len - 1] == '/' ? pstrdup(url) : psprintf("%s/", url), STRING_PREFIX);
-	return crit_join(CRIT_OR, c, d);
-}
-
 static char *
 folded(const char *code, const char *value)
 {
@@ -104,7 +104,7 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 	Crit *c;
 
 	if (modifier && strcmp(modifier, "text") == 0)
-		return terms(leg, folded(p->code, value), STRING_PREFIX);
+		return terms(leg, folded(p->code, value), STRING_CONTAINS);
 	n = search_split(value, '|', &parts);
 	if (modifier && strcmp(modifier, "of-type") == 0)
 		return token_of_type(p, leg, parts, n, value);
@@ -235,12 +235,19 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 	if (modifier && strcmp(modifier, "identifier") == 0)
 		return reference_identifier(p, leg, value);
 	if (modifier && strcmp(modifier, "below") == 0)
-		return urls_below(leg, ref);
+		return terms(leg, pstrdup(ref), STRING_PREFIX);
+	if (modifier && strcmp(modifier, "above") == 0)
+	{
+		c = crit_new(CRIT_KEYS);
+		for (int i = 1, len = url_length(p, value, ref); i <= len; i++)
+			crit_add_key(c, keys_reference(leg->source, ref, i));
+		return c;
+	}
 	if (modifier && strcmp(modifier, "not") != 0)
 	{
 		named = model_resource(modifier, strlen(modifier));
 		if (!named)
-			search_bad_modifier(p->code, modifier, "missing, not, identifier, below (canonical), or a resource type");
+			search_bad_modifier(p->code, modifier, "missing, not, identifier, above and below (canonical), or a resource type");
 		if (!targets_have(p->targets, named))
 			search_bad_modifier(p->code, modifier, "a resource type that the parameter refers to");
 	}
@@ -335,13 +342,13 @@ uri(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *valu
 	Crit *c;
 
 	if (modifier && strcmp(modifier, "below") == 0)
-		return urls_below(leg, text);
+		return terms(leg, text, STRING_PREFIX);
 	c = crit_new(CRIT_KEYS);
 	if (modifier && strcmp(modifier, "above") == 0)
 	{
+		len = url_length(p, value, text);
 		for (int i = 1; i <= len; i++)
-			if (i == len || text[i] == '/' || text[i - 1] == '/')
-				crit_add_key(c, keys_uri(leg->source, text, i));
+			crit_add_key(c, keys_uri(leg->source, text, i));
 		return c;
 	}
 	if (modifier && strcmp(modifier, "not") != 0)
