@@ -7,7 +7,6 @@
  *   eq  slo <= lo and hi <= shi           gt  hi > shi          sa  lo > shi
  *   ne  lo < slo or hi > shi              lt  lo < slo          eb  hi < slo
  *   ge  gt or eq    le  lt or eq          ap  overlaps the interval widened by 10 %
- *   ge, le of numbers and quantities: hi >= value, lo <= value
  *
  * eq, ne: the interval of a number is its implicit precision (3.1.1.4.6): 5.4 is [5.35, 5.45). The other prefixes take a number as
  * exact. A date's interval is its precision; without a time zone it is read as UTC.
@@ -93,17 +92,6 @@ add_boxes(Crit *c, uint64 key, SearchPrefix prefix, int64 slo, int64 shi)
 	}
 }
 
-static void
-add_number_boxes(Crit *c, uint64 key, SearchPrefix prefix, int64 slo, int64 shi)
-{
-	if (prefix == PREFIX_GE)
-		crit_add_box(c, key, MIN, MAX, slo, MAX);
-	else if (prefix == PREFIX_LE)
-		crit_add_box(c, key, MIN, shi, MIN, MAX);
-	else
-		add_boxes(c, key, prefix, slo, shi);
-}
-
 int64
 search_now_micros(void)
 {
@@ -185,7 +173,7 @@ search_number_boxes(Crit *c, const char *code, uint64 key, const char *value)
 	int64 lo, hi;
 
 	number_interval(prefix, code, value, text, NULL, &lo, &hi);
-	add_number_boxes(c, key, prefix, lo, hi);
+	add_boxes(c, key, prefix, lo, hi);
 }
 
 bool
@@ -216,6 +204,6 @@ search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const 
 		keys_quantity(source, parts[1], strlen(parts[1]), parts[2], strlen(parts[2]), &q);
 	number_interval(prefix, code, value, parts[0], &q, &lo, &hi);
 	key = composite_hash ? keys_composite_ordered(source, *composite_hash, q.key) : q.key;
-	add_number_boxes(c, key, prefix, lo, hi);
+	add_boxes(c, key, prefix, lo, hi);
 	return q.recheck;
 }

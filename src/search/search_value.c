@@ -44,15 +44,39 @@ recheck(const KeyParam *p, const char *modifier, const char *value)
 	return c;
 }
 
-/* :above makes a hash for each prefix. */
-static int
-url_length(const KeyParam *p, const char *value, const char *url)
+static Crit *
+terms(const KeyLeg *leg, char *text, StringMode mode)
 {
+	Crit *c = crit_new(CRIT_TERM);
+
+	crit_add_key(c, keys_term_group(leg->source));
+	crit_add_value(c, text);
+	c->mode = mode;
+	return c;
+}
+
+/* :below: this URL and those that go on after a slash. */
+static Crit *
+urls_below(const KeyLeg *leg, const char *url)
+{
+	Crit *same = terms(leg, pstrdup(url), STRING_EQUAL), *below;
 	int len = strlen(url);
 
-	if (len > 2048)
-		search_bad_value(p->code, value, "longer than 2048 bytes", NULL);
-	return len;
+	below = terms(leg, len && url[len - 1] == '/' ? pstrdup(url) : psprintf("%s/", url), STRING_PREFIX);
+	return crit_join(CRIT_OR, same, below);
+}
+
+/* :above: this URL and its starts up to (or with) a slash. */
+static Crit *
+urls_above(const KeyLeg *leg, const char *url, uint64 (*key)(const KeySource *, const char *, int))
+{
+	Crit *c = crit_new(CRIT_KEYS);
+	int len = strlen(url);
+
+	for (int i = 1; i <= len; i++)
+		if (i == len || url[i] == '/' || url[i - 1] == '/')
+			crit_add_key(c, key(leg->source, url, i));
+	return c;
 }
 
 /* ---- token ---- */
@@ -69,17 +93,6 @@ token_of_type(const KeyParam *p, const KeyLeg *leg, char **parts, int n, const c
 	if (!*parts[1] || !*parts[2])
 		search_bad_value(p->code, value, "code and value must not be empty", NULL);
 	crit_add_key(c, keys_of_type(leg->source, parts[0], strlen(parts[0]), parts[1], strlen(parts[1]), parts[2], strlen(parts[2])));
-	return c;
-}
-
-static Crit *
-terms(const KeyLeg *leg, char *text, StringMode mode)
-{
-	Crit *c = crit_new(CRIT_TERM);
-
-	crit_add_key(c, keys_term_group(leg->source));
-	crit_add_value(c, text);
-	c->mode = mode;
 	return c;
 }
 
@@ -104,7 +117,7 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 	Crit *c;
 
 	if (modifier && strcmp(modifier, "text") == 0)
-		return terms(leg, folded(p->code, value), STRING_CONTAINS);
+		return terms(leg, folded(p->code, value), STRING_PREFIX);
 	n = search_split(value, '|', &parts);
 	if (modifier && strcmp(modifier, "of-type") == 0)
 		return token_of_type(p, leg, parts, n, value);
@@ -235,14 +248,9 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 	if (modifier && strcmp(modifier, "identifier") == 0)
 		return reference_identifier(p, leg, value);
 	if (modifier && strcmp(modifier, "below") == 0)
-		return terms(leg, pstrdup(ref), STRING_PREFIX);
+		return urls_below(leg, ref);
 	if (modifier && strcmp(modifier, "above") == 0)
-	{
-		c = crit_new(CRIT_KEYS);
-		for (int i = 1, len = url_length(p, value, ref); i <= len; i++)
-			crit_add_key(c, keys_reference(leg->source, ref, i));
-		return c;
-	}
+		return urls_above(leg, ref, keys_reference);
 	if (modifier && strcmp(modifier, "not") != 0)
 	{
 		named = model_resource(modifier, strlen(modifier));
@@ -342,15 +350,10 @@ uri(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *valu
 	Crit *c;
 
 	if (modifier && strcmp(modifier, "below") == 0)
-		return terms(leg, text, STRING_PREFIX);
-	c = crit_new(CRIT_KEYS);
+		return urls_below(leg, text);
 	if (modifier && strcmp(modifier, "above") == 0)
-	{
-		len = url_length(p, value, text);
-		for (int i = 1; i <= len; i++)
-			crit_add_key(c, keys_uri(leg->source, text, i));
-		return c;
-	}
+		return urls_above(leg, text, keys_uri);
+	c = crit_new(CRIT_KEYS);
 	if (modifier && strcmp(modifier, "not") != 0)
 		search_bad_modifier(p->code, modifier, "missing, above, below");
 	crit_add_key(c, keys_uri(leg->source, text, len));
