@@ -1,7 +1,10 @@
 -- Hostile input: the right status, always an OperationOutcome, nothing stored.
 \pset format unaligned
 \pset tuples_only on
-CREATE TEMP TABLE before AS SELECT count(*) AS versions FROM fhir.version;
+-- a store of its own
+SELECT fhir_store_create('test_hostile');
+SET fhir.store = 'test_hostile';
+CREATE TEMP TABLE before AS SELECT count(*) AS versions FROM test_hostile.version;
 CREATE FUNCTION answer(method text, url text, headers jsonb, body bytea) RETURNS text LANGUAGE sql AS $$
   SELECT concat_ws(' | ', r.status, o->>'resourceType', left(o #>> '{issue,0,diagnostics}', 150))
     FROM fhir_http(method, url, headers, body) r, LATERAL (SELECT convert_from(r.body, 'UTF8')::jsonb AS o) x $$;
@@ -33,5 +36,7 @@ SELECT h, answer('GET', '/Patient/nobody', h, '') FROM unnest(ARRAY['{"accept":"
 SELECT answer('PUT', '/Patient/x', jsonb_build_object('if-match', m), '{"resourceType":"Patient","id":"x"}') FROM unnest(ARRAY['', 'x', 'W/', '"', '99999999999', '1; DROP', 'W/"1"']) m;
 SELECT answer('POST', '/Patient', jsonb_build_object('if-none-exist', m), '{"resourceType":"Patient"}') FROM unnest(ARRAY['', '?', 'nope=1', 'identifier=%', ''';--', 'identifier']) m;
 
-SELECT v.versions = b.versions AS nothing_stored FROM before b, (SELECT count(*) AS versions FROM fhir.version) v;
+SELECT v.versions = b.versions AS nothing_stored FROM before b, (SELECT count(*) AS versions FROM test_hostile.version) v;
 DROP FUNCTION bad_body, answer;
+RESET fhir.store;
+SELECT fhir_store_drop('test_hostile');

@@ -1,6 +1,9 @@
 -- fhir_http: every interaction, status and header. Ids, dates and times are masked.
 \pset format unaligned
 \pset tuples_only on
+-- a store of its own
+SELECT fhir_store_create('test_rest');
+SET fhir.store = 'test_rest';
 SET fhir.base_url = 'http://test/fhir';
 CREATE FUNCTION http(method text, url text, headers jsonb DEFAULT '{}', body text DEFAULT '') RETURNS text LANGUAGE sql AS $$
   SELECT concat_ws(' ', r.status, nullif(r.headers - 'Content-Type', '{}'),
@@ -125,7 +128,9 @@ COMMIT;
 SELECT http('GET', '/Patient/p9') LIKE '200 %';
 -- PostgreSQL's own errors are told in general words: no SQL, no names of tables
 BEGIN;
-ALTER TABLE fhir.version RENAME TO away;
+ALTER TABLE test_rest.version RENAME TO away;
 SELECT http('GET', '/Patient/p9');
 ROLLBACK;
 DROP FUNCTION http, found;
+RESET fhir.store;
+SELECT fhir_store_drop('test_rest', force => true);
