@@ -1691,17 +1691,6 @@ const char *const model_code_lists[] = {
 	"\004" "html"
 	"\010" "markdown"
 	"\011" "generated",
-	/* http://hl7.org/fhir/ValueSet/guide-parameter-code */
-	"\005" "apply"
-	"\012" "path-pages"
-	"\014" "generate-xml"
-	"\015" "generate-json"
-	"\015" "html-template"
-	"\015" "path-resource"
-	"\015" "path-tx-cache"
-	"\017" "generate-turtle"
-	"\021" "rule-broken-links"
-	"\023" "expansion-parameter",
 	/* http://hl7.org/fhir/ValueSet/linkage-type */
 	"\006" "source"
 	"\011" "alternate"
@@ -2374,7 +2363,6 @@ const char *const model_code_list_urls[] = {
 	"http://hl7.org/fhir/ValueSet/graph-compartment-rule",
 	"http://hl7.org/fhir/ValueSet/days-of-week",
 	"http://hl7.org/fhir/ValueSet/guide-page-generation",
-	"http://hl7.org/fhir/ValueSet/guide-parameter-code",
 	"http://hl7.org/fhir/ValueSet/linkage-type",
 	"http://hl7.org/fhir/ValueSet/response-code",
 	"http://hl7.org/fhir/ValueSet/quality-type",
