@@ -143,16 +143,27 @@ fp_is(FpExec *x, const FpTypeSpec *t, const FpList *in, FpList *out)
 		fp_push_bool(x, out, fp_item_is(i, t));
 }
 
+/* Do all items come from one place in the model that is no choice? Then they are of one type and `as` picks nothing. */
+static bool
+uniform(const FpList *in)
+{
+	const ModelProperty *p = in->items[0].property;
+
+	for (int i = 1; i < in->n; i++)
+		if (in->items[i].property != p)
+			return false;
+	return p == NULL || !p->is_choice;
+}
+
 /*
- * `as` takes one item. Published search parameters apply it to repeating choice elements
- * (useContext.value as Quantity) and mean a filter: choice elements are filtered, others refused.
+ * `as` takes one item. Published search parameters and invariants apply it to several, and mean a filter (useContext.value as
+ * Quantity; descendants().as(canonical)): choice elements and mixed collections are filtered, others refused.
  */
 void
 fp_as(FpExec *x, const FpTypeSpec *t, const FpList *in, FpList *out)
 {
-	for (int i = 0; in->n > 1 && i < in->n; i++)
-		if (in->items[i].property == NULL || !in->items[i].property->is_choice)
-			fp_single(x, in, "as");
+	if (in->n > 1 && uniform(in))
+		fp_single(x, in, "as");
 	for (int i = 0; i < in->n; i++)
 		if (fp_item_as(&in->items[i], t))
 			*fp_push(x, out) = in->items[i];
