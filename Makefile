@@ -14,7 +14,6 @@ REGRESS = $(patsubst sql/%.sql,%,$(filter-out sql/fhir--%,$(wildcard sql/*.sql))
 REGRESS_OPTS = --inputdir=. --load-extension=pg_trgm --load-extension=fhir
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=pg_trgm --load-extension=fhir
-TAP_TESTS = 0
 EXTRA_CLEAN = sql/fhir--$(EXTVERSION).sql src/fhirpath/fhirpath_scan.c src/fhirpath/fhirpath_gram.c \
               src/fhirpath/fhirpath_gram.h fhir-gateway
 
