@@ -105,12 +105,15 @@ ends_at_choice(const FpNode *n)
 	return false;
 }
 
+#define FP_MAX_FUSED 32
+
 /* Makes n the end of a path: the path of its input, if that is one, and one more step. */
 static FpStep *
 extend(FpNode *n, FpStepKind kind)
 {
 	FpNode *in = n->left;
-	int before = in != NULL ? in->nsteps : 0;
+	/* a longer chain begins anew on the one before: each node has its steps, so without a bound they grow by the square */
+	int before = in != NULL && in->nsteps < FP_MAX_FUSED ? in->nsteps : 0;
 	FpStep *s;
 
 	n->steps = palloc0((before + 1) * sizeof(FpStep));
