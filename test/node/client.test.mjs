@@ -46,7 +46,7 @@ test('create, read, vread, update, history, delete', { skip }, async () => {
 	assert.equal((await client.vread({ resourceType: 'Patient', id, version: '2' })).active, true);
 
 	await refused(client.update({ resourceType: 'Patient', id, body: read, options: { headers: { 'If-Match': 'W/"1"' } } }), 412);
-	const patched = await client.patch({ resourceType: 'Patient', id, JSONPatch: [{ op: 'replace', path: '/active', value: false }] });
+	const patched = await client.patch({ resourceType: 'Patient', id, jsonPatch: [{ op: 'replace', path: '/active', value: false }] });
 	assert.equal(patched.active, false);
 
 	const history = await client.history({ resourceType: 'Patient', id });
@@ -105,7 +105,7 @@ test('transaction and batch', { skip }, async () => {
 	const family = `Rolled${mark.slice(0, 8)}`;
 	await refused(client.transaction({ body: { resourceType: 'Bundle', type: 'transaction', entry: [
 		{ resource: patient(family), request: { method: 'POST', url: 'Patient' } },
-		{ request: { method: 'DELETE', url: 'Patient' } }] } }), 412).catch(() => null);
+		{ resource: patient(family, { birthDate: 'never' }), request: { method: 'POST', url: 'Patient' } }] } }), 422);
 	assert.equal((await client.search({ resourceType: 'Patient', searchParams: { family } })).entry?.length ?? 0, 0);
 
 	const batch = await client.batch({ body: { resourceType: 'Bundle', type: 'batch', entry: [
@@ -126,10 +126,9 @@ test('conditional create, update and delete', { skip }, async () => {
 	const updated = await client.update({ resourceType: 'Patient', searchParams: { identifier }, body: patient(family, { active: true }) });
 	assert.equal(updated.id, only.resource.id);
 	assert.equal(updated.active, true);
-	await client.delete({ resourceType: 'Patient', searchParams: { identifier } }).catch(async () => {
-		const r = await fetch(`${fhirUrl}/Patient?identifier=${encodeURIComponent(identifier)}`, { method: 'DELETE' });
-		assert.ok(r.ok, `${r.status}`);
-	});
+	/* the library has no conditional delete */
+	const deleted = await fetch(`${fhirUrl}/Patient?identifier=${encodeURIComponent(identifier)}`, { method: 'DELETE' });
+	assert.ok(deleted.ok, `${deleted.status}`);
 	assert.deepEqual(await search(), []);
 	const conditional = await client.read({ resourceType: 'Patient', id: (await client.create({ resourceType: 'Patient', body: patient(family) })).id });
 	const unchanged = await fetch(`${fhirUrl}/Patient/${conditional.id}`, { headers: { 'If-None-Match': 'W/"1"' } });
