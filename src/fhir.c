@@ -9,7 +9,6 @@
 #include "fhirpath/fhirpath.h"
 #include "rest/rest.h"
 #include "search/search.h"
-#include "store/store.h"
 
 PG_MODULE_MAGIC;
 
@@ -22,5 +21,4 @@ _PG_init(void)
 	fhir_settings_init();
 	rest_init();
 	search_init();
-	store_init();
 }
