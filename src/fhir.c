@@ -9,6 +9,7 @@
 #include "fhirpath/fhirpath.h"
 #include "rest/rest.h"
 #include "search/search.h"
+#include "store/store.h"
 
 PG_MODULE_MAGIC;
 
@@ -21,4 +22,5 @@ _PG_init(void)
 	fhir_settings_init();
 	rest_init();
 	search_init();
+	store_init();
 }

@@ -19,6 +19,7 @@
 
 #define BODY_RATE 1024			 /* bytes a second that a body must make on the average */
 #define LINGER UINT64_C(2000000) /* how long bytes are dropped after an early answer */
+#define HANG_UP_AGE UINT64_C(200000)
 #define KEEP_BUFFER 65536		 /* larger buffers are not kept for the next request */
 
 static char *tls_cert, *tls_key;
@@ -255,6 +256,18 @@ http_resume(Request *r)
 	MHD_resume_connection(r->connection);
 }
 
+/*
+ * Has the client closed its side while the daemon waits for more? The daemon misses that when the end arrives together
+ * with data (libmicrohttpd 0.9.75: edge-triggered, and a short read is taken for the last).
+ */
+static bool
+hung_up(const Client *client, uint64_t age)
+{
+	char byte;
+
+	return age >= HANG_UP_AGE && recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* Closes connections that keep the daemon waiting. A body must come at a minimal rate. */
 void
 http_tick(Loop *loop)
@@ -265,7 +278,9 @@ http_tick(Loop *loop)
 		uint64_t idle = (uint64_t) opt.idle_timeout;
 		Request *r = client->request;
 
-		if (client->phase == PHASE_HEADER && age > idle)
+		if (client->phase == PHASE_HEADER && (age > idle || hung_up(client, age)))
+			shutdown(client->fd, SHUT_RDWR);
+		else if (client->phase == PHASE_BODY && hung_up(client, age))
 			shutdown(client->fd, SHUT_RDWR);
 		else if (client->phase == PHASE_BODY && r != NULL && age > idle + r->in * 1000000 / BODY_RATE)
 		{

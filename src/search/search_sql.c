@@ -391,7 +391,7 @@ fhir_search_recheck(PG_FUNCTION_ARGS)
 
 /* ---- conditional writes ---- */
 
-/* In a snapshot of now: what this transaction wrote and what others committed meanwhile is seen. */
+/* In a snapshot of now, whatever the isolation level: what this transaction wrote and what others committed meanwhile is seen. */
 static int
 match(const ModelType *type, const char *query, StoreMatch *out, int max)
 {
@@ -401,7 +401,7 @@ match(const ModelType *type, const char *query, StoreMatch *out, int max)
 	int n;
 
 	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	PushActiveSnapshot(GetLatestSnapshot());
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES);
 	SPI_connect();
 	old = MemoryContextSwitchTo(cxt);

@@ -12,7 +12,7 @@
  *
  * Indexes that search relies on:
  *   resource: PRIMARY KEY (rid), UNIQUE (type, id), GIN (keys)
- *   version:  PRIMARY KEY (rid, version), (type, last_updated, rid)
+ *   version:  PRIMARY KEY (rid, version), (type, last_updated, rid)  -- unique: a resource's times strictly increase
  *   ordered:  (key, lo, hi, rid); and of the few long intervals (key, hi, lo, rid) WHERE hi / 2 - lo / 2 > 43200000000
  *   string:   (key, left(value, 100), rid), (rid), GIN (value gin_trgm_ops)
  *   term:     PRIMARY KEY (key, hash) or the like, GIN (value gin_trgm_ops)
@@ -74,6 +74,9 @@ typedef struct StoreMatch {
 extern int (*store_match_hook)(const ModelType *type, const char *query, StoreMatch *out, int max);
 /* GET inside a batch/transaction ("Patient?name=x", "Patient/1", "Patient/1/_history"): result resource. Set by rest. */
 extern Jsonb *(*store_get_hook)(const char *url, StoreResult *meta);
+
+/* Sets the hooks of lower layers; from _PG_init. */
+extern void store_init(void);
 
 /* Quoted schema of the current store ("fhir"), checked to exist and be a store; cached, invalidated on change. */
 extern const char *store_schema(void);

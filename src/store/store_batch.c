@@ -83,6 +83,7 @@ run_entry(Bundle *b, BundleEntry *e)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 
+	fhir_issues_reset();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(b->context);
 	PG_TRY();

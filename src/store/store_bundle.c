@@ -220,6 +220,7 @@ raise_for_entry(Bundle *b, const BundleEntry *e)
 void
 store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e))
 {
+	fhir_issues_reset(); /* of an error that somebody has caught before */
 	PG_TRY();
 	{
 		fn(b, e);

@@ -59,7 +59,7 @@ static const char *const store_ddl[] = {
 	" doc jsonb,"
 	" CONSTRAINT version_pkey PRIMARY KEY (rid, version)"
 	")",
-	"CREATE INDEX version_changed ON %1$s.version (type, last_updated, rid, version)",
+	"CREATE INDEX version_changed ON %1$s.version (type, last_updated, rid)",
 
 	"CREATE TABLE %1$s.ordered ("
 	" key bigint NOT NULL, lo bigint NOT NULL, hi bigint NOT NULL, rid bigint NOT NULL)",

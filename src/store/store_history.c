@@ -1,7 +1,8 @@
 /*
  * store_history.c: the history of one resource, of a type, of the store, as a Bundle.
  *
- * Order: newest first, by (last_updated, rid, version), the order of version's own index; the system level merges
+ * Order: newest first, by (last_updated, rid), the order of version's own index (a resource's
+ * versions have strictly increasing times, so that this is unique); the system level merges
  * that index's ranges of all types. Pages continue after the last row shown (keyset), so that new versions
  * neither shift nor repeat entries. The cursor holds that row and the total of the first page.
  */
@@ -34,7 +35,6 @@ typedef struct History {
 	bool cursor;				  /* after this row */
 	TimestampTz c_updated;
 	int64 c_rid;
-	int32 c_version;
 	int64 total;
 	StringInfoData link;		  /* parameters for links, without the cursor */
 } History;
@@ -63,21 +63,19 @@ parse_interval(const QueryParam *p, TimestampTz *lo, TimestampTz *hi)
 	*hi = h - UNIX_TO_PG;
 }
 
-/* Cursor: updated-rid-version-total in hexadecimal digits. */
+/* Cursor: updated-rid-total in hexadecimal digits. */
 static void
 parse_cursor(History *h, const QueryParam *p)
 {
 	unsigned long long u, r, t;
-	unsigned int v;
 	int used = 0;
 
 	if (strspn(p->value, "0123456789abcdef-") != strlen(p->value) ||
-		sscanf(p->value, "%16llx-%16llx-%8x-%16llx%n", &u, &r, &v, &t, &used) != 4 || p->value[used] != '\0')
+		sscanf(p->value, "%16llx-%16llx-%16llx%n", &u, &r, &t, &used) != 3 || p->value[used] != '\0')
 		raise_parameter(p, "Follow the links of a Bundle; cursors cannot be made up.");
 	h->cursor = true;
 	h->c_updated = (TimestampTz) u;
 	h->c_rid = (int64) r;
-	h->c_version = (int32) v;
 	h->total = (int64) t;
 }
 
@@ -148,7 +146,7 @@ type_array(const History *h)
 
 /*
  * Conditions on version v, by constant text; values are parameters: $1 rid or types, $2 since, $3 and $4 the
- * period of _at, $5 to $7 the cursor, $8 the limit. A deleted resource has no current version, so that _at shows a delete
+ * period of _at, $5 and $6 the cursor, $7 the limit. A deleted resource has no current version, so that _at shows a delete
  * only within the period.
  */
 static void
@@ -171,8 +169,8 @@ static char *
 page_sql(const History *h, const char *schema)
 {
 	StringInfoData sql;
-	const char *after = " AND (v.last_updated, v.rid, v.version) OPERATOR(pg_catalog.<) ($5, $6, $7)"
-						" ORDER BY v.last_updated DESC, v.rid DESC, v.version DESC LIMIT $8";
+	const char *after = " AND (v.last_updated, v.rid) OPERATOR(pg_catalog.<) ($5, $6)"
+						" ORDER BY v.last_updated DESC, v.rid DESC LIMIT $7";
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT d.type, r.id, d.version, d.last_updated, d.method, d.doc, d.rid FROM (");
@@ -187,12 +185,12 @@ page_sql(const History *h, const char *schema)
 						 "SELECT v.last_updated, v.rid, v.version FROM %s.version v WHERE v.type OPERATOR(pg_catalog.=) t.type",
 						 schema);
 		append_conditions(&sql, h, schema);
-		appendStringInfo(&sql, "%s) k ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT $8", after);
+		appendStringInfo(&sql, "%s) k ORDER BY 1 DESC, 2 DESC LIMIT $7", after);
 	}
 	appendStringInfo(&sql,
 					 ") p JOIN %1$s.version d ON d.rid OPERATOR(pg_catalog.=) p.rid AND d.version OPERATOR(pg_catalog.=) p.version"
 					 " JOIN %1$s.resource r ON r.rid OPERATOR(pg_catalog.=) p.rid"
-					 " ORDER BY p.last_updated DESC, p.rid DESC, p.version DESC",
+					 " ORDER BY p.last_updated DESC, p.rid DESC",
 					 schema);
 	return sql.data;
 }
@@ -207,28 +205,27 @@ total_sql(const History *h, const char *schema)
 					 h->id ? "v.rid OPERATOR(pg_catalog.=) $1" : "v.type OPERATOR(pg_catalog.=) ANY ($1)");
 	append_conditions(&sql, h, schema);
 	appendStringInfoString(&sql, " AND $5::pg_catalog.timestamptz IS NOT NULL AND $6::pg_catalog.int8 IS NOT NULL"
-								 " AND $7::pg_catalog.int4 IS NOT NULL AND $8::pg_catalog.int8 IS NOT NULL");
+								 " AND $7::pg_catalog.int8 IS NOT NULL");
 	return sql.data;
 }
 
 static void
 run(const History *h, const char *sql)
 {
-	Oid types[8] = {h->id ? INT8OID : TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-					TIMESTAMPTZOID, INT8OID, INT4OID, INT8OID};
-	Datum values[8] = {h->id ? Int64GetDatum(h->rid) : type_array(h),
+	Oid types[7] = {h->id ? INT8OID : TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+					TIMESTAMPTZOID, INT8OID, INT8OID};
+	Datum values[7] = {h->id ? Int64GetDatum(h->rid) : type_array(h),
 					   TimestampTzGetDatum(h->since),
 					   TimestampTzGetDatum(h->at_lo),
 					   TimestampTzGetDatum(h->at_hi),
 					   TimestampTzGetDatum(h->cursor ? h->c_updated : DT_NOEND),
 					   Int64GetDatum(h->cursor ? h->c_rid : PG_INT64_MAX),
-					   Int32GetDatum(h->cursor ? h->c_version : PG_INT32_MAX),
 					   Int64GetDatum((int64) h->count + 1)};
-	char nulls[9] = "        ";
+	char nulls[8] = "       ";
 
 	if (!h->at)
 		nulls[2] = nulls[3] = 'n';
-	if (SPI_execute_with_args(sql, 8, types, values, nulls, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(sql, 7, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "history query failed");
 }
 
@@ -321,6 +318,12 @@ build_entry(Build *b, HeapTuple tup)
 	build_end_object(b);
 }
 
+static char *
+cursor_text(TimestampTz updated, int64 rid, int64 total)
+{
+	return psprintf("%llx-%llx-%llx", (long long) updated, (long long) rid, (long long) total);
+}
+
 static Jsonb *
 build_bundle(const History *h)
 {
@@ -333,18 +336,14 @@ build_bundle(const History *h)
 	build_integer(&b, "total", h->total);
 	build_key(&b, "link");
 	build_array(&b);
-	build_link(&b, h, "self",
-			   h->cursor ? psprintf("%llx-%llx-%x-%llx", (long long) h->c_updated, (long long) h->c_rid, h->c_version,
-									(long long) h->total)
-						 : NULL);
+	build_link(&b, h, "self", h->cursor ? cursor_text(h->c_updated, h->c_rid, h->total) : NULL);
 	if (n > 0 && SPI_processed > n) {
 		HeapTuple last = SPI_tuptable->vals[n - 1];
 		bool isnull;
 
 		build_link(&b, h, "next",
-				   psprintf("%llx-%llx-%x-%llx", (long long) DatumGetTimestampTz(row_value(last, 4, &isnull)),
-							(long long) DatumGetInt64(row_value(last, 7, &isnull)), DatumGetInt32(row_value(last, 3, &isnull)),
-							(long long) h->total));
+				   cursor_text(DatumGetTimestampTz(row_value(last, 4, &isnull)), DatumGetInt64(row_value(last, 7, &isnull)),
+							   h->total));
 	}
 	build_end_array(&b);
 	if (n > 0) {

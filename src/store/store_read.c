@@ -11,6 +11,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/error.h"
+#include "fhirpath/fhirpath.h"
 #include "store/store_internal.h"
 
 typedef struct Reader {
@@ -107,4 +108,32 @@ store_vread(const ModelType *type, const char *id, int32 version, StoreResult *o
 	StoreCatalog *cat = store_catalog();
 
 	return read_identity(cat, type, id, out) && read_version(cat, out->rid, version, out);
+}
+
+/* For FHIRPath's resolve(): the current version that "Type/id" or "Type/id/_history/3" names, NULL if there is none. */
+static Jsonb *
+resolve(const char *reference, int len)
+{
+	const char *slash = memchr(reference, '/', len);
+	const ModelType *type = slash ? model_resource(reference, slash - reference) : NULL;
+	char *id, *history;
+	StoreResult r;
+
+	if (!type)
+		return NULL;
+	id = pnstrdup(slash + 1, reference + len - slash - 1);
+	history = strstr(id, "/_history/");
+	if (history)
+		*history = '\0';
+	if (!store_id_valid(id, strlen(id)))
+		return NULL;
+	if (history ? !store_vread(type, id, atoi(history + 10), &r) : !store_read(type, id, &r))
+		return NULL;
+	return r.deleted ? NULL : r.resource;
+}
+
+void
+store_init(void)
+{
+	fhirpath_resolve_hook = resolve;
 }

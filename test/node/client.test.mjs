@@ -8,7 +8,8 @@ import { test } from 'node:test';
 import { fhirUrl, noPackage, noUrl, requirePackage } from './lib.mjs';
 
 const skip = noUrl || noPackage('fhir-kit-client');
-const client = skip ? null : new (requirePackage('fhir-kit-client'))({ baseUrl: fhirUrl });
+const { Client } = skip ? {} : requirePackage('fhir-kit-client');
+const client = skip ? null : new Client({ baseUrl: fhirUrl });
 const mark = randomUUID();
 
 /* The HTTP status of a refused call and its OperationOutcome */
@@ -18,7 +19,7 @@ async function refused(promise, status) {
 	assert.equal(error.response.data.resourceType, 'OperationOutcome');
 	return error.response.data;
 }
-const statusOf = (resource) => requirePackage('fhir-kit-client').httpFor(resource).response;
+const responseOf = (resource) => Client.httpFor(resource).response;
 const patient = (family, more = {}) => ({ resourceType: 'Patient', name: [{ family, given: ['Ann'] }], identifier: [{ system: 'urn:test', value: `${mark}-${family}` }], ...more });
 
 test('capability statement', { skip }, async () => {
@@ -33,9 +34,9 @@ test('create, read, vread, update, history, delete', { skip }, async () => {
 	const { id } = created;
 	assert.ok(id);
 	assert.equal(created.meta.versionId, '1');
-	assert.equal(statusOf(created).status, 201);
-	assert.match(statusOf(created).headers.get('location'), new RegExp(`${fhirUrl}/Patient/${id}/_history/1$`));
-	assert.equal(statusOf(created).headers.get('etag'), 'W/"1"');
+	assert.equal(responseOf(created).status, 201);
+	assert.match(responseOf(created).headers.get('location'), new RegExp(`${fhirUrl}/Patient/${id}/_history/1$`));
+	assert.equal(responseOf(created).headers.get('etag'), 'W/"1"');
 
 	const read = await client.read({ resourceType: 'Patient', id });
 	assert.deepEqual(read.name, created.name);
@@ -45,7 +46,7 @@ test('create, read, vread, update, history, delete', { skip }, async () => {
 	assert.equal((await client.vread({ resourceType: 'Patient', id, version: '2' })).active, true);
 
 	await refused(client.update({ resourceType: 'Patient', id, body: read, options: { headers: { 'If-Match': 'W/"1"' } } }), 412);
-	const patched = await client.patch({ resourceType: 'Patient', id, JSONPatch: [{ op: 'replace', path: '/active', value: false }] });
+	const patched = await client.patch({ resourceType: 'Patient', id, jsonPatch: [{ op: 'replace', path: '/active', value: false }] });
 	assert.equal(patched.active, false);
 
 	const history = await client.history({ resourceType: 'Patient', id });
@@ -104,7 +105,7 @@ test('transaction and batch', { skip }, async () => {
 	const family = `Rolled${mark.slice(0, 8)}`;
 	await refused(client.transaction({ body: { resourceType: 'Bundle', type: 'transaction', entry: [
 		{ resource: patient(family), request: { method: 'POST', url: 'Patient' } },
-		{ request: { method: 'DELETE', url: 'Patient' } }] } }), 412).catch(() => null);
+		{ resource: patient(family, { birthDate: 'never' }), request: { method: 'POST', url: 'Patient' } }] } }), 422);
 	assert.equal((await client.search({ resourceType: 'Patient', searchParams: { family } })).entry?.length ?? 0, 0);
 
 	const batch = await client.batch({ body: { resourceType: 'Bundle', type: 'batch', entry: [
@@ -125,10 +126,9 @@ test('conditional create, update and delete', { skip }, async () => {
 	const updated = await client.update({ resourceType: 'Patient', searchParams: { identifier }, body: patient(family, { active: true }) });
 	assert.equal(updated.id, only.resource.id);
 	assert.equal(updated.active, true);
-	await client.delete({ resourceType: 'Patient', searchParams: { identifier } }).catch(async () => {
-		const r = await fetch(`${fhirUrl}/Patient?identifier=${encodeURIComponent(identifier)}`, { method: 'DELETE' });
-		assert.ok(r.ok, `${r.status}`);
-	});
+	/* the library has no conditional delete */
+	const deleted = await fetch(`${fhirUrl}/Patient?identifier=${encodeURIComponent(identifier)}`, { method: 'DELETE' });
+	assert.ok(deleted.ok, `${deleted.status}`);
 	assert.deepEqual(await search(), []);
 	const conditional = await client.read({ resourceType: 'Patient', id: (await client.create({ resourceType: 'Patient', body: patient(family) })).id });
 	const unchanged = await fetch(`${fhirUrl}/Patient/${conditional.id}`, { headers: { 'If-None-Match': 'W/"1"' } });

@@ -149,14 +149,26 @@ function parseResponses(data) {
 	return found;
 }
 
-/* JSON with every number as the object { number: "1.50" }: so that 1.50 and 1.5 differ. */
+/*
+ * A decimal by value and precision: 1.50 and 1.5 differ, 1E-3 and 0.001 do not. Exponents above zero are written out,
+ * as a database's numeric has them: 1.0E3 is 1000.
+ */
+export function decimalDigits(text) {
+	const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text);
+	let scale = fraction.length - Number(exponent);
+	let digits = whole + fraction;
+	if (scale < 0) [digits, scale] = [digits + '0'.repeat(-scale), 0];
+	return `${sign}${digits.replace(/^0+(?=\d)/, '')}e-${scale}`;
+}
+
+/* JSON with every number as { number: digits }, so that no digit is lost or taken for equal. */
 export function parseExactly(text) {
 	let out = '';
 	let at = 0;
 	const token = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
 	for (const found of text.matchAll(token)) {
 		out += text.slice(at, found.index);
-		out += found[0][0] === '"' ? found[0] : `{"number":"${found[0]}"}`;
+		out += found[0][0] === '"' ? found[0] : `{"number":"${decimalDigits(found[0])}"}`;
 		at = found.index + found[0].length;
 	}
 	return JSON.parse(out + text.slice(at));

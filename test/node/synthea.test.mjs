@@ -19,9 +19,11 @@ function countsInFiles() {
 	const dir = mkdtempSync(path.join(tmpdir(), 'synthea-'));
 	const counts = {};
 	assert.equal(spawnSync('tar', ['-xzf', archive, '-C', dir]).status, 0);
-	for (const name of readdirSync(dir, { recursive: true }).filter((n) => n.endsWith('.json')))
-		for (const { resource } of JSON.parse(readFileSync(path.join(dir, name), 'utf8')).entry)
-			counts[resource.resourceType] = (counts[resource.resourceType] || 0) + 1;
+	for (const name of readdirSync(dir, { recursive: true }).filter((n) => n.endsWith('.json'))) {
+		const document = JSON.parse(readFileSync(path.join(dir, name), 'utf8'));
+		const resources = document.resourceType === 'Bundle' ? document.entry.map((e) => e.resource) : [document];
+		for (const { resourceType } of resources) counts[resourceType] = (counts[resourceType] || 0) + 1;
+	}
 	rmSync(dir, { recursive: true });
 	return counts;
 }

@@ -34,21 +34,21 @@ is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'the stan
 
 # Each must answer the same, byte by byte, on both, in a read-only transaction. Searches say when they ran nowhere but in meta.lastUpdated
 # of the Bundle and in its id, which are left out.
-my $strip = q{ #- '{meta,lastUpdated}' - 'id' - 'timestamp'};
+sub strip { return "SELECT (($_[0]) #- '{meta,lastUpdated}'::text[]) - 'id'::text - 'timestamp'::text"; }
 my @reads = (
 	[ 'fhir_read', q{SELECT fhir_read('Patient', 'sample-lindqvist')} ],
 	[ 'fhir_read of a later write', q{SELECT fhir_read('Patient', 'late')} ],
 	[ 'fhir_vread', qq{SELECT fhir_vread('Patient', '$id', '1')} ],
-	[ 'fhir_history of an instance', qq{SELECT fhir_history('Patient', '$id') $strip} ],
-	[ 'fhir_history of a type', qq{SELECT fhir_history('Patient') $strip} ],
-	[ 'fhir_history of the system', qq{SELECT fhir_history() $strip} ],
-	[ 'fhir_search', qq{SELECT fhir_search('Patient', 'name=lind') $strip} ],
-	[ 'fhir_search: sort, include', qq{SELECT fhir_search('Observation', 'code=8480-6&_sort=-date&_include=Observation:subject&_total=accurate') $strip} ],
-	[ 'fhir_search: chain', qq{SELECT fhir_search('Observation', 'subject:Patient.name=lind&_count=5') $strip} ],
-	[ 'fhir_search: _has', qq{SELECT fhir_search('Patient', '_has:Condition:patient:code=38341003') $strip} ],
-	[ 'fhir_search: quantity', qq{SELECT fhir_search('Observation', 'value-quantity=gt140') $strip} ],
-	[ 'fhir_search: :contains', qq{SELECT fhir_search('Patient', 'name:contains=indq') $strip} ],
-	[ 'fhir_search of the system', qq{SELECT fhir_search(NULL, '_type=Patient,Condition') $strip} ],
+	[ 'fhir_history of an instance', strip(qq{fhir_history('Patient', '$id')}) ],
+	[ 'fhir_history of a type', strip(qq{fhir_history('Patient')}) ],
+	[ 'fhir_history of the system', strip(qq{fhir_history()}) ],
+	[ 'fhir_search', strip(qq{fhir_search('Patient', 'name=lind')}) ],
+	[ 'fhir_search: sort, include', strip(qq{fhir_search('Observation', 'code=8480-6&_sort=-date&_include=Observation:subject&_total=accurate')}) ],
+	[ 'fhir_search: chain', strip(qq{fhir_search('Observation', 'subject:Patient.name=lind&_count=5')}) ],
+	[ 'fhir_search: _has', strip(qq{fhir_search('Patient', '_has:Condition:patient:code=38341003')}) ],
+	[ 'fhir_search: quantity', strip(qq{fhir_search('Observation', 'value-quantity=gt140')}) ],
+	[ 'fhir_search: :contains', strip(qq{fhir_search('Patient', 'name:contains=indq')}) ],
+	[ 'fhir_search of the system', strip(qq{fhir_search(NULL, '_type=Patient,Condition')}) ],
 	[ 'fhir_search_rows', q{SELECT type, id, version_id, last_updated, mode, resource FROM fhir_search_rows('Observation', 'patient=sample-lindqvist') ORDER BY id} ],
 	[ 'fhir_count', q{SELECT fhir_count('Observation', 'code=8480-6')} ],
 	[ 'fhir_matches', q{SELECT count(*) FROM fhir_search_rows('Patient') r WHERE fhir_matches(r.resource, 'gender=female')} ],
@@ -56,7 +56,7 @@ my @reads = (
 	[ 'fhirpath', q{SELECT fhirpath(fhir_read('Patient', 'sample-lindqvist'), 'name.given')} ],
 	[ 'fhir_capabilities', q{SELECT fhir_capabilities() - 'date'} ],
 	[ 'fhir_http: read', q{SELECT status, convert_from(body, 'UTF8') FROM fhir_http('GET', '/Patient/sample-lindqvist', '{}', NULL)} ],
-	[ 'fhir_http: search', q{SELECT status, (convert_from(body, 'UTF8')::jsonb) #- '{meta,lastUpdated}' - 'id' FROM fhir_http('GET', '/Patient?name=lind', '{}', NULL)} ],
+	[ 'fhir_http: search', q{SELECT status, ((convert_from(body, 'UTF8')::jsonb) #- '{meta,lastUpdated}'::text[]) - 'id'::text FROM fhir_http('GET', '/Patient?name=lind', '{}', NULL)} ],
 	[ 'fhir_http: metadata', q{SELECT status, convert_from(body, 'UTF8')::jsonb - 'date' FROM fhir_http('GET', '/metadata', '{}', NULL)} ]);
 foreach my $r (@reads)
 {
@@ -92,7 +92,7 @@ foreach my $sql (@writes)
 }
 my ($rc, $out, $err) = $standby->psql('postgres',
 	q{SELECT status, convert_from(body, 'UTF8') FROM fhir_http('POST', '/Patient', '{"content-type":"application/fhir+json"}', '{"resourceType":"Patient"}'::bytea)});
-ok($rc != 0 ? $err =~ /read-only/ : $out =~ /^5\d\d\|.*OperationOutcome/s, 'fhir_http refuses a write on the standby') or diag("$rc $out $err");
+ok($rc != 0 ? $err =~ /read-only/ : $out =~ /^(405|5\d\d)\|.*OperationOutcome/s, 'fhir_http refuses a write on the standby') or diag("$rc $out $err");
 
 # Promoted, it takes writes and still has everything.
 my $count = $primary->safe_psql('postgres', q{SELECT fhir_count('Observation'), fhir_count('Patient')});

@@ -19,7 +19,7 @@ cmp_ok(scalar @settings, '>=', 8, 'settings are there: ' . @settings);
 foreach (@settings)
 {
 	my ($name, $unit, $desc) = split /\|/, $_, 3;
-	like($reference, qr/`\Q$name\E`/, "docs/reference.md tells of $name");
+	ok($reference =~ /`\Q$name\E`/, "docs/reference.md tells of $name");
 	isnt($desc, '', "$name has a description");
 }
 
@@ -36,7 +36,7 @@ foreach (@functions)
 	isnt($comment, '', "$signature has a COMMENT");
 	# what only types and operators call needs no entry of its own
 	next if $name =~ /^fhirpath_(in|out|recv|send|eq|ne|hash|hash_extended|lt|le|gt|ge|cmp)$/;
-	like($reference, qr/\b\Q$name\E\b/, "docs/reference.md tells of $name");
+	ok($reference =~ /\b\Q$name\E\b/, "docs/reference.md tells of $name");
 }
 my @types = split /\n/, $node->safe_psql('postgres', q{
 	SELECT t.typname || '|' || coalesce(obj_description(t.oid, 'pg_type'), '') FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -45,14 +45,14 @@ foreach (@types)
 {
 	my ($name, $comment) = split /\|/, $_, 2;
 	isnt($comment, '', "type $name has a COMMENT");
-	like($reference, qr/`\Q$name\E`/, "docs/reference.md tells of type $name");
+	ok($reference =~ /`\Q$name\E`/, "docs/reference.md tells of type $name");
 }
 
 # volatility and parallel labels: no reading function is volatile without need, none that writes is anything else
 my @writers = qw(fhir_create fhir_update fhir_patch fhir_delete fhir_transaction fhir_store_create fhir_store_drop fhir_http);
 foreach my $w (@writers)
 {
-	is($node->safe_psql('postgres', "SELECT DISTINCT provolatile || proparallel FROM pg_proc WHERE proname = '$w'"), 'vu', "$w is VOLATILE and PARALLEL UNSAFE");
+	is($node->safe_psql('postgres', "SELECT DISTINCT provolatile::text || proparallel::text FROM pg_proc WHERE proname = '$w'"), 'vu', "$w is VOLATILE and PARALLEL UNSAFE");
 }
 foreach my $r (qw(fhir_read fhir_vread fhir_search fhir_search_rows fhir_count fhir_history))
 {
@@ -77,13 +77,13 @@ SKIP:
 	my %seen;
 	foreach my $o (grep { !$seen{$_}++ && !/^(help|version)$/ } @options)
 	{
-		like($docs, qr/[`-]\Q$o\E\b/, "the docs tell of --$o");
+		ok($docs =~ /[`-]\Q$o\E\b/, "the docs tell of --$o");
 	}
 	my $source = join '', map { slurp_file($_) } glob(root() . '/src/gateway/metrics*.c');
-	my %metrics = map { $_ => 1 } $source =~ /\b(fhir_gateway_[a-z_]+)\b/g;
+	my %metrics = map { s{_(bucket|sum|count)$}{}r => 1 } $source =~ /\b(fhir_gateway_[a-z_]+)\b/g;
 	foreach my $m (sort keys %metrics)
 	{
-		like($docs, qr/\Q$m\E/, "the docs tell of metric $m");
+		ok($docs =~ /\Q$m\E/, "the docs tell of metric $m");
 	}
 }
 
