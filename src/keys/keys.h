@@ -13,7 +13,8 @@
  *                                     under keys_more of it, both in 1e-7 degrees
  *   string(key, value, rid)           folded text of string parameters
  *   term(key, value, hash)            dictionary under keys_term_group(source): folded display texts (token :text; hash = keys_text) and, as
- *                                     they are, URIs of uri sources and canonicals of reference sources (:below; hash = the value's eq key)
+ *                                     they are, URIs of uri sources and canonicals of reference sources (:below; hash = the value's eq key);
+ *                                     under keys_units: the units of quantities (hash = ordered.key)
  */
 #ifndef FHIR_KEYS_H
 #define FHIR_KEYS_H
@@ -76,12 +77,11 @@ typedef enum KeyCompositeKind {
  * How search answers a branch of a composite parameter exactly:
  *
  *  root (the base is the resource itself): the AND of the parts' criteria, each on its sources (any of them), is exact.
- *    Faster for kind ORDERED when part 0 names a code and part 1 no unit: ordered rows with
- *    key = keys_composite_ordered(s, keys_code(s, code), keys_ordered(s)); for `sys|code` AND the eq key of sys|code on
- *    parts[0].sources. Both are exact.
+ *    Faster for kind ORDERED when part 0 names a code: ordered rows with token hash = keys_code(s, code) and the keys of keys_quantity(s,
+ *    &token hash, ...); for `sys|code` AND the eq key of sys|code on parts[0].sources. Both are exact.
  *  not root, kind EQ: one eq key, keys_composite(s, {part hashes}), exact when keys_part_token / keys_part_reference give every hash.
- *  not root, kind ORDERED: ordered rows with key = keys_composite_ordered(s, token hash, unit key): token hash by keys_part_token (`code`,
- *    `sys|code`, `|code`), unit key by keys_quantity(s, ...) (plain, UCUM or sys|code), keys_ordered(s) for dates and numbers. Exact.
+ *  not root, kind ORDERED: ordered rows: token hash by keys_part_token (`code`, `sys|code`, `|code`); quantities: keys_quantity(s, &token hash,
+ *    ...); dates and numbers: key = keys_composite_ordered(s, token hash, keys_ordered(s)). Exact.
  *  all else (`sys|`, `||unit`, kind AND): the AND of the parts' criteria is a superset: recheck each match.
  */
 typedef struct KeyComposite {
@@ -149,7 +149,7 @@ typedef struct KeySet {
 	int nordered;
 	StringKey *strings;
 	int nstrings;
-	TermKey *terms; /* their hashes are in eq, too */
+	TermKey *terms;
 	int nterms;
 	uint64 side_sig; /* hash over ordered and strings: equal means the side tables need no change */
 } KeySet;
@@ -200,16 +200,32 @@ extern KeyAnswer keys_part_token(const KeySource *s, int part, const char *sys, 
 extern KeyAnswer keys_part_reference(const KeySource *s, int part, const char *ref, int len, uint64 *hash);
 
 /*
- * The ordered key that answers a quantity criterion `value[|sys|code]`; slen < 0: no unit given; slen 0 (`||code`): any system.
- * Query bounds are to be converted by keys_quantity_convert before their comparison with lo and hi.
+ * Quantities stand in ordered rows as they are, one row each, whose key knows the unit (system|code). Which units a place has met is in
+ * the dictionary: term.key = keys_units(s, token), value = "system|code", hash = ordered.key. So one row answers
+ * searches with and without units: a search asks for the keys of all units, or of those that the searched unit can be converted to, each
+ * with the searched value in that unit. Quantities without system or code are under keys_ordered(s).
  */
+typedef struct KeyUnit { /* one row of the dictionary */
+	uint64 hash;
+	const char *text;
+	int len;
+} KeyUnit;
+
 typedef struct KeyQuantity {
-	uint64 key;
-	bool recheck; /* rows are a superset (`||unit`: compared with code and unit text): recheck each match */
-	bool canonical;
-	Numeric factor, offset; /* canonical: base value = value * factor + offset */
+	uint64 key;			   /* ordered.key */
+	const char *from, *to; /* UCUM units for keys_quantity_convert; NULL: no conversion. They point into the arguments */
+	int from_len, to_len;
 } KeyQuantity;
-extern void keys_quantity(const KeySource *s, const char *sys, int slen, const char *code, int clen, KeyQuantity *out);
+
+/* term.key of a place's units; token: hash of the token part, for the rows of a composite, else NULL. */
+extern uint64 keys_units(const KeySource *s, const uint64 *token);
+/*
+ * The ordered keys that answer `value[|sys|code]`: slen < 0: no unit given; slen 0 (`||code`): any system. units: the dictionary's rows
+ * under keys_units. out has room for nunits + 1; returns how many. *recheck: the rows are a superset (`||unit` is compared with code
+ * and unit text): recheck each match.
+ */
+extern int keys_quantity(const KeySource *s, const uint64 *token, const KeyUnit *units, int nunits, const char *sys, int slen, const char *code,
+						 int clen, KeyQuantity *out, bool *recheck);
 extern Numeric keys_quantity_convert(const KeyQuantity *q, Numeric value);
 
 /* Key of the second and later pieces of a long text: :contains looks under both keys; a query value longer than KEYS_STRING_OVERLAP
@@ -229,11 +245,9 @@ extern uint64 keys_exact(const KeySource *s, const char *value, int len);		 /* s
 extern uint64 keys_identity(const char *type, int tlen, const char *id, int ilen); /* resource.refs */
 /* keys_reference(s, "Type/id") = keys_identity(Type, id) ^ keys_reference_salt(s), also in SQL (#): joins without a table of links. */
 extern uint64 keys_reference_salt(const KeySource *s);
-/* ordered.key: dates, numbers and plain quantity values */
+/* ordered.key: dates, numbers, quantities without a unit */
 extern uint64 keys_ordered(const KeySource *s);
-/* ordered.key of quantities by unit: UCUM units as canonical unit with the value in base units; other systems as "system|code", value as
- * stored. Use keys_quantity to search. */
-extern uint64 keys_ordered_canonical(const KeySource *s, const char *canonical, int len);
+/* ordered.key of quantities in a unit. Use keys_quantity to search. */
 extern uint64 keys_ordered_unit(const KeySource *s, const char *sys, int slen, const char *code, int clen);
 /* string.key list that answers a string parameter's leg: the parts of a HumanName or Address, or the place itself */
 extern int keys_string_parts(const KeySource *s, uint64 *out, int max);

@@ -213,8 +213,7 @@ static void
 part_item(void *arg, const FpItem *item)
 {
 	PartValues *v = arg;
-	KeyInterval got[2];
-	int n;
+	KeyInterval got;
 
 	v->present = true;
 	switch (v->klass) {
@@ -227,15 +226,14 @@ part_item(void *arg, const FpItem *item)
 		case KEYS_DATE:
 		case KEYS_NUMBER:
 		case KEYS_QUANTITY:
-			n = keys_intervals(v->salt, v->klass, item, got);
-			for (int i = 0; i < n && (i == 0 || !v->salt->composite->root); i++) {
+			if (keys_interval(v->salt, v->klass, item, &got)) {
 				IntervalList *l = &v->intervals;
 
 				if (l->n == l->max) {
 					l->max = l->max > 0 ? l->max * 2 : 4;
 					l->items = l->items == NULL ? palloc(l->max * sizeof(KeyInterval)) : repalloc_huge(l->items, l->max * sizeof(KeyInterval));
 				}
-				l->items[l->n++] = got[i];
+				l->items[l->n++] = got;
 			}
 			break;
 		default:
@@ -257,7 +255,7 @@ emit_combinations(KeyBuilder *b, const KeyComposite *c, PartValues *v)
 			for (int k = 0; k < v[1].intervals.n; k++) {
 				const KeyInterval *iv = &v[1].intervals.items[k];
 
-				keys_add_ordered(b, keys_composite_ordered(b->source, v[0].hashes.hashes[i], iv->key), iv->lo, iv->hi, iv->form, NULL, 0);
+				keys_add_interval(b, keys_composite_ordered(b->source, v[0].hashes.hashes[i], iv->key), &v[0].hashes.hashes[i], iv);
 			}
 	}
 }

@@ -120,7 +120,7 @@ keys_add_term(KeyBuilder *b, uint64 group, uint64 hash, const char *value, int l
 	t->value = value;
 	t->len = piece_length(value, len);
 	if (unlikely(b->trace != NULL))
-		b->trace->fn(b->trace->arg, b->source->expression, "term", "text", hash, 0, 0, t->value, t->len);
+		b->trace->fn(b->trace->arg, b->source->expression, "term", "term", hash, 0, 0, t->value, t->len);
 }
 
 /* ---- sorting ---- */

@@ -24,7 +24,7 @@ enum Form {
 	FORM_EXACT,
 	FORM_IDENTITY,
 	FORM_ORDERED,
-	FORM_CANONICAL,
+	FORM_UNITS,
 	FORM_UNIT,
 	FORM_COMPOSITE,
 	FORM_COMPOSITE_ORDERED,
@@ -132,15 +132,17 @@ keys_ordered(const KeySource *s)
 }
 
 uint64
-keys_ordered_canonical(const KeySource *s, const char *canonical, int len)
-{
-	return fhir_hash(canonical, len, mix(s->id, FORM_CANONICAL));
-}
-
-uint64
 keys_ordered_unit(const KeySource *s, const char *sys, int slen, const char *code, int clen)
 {
 	return fhir_hash(code, clen, fhir_hash(sys, slen, mix(s->id, FORM_UNIT)));
+}
+
+uint64
+keys_units(const KeySource *s, const uint64 *token)
+{
+	uint64 h = mix(s->id, FORM_UNITS);
+
+	return token != NULL ? mix(h ^ *token, 1) : h;
 }
 
 uint64

@@ -176,14 +176,17 @@ typedef struct KeyTokenHashes {
 } KeyTokenHashes;
 extern void keys_token_each(const KeySource *salt, const FpItem *item, bool fixed_system, void (*fn)(void *arg, const KeyTokenHashes *t), void *arg);
 
-/* One ordered value: under the plain key and, when it has one, a key of its unit. */
+/* One ordered value and its unit (slen 0: none). */
 typedef struct KeyInterval {
 	uint64 key;
 	int64 lo, hi;
-	const char *form;
+	const char *form, *sys, *code;
+	int slen, clen;
 } KeyInterval;
-/* At most two; 0 if the item has no such value. */
-extern int keys_intervals(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterval *out);
+/* False if the item has no such value. */
+extern bool keys_interval(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterval *out);
+/* Adds the row of an interval under `key`, and its unit to the dictionary. */
+extern void keys_add_interval(KeyBuilder *b, uint64 key, const uint64 *token, const KeyInterval *iv);
 
 /* Eq keys of a reference item (several forms); at most KEYS_MAX_REF_FORMS. */
 #define KEYS_MAX_REF_FORMS 3

@@ -1,21 +1,19 @@
 /*
  * keys_ordered.c: dates, numbers and quantities as closed intervals of 64-bit integers.
  *
- * Dates are microseconds, numbers dec64 (base/decimal.h); an open end is the least or greatest integer. A quantity has a row with
- * its plain value, and one in its unit: UCUM units in base units, so that 5.4 mg and 0.0054 g meet; codes of other
- * systems as they are. A comparator (< <= > >=) opens the interval.
+ * Dates are microseconds, numbers dec64 (base/decimal.h); an open end is the least or greatest integer. A quantity is stored as it is,
+ * under a key of its unit; a search converts the searched value into each unit that is in use (see KeyQuantity in keys.h), so that 5.4 mg
+ * finds 0.0054 g. A comparator (< <= > >=) opens the interval.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "base/date.h"
 #include "base/decimal.h"
-#include "base/hash.h"
 #include "keys/keys_internal.h"
 #include "model/ucum.h"
 
@@ -24,114 +22,68 @@
 
 /* ---- units ---- */
 
-/* Units met before. Direct-mapped, so bounded; texts longer than UNIT_MAX are not kept. */
-#define UNIT_SLOTS 256
-#define UNIT_MAX 47
-
-typedef struct Unit {
-	uint8 len; /* 0: empty slot */
-	bool valid;
-	char text[UNIT_MAX + 1];
-	Numeric factor, offset; /* NULL: 1 and 0 */
-	char *canonical;
-	int canonical_len;
-} Unit;
-
-static Unit *units = NULL;
-
-static Numeric
-keep_numeric(Numeric n, int64 trivial)
-{
-	Numeric copy, same = int64_to_numeric(trivial);
-
-	if (n == NULL || numeric_is_nan(n) || DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(n), NumericGetDatum(same))))
-		return NULL;
-	copy = MemoryContextAlloc(keys_context, VARSIZE_ANY(n));
-	memcpy(copy, n, VARSIZE_ANY(n));
-	return copy;
-}
-
-/* The unit of a UCUM code; NULL if it is none. Valid until the next call. */
-static const Unit *
-find_unit(const char *code, int len)
-{
-	static Unit other;
-	Unit *u;
-	Numeric factor = NULL, offset = NULL;
-	char *canonical;
-
-	if (len <= 0 || len > PG_UINT8_MAX)
-		return NULL;
-	if (units == NULL)
-		units = MemoryContextAllocZero(keys_context, UNIT_SLOTS * sizeof(Unit));
-	u = len <= UNIT_MAX ? &units[fhir_hash(code, len, 0) % UNIT_SLOTS] : &other;
-	if (u != &other && u->len == len && memcmp(u->text, code, len) == 0)
-		return u->valid ? u : NULL;
-	if (u->factor != NULL)
-		pfree(u->factor);
-	if (u->offset != NULL)
-		pfree(u->offset);
-	if (u->canonical != NULL)
-		pfree(u->canonical);
-	memset(u, 0, sizeof(*u));
-	u->valid = ucum_canonical(code, len, &factor, &offset, &canonical);
-	if (u->valid) {
-		u->factor = keep_numeric(factor, 1);
-		u->offset = keep_numeric(offset, 0);
-		u->canonical = MemoryContextStrdup(keys_context, canonical);
-		u->canonical_len = strlen(canonical);
-	}
-	if (u != &other) {
-		memcpy(u->text, code, len);
-		u->len = len;
-	}
-	return u->valid ? u : NULL;
-}
-
-static Numeric
-convert(Numeric value, Numeric factor, Numeric offset)
-{
-	if (factor != NULL)
-		value = DatumGetNumeric(DirectFunctionCall2(numeric_mul, NumericGetDatum(value), NumericGetDatum(factor)));
-	if (offset != NULL)
-		value = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(value), NumericGetDatum(offset)));
-	return value;
-}
-
 static inline bool
 is_ucum(const char *sys, int slen)
 {
 	return slen == sizeof(UCUM_SYSTEM) - 1 && memcmp(sys, UCUM_SYSTEM, slen) == 0;
 }
 
-void
-keys_quantity(const KeySource *s, const char *sys, int slen, const char *code, int clen, KeyQuantity *out)
+/* Can the searched UCUM unit be converted to one that rows have? */
+static bool
+conversion(const char *searched, int len, const KeyUnit *stored, KeyQuantity *out)
 {
-	const Unit *u;
+	const char *bar = memchr(stored->text, '|', stored->len);
+	const UcumUnit *from, *to;
 
-	memset(out, 0, sizeof(*out));
-	if (keys_context == NULL)
-		(void) keys_registry(s->type);
-	if (slen > 0 && clen > 0) {
-		u = is_ucum(sys, slen) ? find_unit(code, clen) : NULL;
-		if (u == NULL) {
-			out->key = keys_ordered_unit(s, sys, slen, code, clen);
-			return;
-		}
-		out->key = keys_ordered_canonical(s, u->canonical, u->canonical_len);
-		out->canonical = true;
-		out->factor = u->factor != NULL ? DatumGetNumericCopy(NumericGetDatum(u->factor)) : int64_to_numeric(1);
-		out->offset = u->offset != NULL ? DatumGetNumericCopy(NumericGetDatum(u->offset)) : int64_to_numeric(0);
-		return;
+	if (bar == NULL || !is_ucum(stored->text, bar - stored->text))
+		return false;
+	out->from = searched;
+	out->from_len = len;
+	out->to = bar + 1;
+	out->to_len = stored->text + stored->len - out->to;
+	from = ucum_lookup(out->from, out->from_len);
+	to = ucum_lookup(out->to, out->to_len);
+	return from->convertible && to->convertible && ucum_same_dimension(from, to);
+}
+
+static uint64
+row_key(const KeySource *s, const uint64 *token, uint64 key)
+{
+	return token != NULL ? keys_composite_ordered(s, *token, key) : key;
+}
+
+int
+keys_quantity(const KeySource *s, const uint64 *token, const KeyUnit *units, int nunits, const char *sys, int slen, const char *code, int clen,
+			  KeyQuantity *out, bool *recheck)
+{
+	int n = 0;
+
+	memset(out, 0, (nunits + 1) * sizeof(KeyQuantity));
+	*recheck = false;
+	if (slen <= 0 || clen <= 0) {
+		*recheck = slen > 0 || clen > 0;
+		out[n++].key = row_key(s, token, keys_ordered(s));
+		for (int i = 0; i < nunits; i++)
+			out[n++].key = units[i].hash;
+		return n;
 	}
-	out->key = keys_ordered(s);
-	out->recheck = slen > 0 || clen > 0;
+	if (!is_ucum(sys, slen) || !ucum_lookup(code, clen)->convertible) {
+		out->key = row_key(s, token, keys_ordered_unit(s, sys, slen, code, clen));
+		return 1;
+	}
+	for (int i = 0; i < nunits; i++)
+		if (conversion(code, clen, &units[i], &out[n]))
+			out[n++].key = units[i].hash;
+	return n;
 }
 
 Numeric
 keys_quantity_convert(const KeyQuantity *q, Numeric value)
 {
-	return q->canonical ? convert(value, q->factor, q->offset) : value;
+	if (q->to == NULL)
+		return value;
+	/* looked up anew: the cache of units keeps only so many */
+	return ucum_convert(value, ucum_lookup(q->from, q->from_len), ucum_lookup(q->to, q->to_len));
 }
 
 /* ---- dates ---- */
@@ -194,7 +146,7 @@ timing_of(JsonbContainer *c, int64 *lo, int64 *hi)
 	return any;
 }
 
-static int
+static bool
 date_interval(const KeySource *salt, const FpItem *item, KeyInterval *out)
 {
 	JsonbContainer *c = keys_object(&item->json);
@@ -207,8 +159,7 @@ date_interval(const KeySource *salt, const FpItem *item, KeyInterval *out)
 	else if (item->type == MODEL_T_Timing)
 		got = timing_of(c, &out->lo, &out->hi);
 	out->key = keys_ordered(salt);
-	out->form = "date";
-	return got ? 1 : 0;
+	return got;
 }
 
 /* ---- numbers and quantities ---- */
@@ -233,150 +184,115 @@ set_point(KeyInterval *out, Numeric n, const char *comparator, int clen)
 		out->hi = FHIR_DATE_MAX;
 }
 
-typedef struct UnitText {
-	const char *sys, *code;
-	int slen, clen;
-} UnitText;
-
-static UnitText
-unit_of(JsonbContainer *c)
+/* The unit of a quantity that has both system and code. */
+static void
+set_unit(KeyInterval *out, const KeySource *salt, JsonbContainer *c, bool money)
 {
-	UnitText t;
-
-	t.sys = keys_string_of(c, "system", &t.slen);
-	t.code = keys_string_of(c, "code", &t.clen);
-	return t;
-}
-
-/* Key of a unit; false if there is none. *convert: the value must be multiplied and shifted by *factor and *offset (NULL: 1 and 0). */
-static bool
-unit_key(const KeySource *salt, UnitText t, uint64 *key, Numeric *factor, Numeric *offset)
-{
-	const Unit *u;
-
-	*factor = *offset = NULL;
-	if (t.slen <= 0 || t.clen <= 0)
-		return false;
-	u = is_ucum(t.sys, t.slen) ? find_unit(t.code, t.clen) : NULL;
-	if (u == NULL)
-		*key = keys_ordered_unit(salt, t.sys, t.slen, t.code, t.clen);
+	if (money) {
+		out->sys = CURRENCY_SYSTEM;
+		out->slen = sizeof(CURRENCY_SYSTEM) - 1;
+		out->code = keys_string_of(c, "currency", &out->clen);
+	}
 	else {
-		*key = keys_ordered_canonical(salt, u->canonical, u->canonical_len);
-		*factor = u->factor;
-		*offset = u->offset;
+		out->sys = keys_string_of(c, "system", &out->slen);
+		out->code = keys_string_of(c, "code", &out->clen);
 	}
-	return true;
+	if (out->slen > 0 && out->clen > 0)
+		out->key = keys_ordered_unit(salt, out->sys, out->slen, out->code, out->clen);
+	else {
+		out->slen = 0;
+		out->key = keys_ordered(salt);
+	}
 }
 
-/* Adds the row in its unit to the plain one in out[0]: now two. */
-static int
-add_unit(const KeySource *salt, KeyInterval *out, Numeric value, UnitText t)
-{
-	Numeric factor, offset;
-
-	if (!unit_key(salt, t, &out[1].key, &factor, &offset))
-		return 1;
-	out[1].lo = out[0].lo;
-	out[1].hi = out[0].hi;
-	out[1].form = "unit";
-	if (factor != NULL || offset != NULL) {
-		Numeric base = convert(value, factor, offset);
-
-		if (out[0].lo != FHIR_DATE_MIN)
-			out[1].lo = fhir_dec64(base, FHIR_ROUND_DOWN);
-		if (out[0].hi != FHIR_DATE_MAX)
-			out[1].hi = fhir_dec64(base, FHIR_ROUND_UP);
-	}
-	return 2;
-}
-
-static int
+static bool
 quantity_interval(const KeySource *salt, JsonbContainer *c, bool money, KeyInterval *out)
 {
 	Numeric value = value_of(c);
-	const char *comparator = NULL;
-	UnitText unit;
-	int len = -1;
+	const char *comparator;
+	int len;
 
 	if (value == NULL)
-		return 0;
-	if (money) {
-		unit.sys = CURRENCY_SYSTEM;
-		unit.slen = sizeof(CURRENCY_SYSTEM) - 1;
-		unit.code = keys_string_of(c, "currency", &unit.clen);
-	}
-	else {
-		comparator = keys_string_of(c, "comparator", &len);
-		unit = unit_of(c);
-	}
-	set_point(&out[0], value, comparator, len);
-	out[0].key = keys_ordered(salt);
-	out[0].form = "plain";
-	return add_unit(salt, out, value, unit);
+		return false;
+	comparator = keys_string_of(c, "comparator", &len);
+	set_point(out, value, comparator, len);
+	set_unit(out, salt, c, money);
+	return true;
 }
 
-/* low..high; an end that is missing is open. Its unit counts if both ends have the same, in canonical terms. */
-static int
+/* low..high; an end that is missing is open. The unit counts if both ends have the same, as R4 demands. */
+static bool
 range_interval(const KeySource *salt, JsonbContainer *c, KeyInterval *out)
 {
 	JsonbValue l, h;
 	JsonbContainer *low = keys_member(c, "low", 3, &l) ? keys_object(&l) : NULL;
 	JsonbContainer *high = keys_member(c, "high", 4, &h) ? keys_object(&h) : NULL;
 	Numeric lo = low != NULL ? value_of(low) : NULL, hi = high != NULL ? value_of(high) : NULL;
-	Numeric factor, offset;
-	uint64 key;
 
 	if (lo == NULL && hi == NULL)
-		return 0;
-	out[0].lo = out[1].lo = lo != NULL ? fhir_dec64(lo, FHIR_ROUND_DOWN) : FHIR_DATE_MIN;
-	out[0].hi = out[1].hi = hi != NULL ? fhir_dec64(hi, FHIR_ROUND_UP) : FHIR_DATE_MAX;
-	out[0].key = keys_ordered(salt);
-	out[0].form = "plain";
-	out[1].form = "unit";
-	if (lo != NULL) {
-		if (!unit_key(salt, unit_of(low), &out[1].key, &factor, &offset))
-			return 1;
-		out[1].lo = fhir_dec64(convert(lo, factor, offset), FHIR_ROUND_DOWN);
+		return false;
+	set_unit(out, salt, lo != NULL ? low : high, false);
+	if (lo != NULL && hi != NULL) {
+		KeyInterval other;
+
+		set_unit(&other, salt, high, false);
+		if (other.key != out->key) {
+			out->slen = 0;
+			out->key = keys_ordered(salt);
+		}
 	}
-	if (hi != NULL) {
-		if (!unit_key(salt, unit_of(high), &key, &factor, &offset) || (lo != NULL && key != out[1].key))
-			return 1;
-		out[1].key = key;
-		out[1].hi = fhir_dec64(convert(hi, factor, offset), FHIR_ROUND_UP);
-	}
-	return 2;
+	out->lo = lo != NULL ? fhir_dec64(lo, FHIR_ROUND_DOWN) : FHIR_DATE_MIN;
+	out->hi = hi != NULL ? fhir_dec64(hi, FHIR_ROUND_UP) : FHIR_DATE_MAX;
+	return true;
 }
 
-int
-keys_intervals(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterval *out)
+bool
+keys_interval(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterval *out)
 {
 	JsonbContainer *c = keys_object(&item->json);
 
+	memset(out, 0, sizeof(*out));
+	out->form = klass == KEYS_DATE ? "date" : klass == KEYS_NUMBER ? "number" : "quantity";
 	if (klass == KEYS_DATE)
 		return date_interval(salt, item, out);
 	if (c == NULL) {
 		if (item->json.type != jbvNumeric)
-			return 0;
+			return false;
 		set_point(out, item->json.val.numeric, NULL, -1);
 		out->key = keys_ordered(salt);
-		out->form = klass == KEYS_NUMBER ? "number" : "plain";
-		return 1;
+		return true;
 	}
 	if (klass != KEYS_QUANTITY)
-		return 0;
+		return false;
 	if (item->type == MODEL_T_Range)
 		return range_interval(salt, c, out);
 	return quantity_interval(salt, c, item->type == MODEL_T_Money, out);
 }
 
 void
+keys_add_interval(KeyBuilder *b, uint64 key, const uint64 *token, const KeyInterval *iv)
+{
+	char *unit;
+
+	if (iv->slen <= 0) {
+		keys_add_ordered(b, key, iv->lo, iv->hi, iv->form, NULL, 0);
+		return;
+	}
+	unit = palloc(iv->slen + iv->clen + 1);
+	memcpy(unit, iv->sys, iv->slen);
+	unit[iv->slen] = '|';
+	memcpy(unit + iv->slen + 1, iv->code, iv->clen);
+	keys_add_ordered(b, key, iv->lo, iv->hi, iv->form, unit, iv->slen + 1 + iv->clen);
+	keys_add_term(b, keys_units(b->source, token), key, unit, iv->slen + 1 + iv->clen);
+}
+
+void
 keys_item_ordered(KeyBuilder *b, const FpItem *item)
 {
-	KeyInterval got[2];
-	int n = keys_intervals(b->source, b->source->klass, item, got);
+	KeyInterval iv;
 
-	for (int i = 0; i < n; i++)
-		keys_add_ordered(b, got[i].key, got[i].lo, got[i].hi, got[i].form, NULL, 0);
+	if (keys_interval(b->source, b->source->klass, item, &iv))
+		keys_add_interval(b, iv.key, NULL, &iv);
 }
 
 /* ---- positions ---- */

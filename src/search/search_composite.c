@@ -100,7 +100,7 @@ by_order(const KeyParam *p, const KeySource *s, char **values)
 	if (c->root)
 	{
 		/* The rows know the code alone; a system is asked of the part's own keys. */
-		if (t.clen < 0 || (c->parts[1].type == PARAM_QUANTITY && strchr(values[1], '|') != NULL))
+		if (t.clen < 0)
 			return NULL;
 		hash = keys_code(s, t.code, t.clen);
 	}

@@ -199,6 +199,7 @@ extern SearchPrefix search_prefix(const char **value);
 extern void search_date_boxes(Crit *c, const char *code, uint64 key, const char *value);
 extern void search_number_boxes(Crit *c, const char *code, uint64 key, const char *value);
 /* value: [prefix]number[|system|code]; source: whose keys, composite: 0 or the token hash of a composite. True: needs a recheck. */
+extern int search_units(const KeySource *source, const uint64 *token, KeyUnit **units);
 extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const uint64 *composite_hash, const char *value);
 
 /* ---- search_composite.c ---- */

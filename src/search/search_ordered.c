@@ -14,6 +14,8 @@
 #include "base/compat.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -22,6 +24,7 @@
 #include "base/decimal.h"
 #include "base/error.h"
 #include "search/search_internal.h"
+#include "store/store.h"
 
 #define MIN PG_INT64_MIN
 #define MAX PG_INT64_MAX
@@ -154,7 +157,7 @@ number_interval(SearchPrefix prefix, const char *code, const char *whole, const 
 		open = true;
 	else
 		lo = hi = value;
-	if (q && q->canonical)
+	if (q)
 	{
 		lo = keys_quantity_convert(q, lo);
 		hi = keys_quantity_convert(q, hi);
@@ -176,6 +179,34 @@ search_number_boxes(Crit *c, const char *code, uint64 key, const char *value)
 	add_boxes(c, key, prefix, lo, hi);
 }
 
+/* The units that the rows of a quantity's place have, from the dictionary (keys_units). */
+int
+search_units(const KeySource *source, const uint64 *token, KeyUnit **units)
+{
+	SearchRequest none = {0};
+	SqlText s;
+	int n;
+
+	sql_init(&s);
+	appendStringInfo(&s.sql, "SELECT DISTINCT t.hash, t.value FROM %s.term t WHERE t.key" OP("="), store_schema());
+	sql_param(&s, INT8OID, Int64GetDatum((int64) keys_units(source, token)));
+	search_run(&none, &s, "units of a quantity");
+	n = SPI_processed;
+	*units = palloc((n + 1) * sizeof(KeyUnit));
+	for (int i = 0; i < n; i++)
+	{
+		bool null;
+		text *value;
+
+		(*units)[i].hash = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
+		value = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
+		(*units)[i].len = VARSIZE_ANY_EXHDR(value);
+		(*units)[i].text = pnstrdup(VARDATA_ANY(value), (*units)[i].len);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}
+
 bool
 search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const uint64 *composite_hash, const char *value)
 {
@@ -183,9 +214,10 @@ search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const 
 	SearchPrefix prefix = search_prefix(&text);
 	char **parts;
 	int n = search_split(text, '|', &parts);
-	int64 lo, hi;
-	KeyQuantity q;
-	uint64 key;
+	KeyUnit *units;
+	KeyQuantity *q;
+	int nunits;
+	bool recheck;
 
 	if (n > 3 || n == 2)
 		search_bad_value(code, value, "not of the form number or number|system|code",
@@ -198,12 +230,20 @@ search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const 
 			search_bad_value(code, value, "the unit's code is empty", "Give number|system|code, or the number alone.");
 		n = 1; /* 5.4|| is 5.4 */
 	}
+	nunits = search_units(source, composite_hash, &units);
+	q = palloc((nunits + 1) * sizeof(KeyQuantity));
 	if (n == 1)
-		keys_quantity(source, NULL, -1, NULL, -1, &q);
+		n = keys_quantity(source, composite_hash, units, nunits, NULL, -1, NULL, -1, q, &recheck);
 	else
-		keys_quantity(source, parts[1], strlen(parts[1]), parts[2], strlen(parts[2]), &q);
-	number_interval(prefix, code, value, parts[0], &q, &lo, &hi);
-	key = composite_hash ? keys_composite_ordered(source, *composite_hash, q.key) : q.key;
-	add_boxes(c, key, prefix, lo, hi);
-	return q.recheck;
+		n = keys_quantity(source, composite_hash, units, nunits, parts[1], strlen(parts[1]), parts[2], strlen(parts[2]), q, &recheck);
+	for (int i = 0; i < Max(n, 1); i++)
+	{
+		int64 lo, hi;
+
+		/* the number is checked though no row has a unit that fits */
+		number_interval(prefix, code, value, parts[0], n > 0 ? &q[i] : NULL, &lo, &hi);
+		if (n > 0)
+			add_boxes(c, q[i].key, prefix, lo, hi);
+	}
+	return recheck;
 }

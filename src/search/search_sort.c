@@ -17,17 +17,30 @@
 static void
 sort_keys(SearchSort *sort, const KeyParam *p)
 {
-	uint64 parts[32];
+	uint64 text_keys[32];
 	int max = 0;
 
 	for (int i = 0; i < p->nlegs; i++)
 	{
+		const KeySource *source = p->legs[i].source;
+		uint64 *parts = text_keys;
 		int n = 1;
 
 		if (p->type == PARAM_STRING)
-			n = keys_string_parts(p->legs[i].source, parts, lengthof(parts));
+			n = keys_string_parts(source, parts, lengthof(text_keys));
+		else if (p->type == PARAM_QUANTITY)
+		{
+			/* by the number alone, whatever the unit */
+			KeyUnit *units;
+			int nunits = search_units(source, NULL, &units);
+
+			parts = palloc((nunits + 1) * sizeof(uint64));
+			parts[0] = keys_ordered(source);
+			for (int k = 0; k < nunits; k++)
+				parts[n++] = units[k].hash;
+		}
 		else
-			parts[0] = keys_ordered(p->legs[i].source);
+			parts[0] = keys_ordered(source);
 		max += n;
 		sort->keys = sort->keys ? repalloc(sort->keys, max * sizeof(uint64)) : palloc(max * sizeof(uint64));
 		for (int k = 0; k < n; k++)
