@@ -1,11 +1,15 @@
 /*
  * fhirpath_arith.c: + - * / div mod & on single items (FHIRPath N1 section 6.6 and 6.7).
  *
- * Integers stay Integers while the result fits, then become Longs; beyond 64 bits, and for a division by zero, the result is empty.
+ * Integers stay Integers while the result fits, then become Longs; beyond 64 bits, and for a division by
+ * zero, the result is empty.
  */
 #include "fhirpath/fhirpath_int.h"
 
 #include "utils/builtins.h"
+
+#define MAX_STRING (100 * 1024 * 1024)
+#define MAX_NUMBER 2000 /* bytes of an operand: some 4,000 digits */
 
 static const char *
 op_name(FpOp op)
@@ -40,7 +44,8 @@ push_integer(FpExec *x, FpList *out, FpKind kind, Numeric n)
 {
 	if (fp_numeric_cmp(n, fp_numeric(PG_INT64_MAX)) > 0 || fp_numeric_cmp(n, fp_numeric(PG_INT64_MIN)) < 0)
 		return;
-	if (kind == FP_INTEGER && (fp_numeric_cmp(n, fp_numeric(PG_INT32_MAX)) > 0 || fp_numeric_cmp(n, fp_numeric(PG_INT32_MIN)) < 0))
+	if (kind == FP_INTEGER &&
+	    (fp_numeric_cmp(n, fp_numeric(PG_INT32_MAX)) > 0 || fp_numeric_cmp(n, fp_numeric(PG_INT32_MIN)) < 0))
 		kind = FP_LONG;
 	fp_push_numeric(x, out, kind, n);
 }
@@ -50,11 +55,13 @@ numbers(FpExec *x, FpOp op, const FpItem *a, const FpItem *b, FpList *out)
 {
 	Numeric l = a->json.val.numeric, r = b->json.val.numeric, n;
 	FpKind kind = a->kind == FP_DECIMAL || b->kind == FP_DECIMAL ? FP_DECIMAL
-				  : a->kind == FP_LONG || b->kind == FP_LONG	 ? FP_LONG
-																 : FP_INTEGER;
+	              : a->kind == FP_LONG || b->kind == FP_LONG     ? FP_LONG
+	                                                             : FP_INTEGER;
 
 	if (op != FP_OP_ADD && op != FP_OP_SUB && op != FP_OP_MUL && fp_numeric_is_zero(r))
 		return;
+	if (VARSIZE_ANY(l) > MAX_NUMBER || VARSIZE_ANY(r) > MAX_NUMBER)
+		fp_error(x, VARSIZE_ANY(l) > MAX_NUMBER ? a : b, "a number has too many digits", NULL);
 	switch (op) {
 		case FP_OP_ADD:
 			n = fp_add(l, r);
@@ -69,7 +76,8 @@ numbers(FpExec *x, FpOp op, const FpItem *a, const FpItem *b, FpList *out)
 			fp_push_numeric(x, out, FP_DECIMAL, fp_div(l, r));
 			return;
 		case FP_OP_IDIV:
-			n = DatumGetNumeric(DirectFunctionCall2(numeric_div_trunc, NumericGetDatum(l), NumericGetDatum(r)));
+			n = DatumGetNumeric(
+			    DirectFunctionCall2(numeric_div_trunc, NumericGetDatum(l), NumericGetDatum(r)));
 			push_integer(x, out, kind == FP_DECIMAL ? FP_INTEGER : kind, n);
 			return;
 		default:
@@ -89,8 +97,9 @@ dates(FpExec *x, FpOp op, const FpItem *a, const FpItem *b, FpList *out)
 	StringInfoData s;
 
 	if (b->kind == FP_STRING || fp_is_number(b) || !fp_to_quantity(b, &q))
-		fp_error(x, b, psprintf("a date or time can be moved by a quantity of time, not by %s", fp_kind_name(b)),
-				 "Write, for example, @2020-01-01 + 7 days.");
+		fp_error(x, b,
+		         psprintf("a date or time can be moved by a quantity of time, not by %s", fp_kind_name(b)),
+		         "Write, for example, @2020-01-01 + 7 days.");
 	if (!fhirpath_item_date(a, &d) || !fp_date_add(x, a->kind, &d, &q, op == FP_OP_SUB))
 		return;
 	initStringInfo(&s);
@@ -102,8 +111,11 @@ static void
 concat(FpExec *x, const FpItem *a, const FpItem *b, FpList *out)
 {
 	int la = a != NULL ? a->json.val.string.len : 0, lb = b != NULL ? b->json.val.string.len : 0;
-	char *s = palloc(la + lb + 1);
+	char *s;
 
+	if (la + lb > MAX_STRING)
+		fp_error(x, a, psprintf("a string would be longer than %d bytes", MAX_STRING), NULL);
+	s = palloc(la + lb + 1);
 	if (la > 0)
 		memcpy(s, a->json.val.string.val, la);
 	if (lb > 0)
@@ -115,7 +127,9 @@ concat(FpExec *x, const FpItem *a, const FpItem *b, FpList *out)
 static void
 no_such_operator(FpExec *x, FpOp op, const FpItem *a, const FpItem *b)
 {
-	fp_error(x, a, psprintf("there is no operator %s for %s and %s", op_name(op), fp_kind_name(a), fp_kind_name(b)), NULL);
+	fp_error(x, a,
+	         psprintf("there is no operator %s for %s and %s", op_name(op), fp_kind_name(a), fp_kind_name(b)),
+	         NULL);
 }
 
 static bool
@@ -137,7 +151,8 @@ fp_arith(FpExec *x, const FpNode *n, const FpList *l, const FpList *r, FpList *o
 		b = NULL;
 	if (n->op == FP_OP_CONCAT) {
 		if ((a != NULL && a->json.type != jbvString) || (b != NULL && b->json.type != jbvString))
-			fp_error(x, a != NULL && a->json.type != jbvString ? a : b, "& joins strings", "Use toString() on other values.");
+			fp_error(x, a != NULL && a->json.type != jbvString ? a : b, "& joins strings",
+			         "Use toString() on other values.");
 		concat(x, a, b, out);
 		return;
 	}

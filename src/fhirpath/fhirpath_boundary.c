@@ -1,8 +1,9 @@
 /*
  * fhirpath_boundary.c: lowBoundary, highBoundary and precision (FHIRPath 3.0, utility functions).
  *
- * A decimal stands for half a unit of its last digit on each side. Boundaries are rounded outwards to the precision asked
- * for. A dateTime without a zone may be anywhere between UTC+14 (earliest) and UTC-12 (latest), and its boundaries say so.
+ * A decimal stands for half a unit of its last digit on each side. Boundaries are rounded outwards to the
+ * precision asked for. A dateTime without a zone may be anywhere between UTC+14 (earliest) and UTC-12
+ * (latest), and its boundaries say so.
  */
 #include "fhirpath/fhirpath_fn.h"
 
@@ -113,10 +114,14 @@ static void
 date_boundary(FpExec *x, const FpItem *i, bool has_digits, int64 digits, bool high, FpList *out)
 {
 	FhirDateTime d;
-	FhirDatePrecision p = precision_of(i->kind, has_digits ? digits : i->kind == FP_DATE ? 8 : i->kind == FP_TIME ? 9 : 17);
+	FhirDatePrecision p = precision_of(i->kind, has_digits           ? digits
+	                                            : i->kind == FP_DATE ? 8
+	                                            : i->kind == FP_TIME ? 9
+	                                                                 : 17);
 	StringInfoData s;
 
-	if (p == 0 || (i->kind == FP_DATE && p > FHIR_DATE_DAY) || (i->kind == FP_TIME && p < FHIR_DATE_HOUR) || !fhirpath_item_date(i, &d))
+	if (p == 0 || (i->kind == FP_DATE && p > FHIR_DATE_DAY) || (i->kind == FP_TIME && p < FHIR_DATE_HOUR) ||
+	    !fhirpath_item_date(i, &d))
 		return;
 	fill(&d, high);
 	if (i->kind == FP_DATETIME && p > FHIR_DATE_DAY && !d.has_zone) {
@@ -140,7 +145,8 @@ boundary(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, bool h
 	FpQuantity q;
 	Numeric v;
 
-	if (i == NULL || (i->json.type == jbvNull && i->kind != FP_QUANTITY && i->kind != FP_TYPEINFO) || (n->nargs > 0 && !fp_arg_int(x, n, s, 0, &digits)))
+	if (i == NULL || (i->json.type == jbvNull && i->kind != FP_QUANTITY && i->kind != FP_TYPEINFO) ||
+	    (n->nargs > 0 && !fp_arg_int(x, n, s, 0, &digits)))
 		return;
 	if (fp_is_temporal(i))
 		date_boundary(x, i, n->nargs > 0, digits, high, out);
@@ -153,7 +159,10 @@ boundary(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, bool h
 		if (q.value != NULL)
 			fp_push_quantity(x, out, &q);
 	} else
-		fp_error(x, i, psprintf("%s() takes a number, a quantity, a date or a time, not %s", n->fn->name, fp_kind_name(i)), NULL);
+		fp_error(x, i,
+		         psprintf("%s() takes a number, a quantity, a date or a time, not %s", n->fn->name,
+		                  fp_kind_name(i)),
+		         NULL);
 }
 
 void
@@ -183,5 +192,6 @@ fp_fn_precision(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		if (fhirpath_item_date(i, &d))
 			fp_push_int(x, out, digits[d.precision] - (i->kind == FP_TIME ? 8 : 0));
 	} else
-		fp_error(x, i, psprintf("precision() takes a number, a date or a time, not %s", fp_kind_name(i)), NULL);
+		fp_error(x, i, psprintf("precision() takes a number, a date or a time, not %s", fp_kind_name(i)),
+		         NULL);
 }

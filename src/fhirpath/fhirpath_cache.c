@@ -4,9 +4,9 @@
  * programs: content of a FhirPath varlena -> FpProgram, for evaluation;
  * texts:    (text, context type, strict) -> FhirPath, for callers who have only text.
  *
- * Both are chained hash tables over a ring of entries; a clock hand picks the entry to replace. A program that is replaced while
- * any evaluation runs, and a text's FhirPath that was handed out, are freed at the end of the transaction.
- * An error leaves `depth` too high until then: that only delays the freeing.
+ * Both are chained hash tables over a ring of entries; a clock hand picks the entry to replace. A program
+ * that is replaced while any evaluation runs, and a text's FhirPath that was handed out, are freed at the end
+ * of the transaction. An error leaves `depth` too high until then: that only delays the freeing.
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -20,13 +20,13 @@
 typedef struct Entry {
 	uint64 hash;
 	int32 next; /* in the bucket, -1 end */
-	bool used;	/* since the hand last passed */
+	bool used;  /* since the hand last passed */
 	bool handed_out;
 	bool strict;
 	ModelTypeId context;
 	int textlen;
-	char *text;		 /* texts */
-	FhirPath *path;	 /* texts */
+	char *text;      /* texts */
+	FhirPath *path;  /* texts */
 	FpProgram *prog; /* programs */
 } Entry;
 
@@ -38,7 +38,7 @@ typedef struct Cache {
 
 static Cache *programs, *texts;
 static MemoryContext cache_mcxt;
-static MemoryContext dead_texts;  /* FhirPaths that were handed out */
+static MemoryContext dead_texts; /* FhirPaths that were handed out */
 static FpProgram *dead_programs;
 static int depth;
 
@@ -57,7 +57,7 @@ static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE &&
-		event != XACT_EVENT_PARALLEL_COMMIT && event != XACT_EVENT_PARALLEL_ABORT)
+	    event != XACT_EVENT_PARALLEL_COMMIT && event != XACT_EVENT_PARALLEL_ABORT)
 		return;
 	depth = 0;
 	free_dead();
@@ -152,7 +152,7 @@ allot(Cache *c, uint64 hash)
 FpProgram *
 fp_load(const FhirPath *flat)
 {
-	uint64 hash = (uint64) flat->hash[1] << 32 | flat->hash[0];
+	uint64 hash = (uint64)flat->hash[1] << 32 | flat->hash[0];
 	FpProgram *prog;
 
 	init();
@@ -160,7 +160,7 @@ fp_load(const FhirPath *flat)
 		Entry *e = &programs->entries[i];
 
 		if (e->hash == hash && VARSIZE(e->prog->flat) == VARSIZE(flat) &&
-			memcmp(e->prog->flat, flat, VARSIZE(flat)) == 0) {
+		    memcmp(e->prog->flat, flat, VARSIZE(flat)) == 0) {
 			e->used = true;
 			return e->prog;
 		}
@@ -191,7 +191,7 @@ find_text(uint64 hash, const char *text, int len, ModelTypeId context)
 		Entry *e = &texts->entries[i];
 
 		if (e->hash == hash && e->context == context && e->strict == fhirpath_strict && e->textlen == len &&
-			memcmp(e->text, text, len) == 0)
+		    memcmp(e->text, text, len) == 0)
 			return e;
 	}
 	return NULL;

@@ -1,7 +1,8 @@
 /*
  * fhirpath_equal.c: equality, equivalence and order of items (FHIRPath N1 sections 6.1 and 6.2).
  *
- * Partial dates, times without a zone beside times with one, and quantities of different dimensions make the answer undecidable (empty).
+ * Partial dates, times without a zone beside times with one, and quantities of different dimensions make the
+ * answer undecidable (empty).
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -21,7 +22,7 @@ static bool
 is_quantity(const FpItem *i)
 {
 	return i->kind == FP_QUANTITY ||
-		   (i->kind == FP_ELEMENT && i->type != MODEL_NONE && model_is_a(i->type, MODEL_T_Quantity));
+	       (i->kind == FP_ELEMENT && i->type != MODEL_NONE && model_is_a(i->type, MODEL_T_Quantity));
 }
 
 /* Both temporal, of kinds that can be compared: a time only with a time. */
@@ -29,15 +30,15 @@ static bool
 both_temporal(const FpItem *a, const FpItem *b, FhirDateTime *da, FhirDateTime *db)
 {
 	return fp_is_temporal(a) && fp_is_temporal(b) && (a->kind == FP_TIME) == (b->kind == FP_TIME) &&
-		   fp_date_parse(a->kind, a->json.val.string.val, a->json.val.string.len, da) &&
-		   fp_date_parse(b->kind, b->json.val.string.val, b->json.val.string.len, db);
+	       fp_date_parse(a->kind, a->json.val.string.val, a->json.val.string.len, da) &&
+	       fp_date_parse(b->kind, b->json.val.string.val, b->json.val.string.len, db);
 }
 
 static bool
 same_bytes(const FpItem *a, const FpItem *b)
 {
 	return a->json.val.string.len == b->json.val.string.len &&
-		   memcmp(a->json.val.string.val, b->json.val.string.val, a->json.val.string.len) == 0;
+	       memcmp(a->json.val.string.val, b->json.val.string.val, a->json.val.string.len) == 0;
 }
 
 int
@@ -157,7 +158,8 @@ equivalent_containers(FpExec *x, JsonbContainer *a, JsonbContainer *b)
 		collect(a, va, true);
 		collect(a, vb, false);
 		for (int i = 0; i < n; i++)
-			if (!fp_get(b, va[i].val.string.val, va[i].val.string.len, &other) || !equivalent_json(x, &vb[i], &other))
+			if (!fp_get(b, va[i].val.string.val, va[i].val.string.len, &other) ||
+			    !equivalent_json(x, &vb[i], &other))
 				return false;
 		return true;
 	}
@@ -190,7 +192,8 @@ equivalent_json(FpExec *x, const JsonbValue *a, const JsonbValue *b)
 		case jbvNumeric:
 			return equivalent_numbers(a->val.numeric, b->val.numeric);
 		case jbvString:
-			return equivalent_strings(a->val.string.val, a->val.string.len, b->val.string.val, b->val.string.len);
+			return equivalent_strings(a->val.string.val, a->val.string.len, b->val.string.val,
+			                          b->val.string.len);
 		default:
 			return equivalent_containers(x, a->val.binary.data, b->val.binary.data);
 	}
@@ -205,7 +208,7 @@ fp_equivalent(FpExec *x, const FpItem *a, const FpItem *b)
 
 	if (fp_is_string(a) && fp_is_string(b))
 		return equivalent_strings(a->json.val.string.val, a->json.val.string.len, b->json.val.string.val,
-								  b->json.val.string.len);
+		                          b->json.val.string.len);
 	if (fp_is_number(a) && fp_is_number(b))
 		return equivalent_numbers(a->json.val.numeric, b->json.val.numeric);
 	if (both_temporal(a, b, &da, &db))
@@ -263,12 +266,13 @@ fp_compare(FpExec *x, const FpItem *a, const FpItem *b, int *cmp)
 	}
 	if (fp_is_string(a) && fp_is_string(b)) {
 		*cmp = fp_string_cmp(a->json.val.string.val, a->json.val.string.len, b->json.val.string.val,
-							 b->json.val.string.len);
+		                     b->json.val.string.len);
 		return true;
 	}
 	if (both_temporal(a, b, &da, &db))
 		return fp_date_compare(&da, &db, cmp);
-	if ((is_quantity(a) || is_quantity(b)) && (is_quantity(a) || fp_is_number(a)) && (is_quantity(b) || fp_is_number(b)))
+	if ((is_quantity(a) || is_quantity(b)) && (is_quantity(a) || fp_is_number(a)) &&
+	    (is_quantity(b) || fp_is_number(b)))
 		return fp_to_quantity(a, &qa) && fp_to_quantity(b, &qb) && fp_quantity_compare(&qa, &qb, cmp);
 	if (fp_is_temporal(a) && fp_is_temporal(b) && (a->kind == FP_TIME) == (b->kind == FP_TIME))
 		return false; /* one is no valid date */

@@ -1,9 +1,10 @@
 /*
  * fhirpath_exec.c: evaluates a program over a document.
  *
- * fp_eval() appends the results of a node to a list. Small lists live on the C stack; items point into the document.
- * What has to be allocated (computed strings, numbers, large lists) goes to CurrentMemoryContext, which the caller resets.
- * Every node counts as a step, every item made as another: beyond fhir.fhirpath_max_steps evaluation stops with an error.
+ * fp_eval() appends the results of a node to a list. Small lists live on the C stack; items point into the
+ * document. What has to be allocated (computed strings, numbers, large lists) goes to CurrentMemoryContext,
+ * which the caller resets. Every node counts as a step, every item made as another: beyond
+ * fhir.fhirpath_max_steps evaluation stops with an error.
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -96,10 +97,12 @@ eval_path(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 {
 	FpStep *end = n->steps + n->nsteps;
 
-	if (n->base == NULL)
+	if (n->base == NULL) {
+		x->strict = x->ctx->strict && s->this == x->root;
 		for (int i = 0; i < s->nthis; i++)
 			fp_walk(x, n->steps, end, &s->this[i], out);
-	else {
+		x->strict = false;
+	} else {
 		FP_LIST_ON_STACK(in);
 
 		fp_eval(x, n->base, s, &in);
@@ -122,7 +125,7 @@ eval_call(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 		n->fn->fn(x, n, s, &in, out);
 		FP_LIST_FREE(in);
 	} else {
-		FpList this = {(FpItem *) s->this, s->nthis, s->nthis};
+		FpList this = {(FpItem *)s->this, s->nthis, s->nthis};
 
 		n->fn->fn(x, n, s, &this, out);
 	}
@@ -191,8 +194,9 @@ eval_sign(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 		if (i->json.type == jbvNull && i->kind != FP_QUANTITY)
 			return;
 		if (i->kind == FP_STRING || !fp_to_quantity(i, &q))
-			fp_error(x, i, psprintf("the sign takes a number or a quantity, not %s", fp_kind_name(i)),
-					 "The sign applies after the functions behind it: write (-1).abs() rather than -1.abs().");
+			fp_error(
+			    x, i, psprintf("the sign takes a number or a quantity, not %s", fp_kind_name(i)),
+			    "The sign applies after the functions behind it: write (-1).abs() rather than -1.abs().");
 		if (n->op == FP_OP_NEGATE)
 			q.value = DatumGetNumeric(DirectFunctionCall1(numeric_uminus, NumericGetDatum(q.value)));
 		fp_push_quantity(x, out, &q);
@@ -268,7 +272,8 @@ eval_logic(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 	int a = fp_eval_boolean(x, n->left, s), b;
 	int r = -1;
 
-	if ((n->op == FP_OP_AND && a == 0) || (n->op == FP_OP_OR && a == 1) || (n->op == FP_OP_IMPLIES && a == 0)) {
+	if ((n->op == FP_OP_AND && a == 0) || (n->op == FP_OP_OR && a == 1) ||
+	    (n->op == FP_OP_IMPLIES && a == 0)) {
 		fp_push_bool(x, out, n->op != FP_OP_AND);
 		return;
 	}
@@ -301,10 +306,11 @@ compare_lists(FpExec *x, const FpNode *n, const FpList *a, const FpList *b, FpLi
 
 	if (l == NULL || r == NULL || !fp_compare(x, l, r, &cmp))
 		return;
-	fp_push_bool(x, out, n->op == FP_OP_LT	 ? cmp < 0
-						 : n->op == FP_OP_LE ? cmp <= 0
-						 : n->op == FP_OP_GT ? cmp > 0
-											 : cmp >= 0);
+	fp_push_bool(x, out,
+	             n->op == FP_OP_LT   ? cmp < 0
+	             : n->op == FP_OP_LE ? cmp <= 0
+	             : n->op == FP_OP_GT ? cmp > 0
+	                                 : cmp >= 0);
 }
 
 static void
@@ -375,7 +381,9 @@ eval_external(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 		}
 	if (IS("context"))
 		*fp_push(x, out) = *x->root;
-	else if (IS("resource") && (ctx->root == NULL || (x->root->type != MODEL_NONE && model_type_by_id(x->root->type)->kind == MODEL_RESOURCE)))
+	else if (IS("resource") &&
+	         (ctx->root == NULL ||
+	          (x->root->type != MODEL_NONE && model_type_by_id(x->root->type)->kind == MODEL_RESOURCE)))
 		*fp_push(x, out) = *x->root;
 	else if (IS("rootResource") || IS("resource")) {
 		if (ctx->root != NULL)
@@ -401,12 +409,13 @@ eval_external(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 		fp_push_string(x, out, url, strlen(url));
 	} else
 		fp_error(x, NULL, psprintf("there is no variable %%%.*s", n->len, n->str),
-				 "Pass variables as an object in the argument env.");
+		         "Pass variables as an object in the argument env.");
 #undef IS
 #undef STARTS
 }
 
-/* A variable of the caller's: resources by their resourceType, "@2020-01-01" as a date, other JSON as what it looks like. */
+/* A variable of the caller's: resources by their resourceType, "@2020-01-01" as a date, other JSON as what it
+ * looks like. */
 void
 fp_env_value(FpExec *x, const JsonbValue *v, FpList *out)
 {

@@ -1,12 +1,13 @@
 /*
  * fhirpath_flat.c: expression text -> FhirPath varlena, the form that is stored.
  *
- * The varlena is a pure function of the canonical text (and of the context type): equal expressions have equal bytes.
+ * The varlena is a pure function of the canonical text (and of the context type): equal expressions have
+ * equal bytes.
  *
  *   header | FpFlatNode[0..nnodes) | pool: canonical text, then names and literals
  *
- * Node numbers and pool offsets are relative, so that the value can be copied and stored as it is. Functions and types are stored
- * by name: their numbers change between builds.
+ * Node numbers and pool offsets are relative, so that the value can be copied and stored as it is. Functions
+ * and types are stored by name: their numbers change between builds.
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -41,9 +42,10 @@ check_function(Flattener *f, const FpNode *n)
 		fp_syntax_error(f->text, f->len, n->pos, psprintf("there is no function %.*s()", n->len, n->str));
 	if (n->nargs < fn->min || n->nargs > fn->max)
 		fp_syntax_error(f->text, f->len, n->pos,
-						fn->min == fn->max
-							? psprintf("%s() takes %d argument%s, not %d", fn->name, fn->min, fn->min == 1 ? "" : "s", n->nargs)
-							: psprintf("%s() takes %d to %d arguments, not %d", fn->name, fn->min, fn->max, n->nargs));
+		                fn->min == fn->max ? psprintf("%s() takes %d argument%s, not %d", fn->name, fn->min,
+		                                              fn->min == 1 ? "" : "s", n->nargs)
+		                                   : psprintf("%s() takes %d to %d arguments, not %d", fn->name,
+		                                              fn->min, fn->max, n->nargs));
 	if (fn->flags & FP_FN_TIME)
 		f->flags |= FP_PROG_TIME;
 	if (fn->flags & FP_FN_STORE)
@@ -143,17 +145,18 @@ build(Flattener *f, ModelTypeId context)
 	p->poollen = f->pool.len;
 	p->nnodes = f->n;
 	memcpy(p->nodes, f->nodes, nodes);
-	memcpy((char *) FP_POOL(p), f->pool.data, f->pool.len);
+	memcpy((char *)FP_POOL(p), f->pool.data, f->pool.len);
 	hash = fhir_hash(FP_POOL(p), p->poollen, context == MODEL_NONE ? 1 : 2);
-	p->hash[0] = (uint32) hash;
-	p->hash[1] = (uint32) (hash >> 32);
+	p->hash[0] = (uint32)hash;
+	p->hash[1] = (uint32)(hash >> 32);
 	return p;
 }
 
 FhirPath *
 fhirpath_compile(const char *text, int len, ModelTypeId context_type)
 {
-	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "fhirpath compile", ALLOCSET_SMALL_SIZES);
+	MemoryContext mcxt =
+	    AllocSetContextCreate(CurrentMemoryContext, "fhirpath compile", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(mcxt);
 	FpParse parse = {.text = text, .len = len};
 	Flattener f = {0};

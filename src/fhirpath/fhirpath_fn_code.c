@@ -57,7 +57,10 @@ fp_fn_encode(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 static int
 hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+	                              : -1;
 }
 
 /* -1: no hex */
@@ -104,7 +107,8 @@ fp_fn_decode(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 
 static const struct {
 	const char *name, *text;
-} entities[] = {{"&lt;", "<"}, {"&gt;", ">"}, {"&amp;", "&"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&apos;", "'"}};
+} entities[] = {{"&lt;", "<"},    {"&gt;", ">"},  {"&amp;", "&"},
+                {"&quot;", "\""}, {"&#39;", "'"}, {"&apos;", "'"}};
 
 static void
 escape_html(StringInfo r, const char *a, int alen)
@@ -165,7 +169,7 @@ append_code_point(StringInfo r, uint32 code)
 	if (code == 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
 		code = 0xFFFD;
 	pg_unicode_to_server(code, utf8);
-	appendStringInfoString(r, (char *) utf8);
+	appendStringInfoString(r, (char *)utf8);
 }
 
 /* &#65; or &#x41; at a: bytes used, 0 if it is neither. */
@@ -246,7 +250,7 @@ unescape_json(StringInfo r, const char *a, int alen)
 			if (a[i + 1] == 'u' && (code = hex4(a + i + 2, alen - i - 2)) >= 0) {
 				i += 5;
 				if (code >= 0xD800 && code <= 0xDBFF && i + 2 < alen && a[i + 1] == '\\' && a[i + 2] == 'u' &&
-					(low = hex4(a + i + 3, alen - i - 3)) >= 0xDC00 && low <= 0xDFFF) {
+				    (low = hex4(a + i + 3, alen - i - 3)) >= 0xDC00 && low <= 0xDFFF) {
 					code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 					i += 6;
 				}

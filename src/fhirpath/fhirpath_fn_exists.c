@@ -143,7 +143,8 @@ fp_is(FpExec *x, const FpTypeSpec *t, const FpList *in, FpList *out)
 		fp_push_bool(x, out, fp_item_is(i, t));
 }
 
-/* Do all items come from one place in the model that is no choice? Then they are of one type and `as` picks nothing. */
+/* Do all items come from one place in the model that is no choice? Then they are of one type and `as` picks
+ * nothing. */
 static bool
 uniform(const FpList *in)
 {
@@ -156,8 +157,9 @@ uniform(const FpList *in)
 }
 
 /*
- * `as` takes one item. Published search parameters and invariants apply it to several, and mean a filter (useContext.value as
- * Quantity; descendants().as(canonical)): choice elements and mixed collections are filtered, others refused.
+ * `as` takes one item. Published search parameters and invariants apply it to several, and mean a filter
+ * (useContext.value as Quantity; descendants().as(canonical)): choice elements and mixed collections are
+ * filtered, others refused.
  */
 void
 fp_as(FpExec *x, const FpTypeSpec *t, const FpList *in, FpList *out)

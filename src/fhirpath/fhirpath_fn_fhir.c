@@ -1,27 +1,16 @@
 /*
- * fhirpath_fn_fhir.c: the functions that FHIR R4 adds (fhirpath.html, "Additional functions"), and SQL-on-FHIR's two keys.
+ * fhirpath_fn_fhir.c: the functions that FHIR R4 adds (fhirpath.html, "Additional functions"), and
+ * SQL-on-FHIR's two keys.
  */
 #include "fhirpath/fhirpath_fn.h"
 
-int (*fhirpath_member_of_hook)(const char *valueset, int vslen, const char *system, int slen, const char *code, int clen) = NULL;
+int (*fhirpath_member_of_hook)(const char *valueset, int vslen, const char *system, int slen,
+                               const char *code, int clen) = NULL;
 
 static bool
 string_member(JsonbContainer *c, const char *key, JsonbValue *v)
 {
 	return fp_get(c, key, strlen(key), v) && v->type == jbvString;
-}
-
-static void
-member(FpExec *x, const FpItem *item, const char *name, FpList *out)
-{
-	FpExec lenient = *x;
-	FpContext ctx = *x->ctx;
-
-	/* not every type has the element: no error in strict mode either */
-	ctx.strict = false;
-	lenient.ctx = &ctx;
-	fp_member(&lenient, item, name, strlen(name), out);
-	x->steps = lenient.steps;
 }
 
 void
@@ -34,12 +23,13 @@ fp_fn_extension(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	if (!fp_arg_string(x, n, s, 0, &url, &len))
 		return;
 	for (int i = 0; i < in->n; i++)
-		member(x, &in->items[i], "extension", &all);
+		fp_member(x, &in->items[i], "extension", 9, &all);
 	for (int i = 0; i < all.n; i++) {
 		JsonbValue v;
 
-		if (all.items[i].json.type == jbvBinary && string_member(all.items[i].json.val.binary.data, "url", &v) &&
-			v.val.string.len == len && memcmp(v.val.string.val, url, len) == 0)
+		if (all.items[i].json.type == jbvBinary &&
+		    string_member(all.items[i].json.val.binary.data, "url", &v) && v.val.string.len == len &&
+		    memcmp(v.val.string.val, url, len) == 0)
 			*fp_push(x, out) = all.items[i];
 	}
 	FP_LIST_FREE(all);
@@ -49,7 +39,8 @@ fp_fn_extension(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 static bool
 has_value(const FpItem *i)
 {
-	return i->kind != FP_ELEMENT && i->kind != FP_TYPEINFO && (i->json.type != jbvNull || i->kind == FP_QUANTITY);
+	return i->kind != FP_ELEMENT && i->kind != FP_TYPEINFO &&
+	       (i->json.type != jbvNull || i->kind == FP_QUANTITY);
 }
 
 void
@@ -83,8 +74,9 @@ coding_member(const char *vs, int len, JsonbContainer *coding)
 
 	if (!string_member(coding, "code", &code))
 		return 0;
-	return fhirpath_member_of_hook(vs, len, has_system ? system.val.string.val : NULL, has_system ? system.val.string.len : 0,
-								   code.val.string.val, code.val.string.len);
+	return fhirpath_member_of_hook(vs, len, has_system ? system.val.string.val : NULL,
+	                               has_system ? system.val.string.len : 0, code.val.string.val,
+	                               code.val.string.len);
 }
 
 static int
@@ -94,7 +86,8 @@ concept_member(const char *vs, int len, JsonbContainer *concept)
 	JsonbIterator *it;
 	int result = 0;
 
-	if (!fp_get(concept, "coding", 6, &list) || list.type != jbvBinary || !JsonContainerIsArray(list.val.binary.data))
+	if (!fp_get(concept, "coding", 6, &list) || list.type != jbvBinary ||
+	    !JsonContainerIsArray(list.val.binary.data))
 		return coding_member(vs, len, concept);
 	it = JsonbIteratorInit(list.val.binary.data);
 	JsonbIteratorNext(&it, &v, true);
@@ -120,8 +113,8 @@ fp_fn_memberOf(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	if (i->json.type == jbvString) {
 		const char *system = i->property != NULL ? i->property->system : NULL;
 
-		r = fhirpath_member_of_hook(vs, len, system, system != NULL ? strlen(system) : 0, i->json.val.string.val,
-									i->json.val.string.len);
+		r = fhirpath_member_of_hook(vs, len, system, system != NULL ? strlen(system) : 0,
+		                            i->json.val.string.val, i->json.val.string.len);
 	} else if (i->json.type == jbvBinary)
 		r = concept_member(vs, len, i->json.val.binary.data);
 	else
@@ -147,7 +140,8 @@ fp_fn_conformsTo(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out
 	if (len > skip && memcmp(url, CORE, skip) == 0)
 		t = model_type(url + skip, len - skip);
 	if (t == NULL)
-		fp_error(x, i, psprintf("the profile %.*s is not known", len, url), "The types of FHIR R4 itself are known.");
+		fp_error(x, i, psprintf("the profile %.*s is not known", len, url),
+		         "The types of FHIR R4 itself are known.");
 	fp_push_bool(x, out, i->type != MODEL_NONE && model_is_a(i->type, t->id));
 }
 
@@ -165,32 +159,38 @@ fp_fn_slice(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 
 	if (!fp_arg_string(x, n, s, 0, &url, &ulen) || !fp_arg_string(x, n, s, 1, &name, &nlen))
 		return;
-	if (ulen <= (int) strlen(CORE) || memcmp(url, CORE, strlen(CORE)) != 0)
-		fp_error(x, NULL, psprintf("the profile %.*s is not known", ulen, url), "The types of FHIR R4 itself are known; they have no slices.");
+	if (ulen <= (int)strlen(CORE) || memcmp(url, CORE, strlen(CORE)) != 0)
+		fp_error(x, NULL, psprintf("the profile %.*s is not known", ulen, url),
+		         "The types of FHIR R4 itself are known; they have no slices.");
 }
 
-/* The input again, unless an element has a modifier extension that is not among the arguments: that is an error. */
+/* The input again, unless an element has a modifier extension that is not among the arguments: that is an
+ * error. */
 void
 fp_fn_checkModifiers(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 {
 	FP_LIST_ON_STACK(ext);
 
 	for (int i = 0; i < in->n; i++)
-		member(x, &in->items[i], "modifierExtension", &ext);
+		fp_member(x, &in->items[i], "modifierExtension", 17, &ext);
 	for (int i = 0; i < ext.n; i++) {
 		JsonbValue v;
 		bool known = false;
 
-		if (ext.items[i].json.type != jbvBinary || !string_member(ext.items[i].json.val.binary.data, "url", &v))
+		if (ext.items[i].json.type != jbvBinary ||
+		    !string_member(ext.items[i].json.val.binary.data, "url", &v))
 			continue;
 		for (int k = 0; k < n->nargs && !known; k++) {
 			const char *url;
 			int len;
 
-			known = fp_arg_string(x, n, s, k, &url, &len) && len == v.val.string.len && memcmp(url, v.val.string.val, len) == 0;
+			known = fp_arg_string(x, n, s, k, &url, &len) && len == v.val.string.len &&
+			        memcmp(url, v.val.string.val, len) == 0;
 		}
 		if (!known)
-			fp_error(x, &ext.items[i], psprintf("unexpected modifier extension %.*s", v.val.string.len, v.val.string.val), NULL);
+			fp_error(x, &ext.items[i],
+			         psprintf("unexpected modifier extension %.*s", v.val.string.len, v.val.string.val),
+			         NULL);
 	}
 	fp_append(x, out, in);
 	FP_LIST_FREE(ext);
@@ -208,7 +208,8 @@ fp_fn_getResourceKey(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList 
 			fp_push_string(x, out, v.val.string.val, v.val.string.len);
 }
 
-/* The id of what is referred to, if its type is the one asked for: equal to that resource's getResourceKey(). */
+/* The id of what is referred to, if its type is the one asked for: equal to that resource's getResourceKey().
+ */
 void
 fp_fn_getReferenceKey(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 {
@@ -225,7 +226,8 @@ fp_fn_getReferenceKey(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList
 	for (int i = 0; i < in->n; i++) {
 		const ModelType *t;
 
-		if (in->items[i].json.type != jbvBinary || !string_member(in->items[i].json.val.binary.data, "reference", &v))
+		if (in->items[i].json.type != jbvBinary ||
+		    !string_member(in->items[i].json.val.binary.data, "reference", &v))
 			continue;
 		t = fp_reference_type(v.val.string.val, v.val.string.len, &id, &idlen);
 		if (t != NULL && (wanted == NULL || (strlen(t->name) == wlen && memcmp(t->name, wanted, wlen) == 0)))

@@ -1,5 +1,6 @@
 /*
- * fhirpath_fn_filter.c: filtering, projection, subsetting, combining, navigation and control (FHIRPath N1 sections 5.2 to 5.4, 5.8, 5.9, 7).
+ * fhirpath_fn_filter.c: filtering, projection, subsetting, combining, navigation and control (FHIRPath N1
+ * sections 5.2 to 5.4, 5.8, 5.9, 7).
  */
 #include "fhirpath/fhirpath_fn.h"
 
@@ -239,7 +240,8 @@ trace_items(FpExec *x, const char *name, int len, const FpList *l)
 	}
 	if (l->n > 100)
 		appendStringInfoString(&text, ", ...");
-	ereport(DEBUG1, (errmsg("FHIRPath trace %.*s: %d item%s: %s", len, name, l->n, l->n == 1 ? "" : "s", text.data)));
+	ereport(DEBUG1,
+	        (errmsg("FHIRPath trace %.*s: %d item%s: %s", len, name, l->n, l->n == 1 ? "" : "s", text.data)));
 	pfree(text.data);
 }
 
@@ -279,7 +281,8 @@ fp_fn_aggregate(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	fp_append(x, out, &total);
 }
 
-/* Seen by what follows in the same expression; a name may be given once, and not that of a variable of the system. */
+/* Seen by what follows in the same expression; a name may be given once, and not that of a variable of the
+ * system. */
 void
 fp_fn_defineVariable(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 {
@@ -372,7 +375,7 @@ fp_fn_sort(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 {
 	int nkeys = Max(n->nargs, 1), *order = palloc((in->n + 1) * sizeof(int)), k = 0;
 	bool *desc = palloc0(nkeys * sizeof(bool));
-	SortState st = {x, in, palloc0(((Size) in->n * nkeys + 1) * sizeof(FpList)), desc, nkeys};
+	SortState st = {x, in, palloc0(((Size)in->n * nkeys + 1) * sizeof(FpList)), desc, nkeys};
 
 	for (int i = 0; i < in->n; i++) {
 		order[i] = i;

@@ -1,5 +1,6 @@
 /*
- * fhirpath_fn_math.c: math on numbers and quantities, and sum, min, max, avg (FHIRPath N1 section 5.7, 3.0 aggregates).
+ * fhirpath_fn_math.c: math on numbers and quantities, and sum, min, max, avg (FHIRPath N1 section 5.7, 3.0
+ * aggregates).
  */
 #include "fhirpath/fhirpath_fn.h"
 
@@ -29,7 +30,10 @@ input(FpExec *x, const FpNode *n, const FpList *in, bool quantities, FpKind *kin
 		return false;
 	*kind = fp_is_number(i) ? i->kind : FP_QUANTITY;
 	if (i->kind == FP_STRING || (!quantities && *kind == FP_QUANTITY) || !fp_to_quantity(i, q))
-		fp_error(x, i, psprintf("%s() takes a number%s, not %s", n->fn->name, quantities ? " or a quantity" : "", fp_kind_name(i)), NULL);
+		fp_error(x, i,
+		         psprintf("%s() takes a number%s, not %s", n->fn->name, quantities ? " or a quantity" : "",
+		                  fp_kind_name(i)),
+		         NULL);
 	return true;
 }
 
@@ -40,8 +44,10 @@ push(FpExec *x, FpList *out, FpKind kind, FpQuantity *q, Numeric v)
 	if (kind == FP_QUANTITY) {
 		q->value = v;
 		fp_push_quantity(x, out, q);
-	} else if (kind == FP_INTEGER && (fp_numeric_cmp(v, fp_numeric(PG_INT32_MAX)) > 0 || fp_numeric_cmp(v, fp_numeric(PG_INT32_MIN)) < 0)) {
-		if (fp_numeric_cmp(v, fp_numeric(PG_INT64_MAX)) <= 0 && fp_numeric_cmp(v, fp_numeric(PG_INT64_MIN)) >= 0)
+	} else if (kind == FP_INTEGER && (fp_numeric_cmp(v, fp_numeric(PG_INT32_MAX)) > 0 ||
+	                                  fp_numeric_cmp(v, fp_numeric(PG_INT32_MIN)) < 0)) {
+		if (fp_numeric_cmp(v, fp_numeric(PG_INT64_MAX)) <= 0 &&
+		    fp_numeric_cmp(v, fp_numeric(PG_INT64_MIN)) >= 0)
 			fp_push_numeric(x, out, FP_LONG, v);
 	} else
 		fp_push_numeric(x, out, kind, v);
@@ -87,7 +93,7 @@ fp_fn_truncate(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 
 	if (input(x, n, in, true, &kind, &q))
 		push(x, out, kind == FP_QUANTITY ? kind : FP_INTEGER, &q,
-			 DatumGetNumeric(DirectFunctionCall2(numeric_trunc, NumericGetDatum(q.value), Int32GetDatum(0))));
+		     DatumGetNumeric(DirectFunctionCall2(numeric_trunc, NumericGetDatum(q.value), Int32GetDatum(0))));
 }
 
 /* Halves go away from zero. */
@@ -102,7 +108,8 @@ fp_fn_round(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		return;
 	if (digits < 0)
 		fp_error(x, NULL, "round() takes a precision of 0 or more", NULL);
-	push(x, out, kind == FP_QUANTITY ? kind : FP_DECIMAL, &q, fp_numeric_round(q.value, Min(digits, MAX_DIGITS)));
+	push(x, out, kind == FP_QUANTITY ? kind : FP_DECIMAL, &q,
+	     fp_numeric_round(q.value, Min(digits, MAX_DIGITS)));
 }
 
 void
@@ -112,7 +119,7 @@ fp_fn_exp(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	FpKind kind;
 
 	if (input(x, n, in, false, &kind, &q) && fp_numeric_cmp(q.value, fp_numeric(2000)) <= 0 &&
-		fp_numeric_cmp(q.value, fp_numeric(-2000)) >= 0)
+	    fp_numeric_cmp(q.value, fp_numeric(-2000)) >= 0)
 		fp_push_numeric(x, out, FP_DECIMAL, fp_numeric_trim(call1(numeric_exp, q.value)));
 }
 
@@ -172,7 +179,8 @@ too_large(Numeric base, Numeric exponent)
 	if (fp_numeric_cmp(digits, fp_numeric(MAX_DIGITS)) > 0)
 		return true;
 	/* an exact power of a decimal has that many times its digits after the point */
-	return fp_numeric_cmp(fp_mul(fp_numeric(fp_numeric_scale(base)), call1(numeric_abs, exponent)), fp_numeric(20 * MAX_DIGITS)) > 0;
+	return fp_numeric_cmp(fp_mul(fp_numeric(fp_numeric_scale(base)), call1(numeric_abs, exponent)),
+	                      fp_numeric(20 * MAX_DIGITS)) > 0;
 }
 
 void
@@ -189,7 +197,12 @@ fp_fn_power(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	if (!positive(q.value) && !fp_numeric_is_zero(q.value) && fp_numeric_scale(e) > 0)
 		return;
 	r = fp_numeric_trim(call2(numeric_power, q.value, e));
-	push(x, out, kind != FP_DECIMAL && fp_numeric_scale(r) == 0 && fp_numeric_cmp(e, fp_numeric(0)) >= 0 && fp_numeric_scale(e) == 0 ? FP_INTEGER : FP_DECIMAL, &q, r);
+	push(x, out,
+	     kind != FP_DECIMAL && fp_numeric_scale(r) == 0 && fp_numeric_cmp(e, fp_numeric(0)) >= 0 &&
+	             fp_numeric_scale(e) == 0
+	         ? FP_INTEGER
+	         : FP_DECIMAL,
+	     &q, r);
 }
 
 void
@@ -214,8 +227,12 @@ add_all(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *sum)
 	for (int i = 0; i < in->n; i++) {
 		FpList one = {&in->items[i], 1, 1}, next = {0};
 
-		if (!fp_is_number(&in->items[i]) && in->items[i].kind != FP_QUANTITY && in->items[i].kind != FP_ELEMENT)
-			fp_error(x, &in->items[i], psprintf("%s() takes numbers and quantities, not %s", n->fn->name, fp_kind_name(&in->items[i])), NULL);
+		if (!fp_is_number(&in->items[i]) && in->items[i].kind != FP_QUANTITY &&
+		    in->items[i].kind != FP_ELEMENT)
+			fp_error(x, &in->items[i],
+			         psprintf("%s() takes numbers and quantities, not %s", n->fn->name,
+			                  fp_kind_name(&in->items[i])),
+			         NULL);
 		if (i == 0)
 			fp_append(x, &next, &one);
 		else
@@ -240,7 +257,8 @@ fp_fn_avg(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 
 	add_all(x, n, s, in, &sum);
 	if (sum.n == 1 && fp_to_quantity(&sum.items[0], &q))
-		push(x, out, fp_is_number(&sum.items[0]) ? FP_DECIMAL : FP_QUANTITY, &q, fp_div(q.value, fp_numeric(in->n)));
+		push(x, out, fp_is_number(&sum.items[0]) ? FP_DECIMAL : FP_QUANTITY, &q,
+		     fp_div(q.value, fp_numeric(in->n)));
 }
 
 /* An undecidable comparison makes the result empty. */

@@ -13,7 +13,8 @@ fp_input_string(FpExec *x, const FpNode *n, const FpList *in, const char **str, 
 	if (i == NULL || (i->json.type == jbvNull && i->kind != FP_QUANTITY && i->kind != FP_TYPEINFO))
 		return false;
 	if (i->json.type != jbvString)
-		fp_error(x, i, psprintf("%s() takes a string, not %s", n->fn->name, fp_kind_name(i)), "Use toString().");
+		fp_error(x, i, psprintf("%s() takes a string, not %s", n->fn->name, fp_kind_name(i)),
+		         "Use toString().");
 	*str = i->json.val.string.val;
 	*len = i->json.val.string.len;
 	fp_tick(x, *len / 64);
@@ -150,7 +151,8 @@ fp_fn_replace(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	int alen, blen, clen, at = 0, hit;
 	StringInfoData r;
 
-	if (!fp_input_string(x, n, in, &a, &alen) || !fp_arg_string(x, n, s, 0, &b, &blen) || !fp_arg_string(x, n, s, 1, &c, &clen))
+	if (!fp_input_string(x, n, in, &a, &alen) || !fp_arg_string(x, n, s, 0, &b, &blen) ||
+	    !fp_arg_string(x, n, s, 1, &c, &clen))
 		return;
 	initStringInfo(&r);
 	while (at < alen && (hit = find(a, alen, b, blen, at)) >= 0) {
@@ -252,7 +254,8 @@ fp_fn_join(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		if (item->json.type == jbvNull && item->kind == FP_STRING)
 			continue;
 		if (item->json.type != jbvString)
-			fp_error(x, item, psprintf("join() takes strings, not %s", fp_kind_name(item)), "Use select(toString()).join().");
+			fp_error(x, item, psprintf("join() takes strings, not %s", fp_kind_name(item)),
+			         "Use select(toString()).join().");
 		if (count++ > 0)
 			appendBinaryStringInfo(&r, sep, len);
 		appendBinaryStringInfo(&r, item->json.val.string.val, item->json.val.string.len);

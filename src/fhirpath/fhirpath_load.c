@@ -1,10 +1,10 @@
 /*
- * fhirpath_load.c: FhirPath varlena -> FpProgram: pointers instead of numbers, functions and types looked up, literals made
- * into items, and chains of plain steps fused into paths.
+ * fhirpath_load.c: FhirPath varlena -> FpProgram: pointers instead of numbers, functions and types looked up,
+ * literals made into items, and chains of plain steps fused into paths.
  *
- * A fused path walks from its base straight to the results, depth first, without a list per step: the same order as
- * step-by-step evaluation gives. Members and ofType() fuse; so does `as` behind a choice element (elsewhere
- * `as` must count its input first).
+ * A fused path walks from its base straight to the results, depth first, without a list per step: the same
+ * order as step-by-step evaluation gives. Members and ofType() fuse; so does `as` behind a choice element
+ * (elsewhere `as` must count its input first).
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -17,9 +17,11 @@ static void
 check_flat(const FhirPath *p)
 {
 	if (p->version != FHIRPATH_VERSION)
-		ereport(ERROR, (errcode(FH500), errmsg("unsupported version %d of a stored FHIRPath expression", p->version),
-						errhint("Install the version of the extension that wrote it, or a newer one.")));
-	if (p->nnodes < 2 || VARSIZE(p) != offsetof(FhirPath, nodes) + p->nnodes * sizeof(FpFlatNode) + p->poollen)
+		ereport(ERROR,
+		        (errcode(FH500), errmsg("unsupported version %d of a stored FHIRPath expression", p->version),
+		         errhint("Install the version of the extension that wrote it, or a newer one.")));
+	if (p->nnodes < 2 ||
+	    VARSIZE(p) != offsetof(FhirPath, nodes) + p->nnodes * sizeof(FpFlatNode) + p->poollen)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("stored FHIRPath expression is corrupted")));
 }
 
@@ -53,7 +55,7 @@ literal_string(FpNode *n, FpKind kind)
 {
 	n->lit.kind = kind;
 	n->lit.json.type = jbvString;
-	n->lit.json.val.string.val = (char *) n->str;
+	n->lit.json.val.string.val = (char *)n->str;
 	n->lit.json.val.string.len = n->len;
 }
 
@@ -92,9 +94,9 @@ ends_at_choice(const FpNode *n)
 		return false;
 	t = n->steps[0].type.fhir;
 	for (int i = 1; i < n->nsteps; i++) {
-		int found = n->steps[i].kind == FP_STEP_MEMBER
-						? model_element(model_type_by_id(t), n->steps[i].name, n->steps[i].len, p, lengthof(p))
-						: 0;
+		int found = n->steps[i].kind == FP_STEP_MEMBER ? model_element(model_type_by_id(t), n->steps[i].name,
+		                                                               n->steps[i].len, p, lengthof(p))
+		                                               : 0;
 
 		if (found == 0)
 			return false;
@@ -141,7 +143,7 @@ fuse_member(FpNode *n)
 		s->kind = FP_STEP_ROOT;
 		s->type.fhir = t->id;
 	}
-	if (n->len < (int) sizeof(s->ext)) {
+	if (n->len < (int)sizeof(s->ext)) {
 		s->ext[0] = '_';
 		memcpy(s->ext + 1, n->str, n->len);
 	}

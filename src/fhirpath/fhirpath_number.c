@@ -52,7 +52,7 @@ fp_numeric_parse(const char *s, int len)
 	char buf[1024];
 	int i = 0, digits = 0;
 
-	if (len <= 0 || len >= (int) sizeof(buf))
+	if (len <= 0 || len >= (int)sizeof(buf))
 		return NULL;
 	if (s[0] == '+' || s[0] == '-')
 		i++;
@@ -69,13 +69,14 @@ fp_numeric_parse(const char *s, int len)
 	}
 	memcpy(buf, s, len);
 	buf[len] = '\0';
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(buf), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(buf), ObjectIdGetDatum(InvalidOid),
+	                                           Int32GetDatum(-1)));
 }
 
-#define BINARY(name, pgname) \
-	Numeric name(Numeric a, Numeric b) \
-	{ \
-		return DatumGetNumeric(DirectFunctionCall2(pgname, NumericGetDatum(a), NumericGetDatum(b))); \
+#define BINARY(name, pgname)                                                                                 \
+	Numeric name(Numeric a, Numeric b)                                                                       \
+	{                                                                                                        \
+		return DatumGetNumeric(DirectFunctionCall2(pgname, NumericGetDatum(a), NumericGetDatum(b)));         \
 	}
 BINARY(fp_add, numeric_add)
 BINARY(fp_sub, numeric_sub)
@@ -91,5 +92,6 @@ fp_numeric_is_zero(Numeric n)
 Numeric
 fp_div(Numeric a, Numeric b)
 {
-	return fp_numeric_trim(DatumGetNumeric(DirectFunctionCall2(numeric_div, NumericGetDatum(a), NumericGetDatum(b))));
+	return fp_numeric_trim(
+	    DatumGetNumeric(DirectFunctionCall2(numeric_div, NumericGetDatum(a), NumericGetDatum(b))));
 }

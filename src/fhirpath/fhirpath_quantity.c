@@ -1,9 +1,10 @@
 /*
- * fhirpath_quantity.c: quantities with UCUM units and calendar durations (FHIRPath N1 sections 2.1.6.6 and 6.1 to 6.6).
+ * fhirpath_quantity.c: quantities with UCUM units and calendar durations (FHIRPath N1 sections 2.1.6.6
+ * and 6.1 to 6.6).
  *
- * Calendar weeks, days ... milliseconds are the same as UCUM's; a calendar year or month is not UCUM's mean 'a' or 'mo':
- * comparing the two is undecidable, though they are equivalent. Among calendar units a year is 12 months or
- * 365 days, a month 30 days.
+ * Calendar weeks, days ... milliseconds are the same as UCUM's; a calendar year or month is not UCUM's mean
+ * 'a' or 'mo': comparing the two is undecidable, though they are equivalent. Among calendar units a year is
+ * 12 months or 365 days, a month 30 days.
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -12,7 +13,7 @@
 
 /* A quantity in base units. */
 typedef struct Canonical {
-	Numeric value;	/* in base units */
+	Numeric value;  /* in base units */
 	Numeric factor; /* base units in one of its unit */
 	const char *unit;
 	bool special; /* with an offset: degrees */
@@ -23,14 +24,14 @@ static const struct {
 	int months;
 	int64 millis;
 } calendar[] = {
-	{"year", "years", "a", 12, INT64CONST(31536000000)},
-	{"month", "months", "mo", 1, INT64CONST(2592000000)},
-	{"week", "weeks", "wk", 0, 604800000},
-	{"day", "days", "d", 0, 86400000},
-	{"hour", "hours", "h", 0, 3600000},
-	{"minute", "minutes", "min", 0, 60000},
-	{"second", "seconds", "s", 0, 1000},
-	{"millisecond", "milliseconds", "ms", 0, 1},
+    {"year", "years", "a", 12, INT64CONST(31536000000)},
+    {"month", "months", "mo", 1, INT64CONST(2592000000)},
+    {"week", "weeks", "wk", 0, 604800000},
+    {"day", "days", "d", 0, 86400000},
+    {"hour", "hours", "h", 0, 3600000},
+    {"minute", "minutes", "min", 0, 60000},
+    {"second", "seconds", "s", 0, 1000},
+    {"millisecond", "milliseconds", "ms", 0, 1},
 };
 
 static int
@@ -38,7 +39,7 @@ calendar_index(const char *s, int len)
 {
 	for (int i = 0; i < lengthof(calendar); i++)
 		if ((strlen(calendar[i].name) == len && memcmp(calendar[i].name, s, len) == 0) ||
-			(strlen(calendar[i].plural) == len && memcmp(calendar[i].plural, s, len) == 0))
+		    (strlen(calendar[i].plural) == len && memcmp(calendar[i].plural, s, len) == 0))
 			return i;
 	return -1;
 }
@@ -221,8 +222,9 @@ fp_quantity_convert(const FpQuantity *a, const char *unit, int len, FpQuantity *
 		bool months = calendar[i].months > 0 && calendar[j].months > 0;
 
 		if (i != j)
-			out->value = fp_div(fp_mul(a->value, fp_numeric(months ? calendar[i].months : calendar[i].millis)),
-								fp_numeric(months ? calendar[j].months : calendar[j].millis));
+			out->value =
+			    fp_div(fp_mul(a->value, fp_numeric(months ? calendar[i].months : calendar[i].millis)),
+			           fp_numeric(months ? calendar[j].months : calendar[j].millis));
 		return true;
 	}
 	if (!canonical(a, &ca) || !canonical(&u, &cu) || strcmp(ca.unit, cu.unit) != 0)
@@ -284,7 +286,8 @@ fp_quantity_arith(FpOp op, const FpQuantity *a, const FpQuantity *b, FpQuantity 
 	ub = ucum_unit(b, &lb);
 	initStringInfo(&unit);
 	appendStringInfo(&unit, "(%.*s)%c(%.*s)", la, ua, op == FP_OP_MUL ? '.' : '/', lb, ub);
-	q = (FpQuantity){op == FP_OP_MUL ? fp_mul(a->value, b->value) : fp_div(a->value, b->value), unit.data, unit.len, false};
+	q = (FpQuantity){op == FP_OP_MUL ? fp_mul(a->value, b->value) : fp_div(a->value, b->value), unit.data,
+	                 unit.len, false};
 	if (!canonical(&q, &c) || c.special)
 		return false;
 	*out = (FpQuantity){fp_numeric_trim(c.value), c.unit, strlen(c.unit), false};
@@ -292,9 +295,9 @@ fp_quantity_arith(FpOp op, const FpQuantity *a, const FpQuantity *b, FpQuantity 
 }
 
 /*
- * The quantity that an item stands for: computed quantities, numbers (unit '1'), FHIR Quantity elements, objects of no known type with a
- * number as value. FHIR's UCUM years and months are calendar ones (FHIR R4 fhirpath.html). False if there is none:
- * also with a comparator, since "< 5" is no value.
+ * The quantity that an item stands for: computed quantities, numbers (unit '1'), FHIR Quantity elements,
+ * objects of no known type with a number as value. FHIR's UCUM years and months are calendar ones (FHIR R4
+ * fhirpath.html). False if there is none: also with a comparator, since "< 5" is no value.
  */
 bool
 fp_to_quantity(const FpItem *item, FpQuantity *q)
@@ -303,7 +306,7 @@ fp_to_quantity(const FpItem *item, FpQuantity *q)
 	JsonbValue v, system, unit;
 
 	if (item->kind == FP_QUANTITY) {
-		*q = *(FpQuantity *) item->priv;
+		*q = *(FpQuantity *)item->priv;
 		return true;
 	}
 	*q = (FpQuantity){NULL, "1", 1, false};
@@ -312,7 +315,7 @@ fp_to_quantity(const FpItem *item, FpQuantity *q)
 		return true;
 	}
 	if (item->kind != FP_ELEMENT || item->json.type != jbvBinary ||
-		(item->type != MODEL_NONE && !model_is_a(item->type, MODEL_T_Quantity)))
+	    (item->type != MODEL_NONE && !model_is_a(item->type, MODEL_T_Quantity)))
 		return false;
 	c = item->json.val.binary.data;
 	if (!fp_get(c, "value", 5, &v) || v.type != jbvNumeric || fp_get(c, "comparator", 10, &system))
@@ -375,7 +378,8 @@ fp_quantity_text(const FpQuantity *q, StringInfo out)
 		fp_print_string(out, q->unit, q->len, '\'');
 }
 
-/* For date arithmetic: months and milliseconds of one unit; false for units that dates cannot be moved by ('a', 'mo', 'cm'). */
+/* For date arithmetic: months and milliseconds of one unit; false for units that dates cannot be moved by
+ * ('a', 'mo', 'cm'). */
 bool
 fp_duration_unit(const FpQuantity *q, int *index)
 {

@@ -1,9 +1,9 @@
 /*
  * fhirpath_regex.c: matches, matchesFull, replaceMatches on PostgreSQL's regular expressions.
  *
- * FHIRPath recommends PCRE; patterns are translated: \b \B \z, named groups, \p{L} and the like. PostgreSQL caches the
- * compiled forms (32 per backend) and its engine heeds cancel and statement_timeout; its automata are bounded in size. The collation
- * is "C": no locale changes a result.
+ * FHIRPath recommends PCRE; patterns are translated: \b \B \z, named groups, \p{L} and the like. PostgreSQL
+ * caches the compiled forms (32 per backend) and its engine heeds cancel and statement_timeout; its automata
+ * are bounded in size. The collation is "C": no locale changes a result.
  */
 #include "fhirpath/fhirpath_fn.h"
 
@@ -26,8 +26,8 @@ typedef struct Groups {
 static const struct {
 	const char *name, *inside;
 } properties[] = {
-	{"L", "[:alpha:]"}, {"Lu", "[:upper:]"}, {"Ll", "[:lower:]"}, {"N", "[:digit:]"}, {"Nd", "[:digit:]"}, {"P", "[:punct:]"},
-	{"Z", "[:space:]"}, {"Zs", "[:blank:]"},
+    {"L", "[:alpha:]"},  {"Lu", "[:upper:]"}, {"Ll", "[:lower:]"}, {"N", "[:digit:]"},
+    {"Nd", "[:digit:]"}, {"P", "[:punct:]"},  {"Z", "[:space:]"},  {"Zs", "[:blank:]"},
 };
 
 /* \p{L} at p: bytes used. */
@@ -37,7 +37,8 @@ property(FpExec *x, const char *p, int left, bool bracket, StringInfo out)
 	const char *close = left > 3 && p[2] == '{' ? memchr(p, '}', left) : NULL;
 
 	for (int i = 0; close != NULL && i < lengthof(properties); i++)
-		if (strlen(properties[i].name) == close - p - 3 && memcmp(properties[i].name, p + 3, close - p - 3) == 0) {
+		if (strlen(properties[i].name) == close - p - 3 &&
+		    memcmp(properties[i].name, p + 3, close - p - 3) == 0) {
 			if (bracket && p[1] == 'p')
 				appendStringInfoString(out, properties[i].inside);
 			else if (!bracket)
@@ -46,7 +47,8 @@ property(FpExec *x, const char *p, int left, bool bracket, StringInfo out)
 				break;
 			return close - p + 1;
 		}
-	fp_error(x, NULL, "the regular expression uses a Unicode property that is not supported", "Supported: \\p{L} \\p{Lu} \\p{Ll} \\p{N} \\p{Nd} \\p{P} \\p{Z} \\p{Zs}.");
+	fp_error(x, NULL, "the regular expression uses a Unicode property that is not supported",
+	         "Supported: \\p{L} \\p{Lu} \\p{Ll} \\p{N} \\p{Nd} \\p{P} \\p{Z} \\p{Zs}.");
 }
 
 static int
@@ -76,7 +78,8 @@ group(const char *p, int left, Groups *g, StringInfo out)
 	int skip = left > 4 && p[1] == '?' && p[2] == 'P' && p[3] == '<' ? 4 : 3;
 	const char *close;
 
-	if (left > 1 && p[1] == '?' && !(left > 3 && (p[2] == '<' || (p[2] == 'P' && p[3] == '<')) && p[skip] != '=' && p[skip] != '!')) {
+	if (left > 1 && p[1] == '?' &&
+	    !(left > 3 && (p[2] == '<' || (p[2] == 'P' && p[3] == '<')) && p[skip] != '=' && p[skip] != '!')) {
 		appendStringInfoChar(out, '(');
 		return 1;
 	}
@@ -140,7 +143,8 @@ flags(FpExec *x, const FpNode *n, FpScope *s, int k, const char **pattern, int *
 		else if (f[i] == 'm')
 			cflags |= REG_NLANCH;
 		else
-			fp_error(x, NULL, psprintf("%s() does not know the flag '%c'", n->fn->name, f[i]), "Known: i, m.");
+			fp_error(x, NULL, psprintf("%s() does not know the flag '%c'", n->fn->name, f[i]),
+			         "Known: i, m.");
 	}
 	if (*len >= 4 && memcmp(*pattern, "(?i)", 4) == 0) {
 		cflags |= REG_ICASE;
@@ -163,7 +167,9 @@ match(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, bool full
 	cflags = flags(x, n, s, 1, &p, &plen);
 	pattern = translate_pattern(x, p, plen, full, &g);
 	fp_tick(x, alen / 16 + plen);
-	fp_push_bool(x, out, RE_compile_and_execute(cstring_to_text(pattern), (char *) a, alen, cflags | REG_NOSUB, C_COLLATION_OID, 0, NULL));
+	fp_push_bool(x, out,
+	             RE_compile_and_execute(cstring_to_text(pattern), (char *)a, alen, cflags | REG_NOSUB,
+	                                    C_COLLATION_OID, 0, NULL));
 }
 
 void
@@ -205,11 +211,15 @@ substitution(FpExec *x, const char *c, int len, const Groups *g)
 		} else if (c[i] == '$' && i + 1 < len && c[i + 1] >= '0' && c[i + 1] <= '9') {
 			appendStringInfo(&out, c[i + 1] == '0' ? "\\&" : "\\%c", c[i + 1]);
 			i++;
-		} else if (c[i] == '$' && i + 1 < len && c[i + 1] == '{' && (close = memchr(c + i, '}', len - i)) != NULL) {
+		} else if (c[i] == '$' && i + 1 < len && c[i + 1] == '{' &&
+		           (close = memchr(c + i, '}', len - i)) != NULL) {
 			int k = named_group(g, c + i + 2, close - c - i - 2);
 
 			if (k < 0 || k > 9)
-				fp_error(x, NULL, psprintf("there is no group %.*s among the first nine of the regular expression", (int) (close - c - i - 2), c + i + 2), NULL);
+				fp_error(x, NULL,
+				         psprintf("there is no group %.*s among the first nine of the regular expression",
+				                  (int)(close - c - i - 2), c + i + 2),
+				         NULL);
 			appendStringInfo(&out, k == 0 ? "\\&" : "\\%d", k);
 			i = close - c;
 		} else
@@ -228,7 +238,8 @@ fp_fn_replaceMatches(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList 
 	char *pattern;
 	text *result;
 
-	if (!fp_input_string(x, n, in, &a, &alen) || !fp_arg_string(x, n, s, 0, &p, &plen) || !fp_arg_string(x, n, s, 1, &c, &clen))
+	if (!fp_input_string(x, n, in, &a, &alen) || !fp_arg_string(x, n, s, 0, &p, &plen) ||
+	    !fp_arg_string(x, n, s, 1, &c, &clen))
 		return;
 	cflags = flags(x, n, s, 2, &p, &plen);
 	if (plen == 0) {
@@ -238,9 +249,11 @@ fp_fn_replaceMatches(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList 
 	pattern = translate_pattern(x, p, plen, false, &g);
 	fp_tick(x, alen / 16 + plen);
 	result = DatumGetTextPP(DirectFunctionCall4Coll(
-		textregexreplace, C_COLLATION_OID, PointerGetDatum(cstring_to_text_with_len(a, alen)), PointerGetDatum(cstring_to_text(pattern)),
-		PointerGetDatum(cstring_to_text(substitution(x, c, clen, &g))),
-		PointerGetDatum(cstring_to_text(psprintf("g%s%s", cflags & REG_ICASE ? "i" : "", cflags & REG_NLANCH ? "w" : "")))));
+	    textregexreplace, C_COLLATION_OID, PointerGetDatum(cstring_to_text_with_len(a, alen)),
+	    PointerGetDatum(cstring_to_text(pattern)),
+	    PointerGetDatum(cstring_to_text(substitution(x, c, clen, &g))),
+	    PointerGetDatum(cstring_to_text(
+	        psprintf("g%s%s", cflags & REG_ICASE ? "i" : "", cflags & REG_NLANCH ? "w" : "")))));
 	fp_tick(x, VARSIZE_ANY_EXHDR(result) / 64);
 	fp_push_string(x, out, VARDATA_ANY(result), VARSIZE_ANY_EXHDR(result));
 }

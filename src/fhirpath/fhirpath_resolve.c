@@ -1,8 +1,9 @@
 /*
- * fhirpath_resolve.c: resolve() (FHIR R4 fhirpath.html): contained resources, entries of a Bundle, then the store.
+ * fhirpath_resolve.c: resolve() (FHIR R4 fhirpath.html): contained resources, entries of a Bundle, then the
+ * store.
  *
- * For search keys (FP_RESOLVE_TYPE) nothing is read: the answer is an empty resource of the type that the reference names,
- * which is what `resolve() is Patient` asks for.
+ * For search keys (FP_RESOLVE_TYPE) nothing is read: the answer is an empty resource of the type that the
+ * reference names, which is what `resolve() is Patient` asks for.
  */
 #include "fhirpath/fhirpath_fn.h"
 
@@ -27,14 +28,16 @@ reference_of(const FpItem *item, const char **ref, int *len)
 
 	if (item->json.type == jbvString)
 		v = item->json;
-	else if (item->json.type != jbvBinary || !fp_get(item->json.val.binary.data, "reference", 9, &v) || v.type != jbvString)
+	else if (item->json.type != jbvBinary || !fp_get(item->json.val.binary.data, "reference", 9, &v) ||
+	         v.type != jbvString)
 		return false;
 	*ref = v.val.string.val;
 	*len = v.val.string.len;
 	return *len > 0;
 }
 
-/* Type and id in "Patient/1", "http://a/fhir/Patient/1", "Patient/1/_history/2"; NULL if it is not of that form. */
+/* Type and id in "Patient/1", "http://a/fhir/Patient/1", "Patient/1/_history/2"; NULL if it is not of that
+ * form. */
 const ModelType *
 fp_reference_type(const char *ref, int len, const char **id, int *idlen)
 {
@@ -72,7 +75,7 @@ has_string(JsonbContainer *c, const char *key, const char *s, int len)
 	JsonbValue v;
 
 	return fp_get(c, key, strlen(key), &v) && v.type == jbvString && v.val.string.len == len &&
-		   memcmp(v.val.string.val, s, len) == 0;
+	       memcmp(v.val.string.val, s, len) == 0;
 }
 
 /* "#id" among the contained resources of c; "#" is c itself. */
@@ -84,12 +87,14 @@ find_contained(JsonbContainer *c, const char *id, int len)
 
 	if (len == 0)
 		return c;
-	if (!fp_get(c, "contained", 9, &list) || list.type != jbvBinary || !JsonContainerIsArray(list.val.binary.data))
+	if (!fp_get(c, "contained", 9, &list) || list.type != jbvBinary ||
+	    !JsonContainerIsArray(list.val.binary.data))
 		return NULL;
 	it = JsonbIteratorInit(list.val.binary.data);
 	JsonbIteratorNext(&it, &v, true);
 	while (JsonbIteratorNext(&it, &v, true) == WJB_ELEM)
-		if (v.type == jbvBinary && JsonContainerIsObject(v.val.binary.data) && has_string(v.val.binary.data, "id", id, len))
+		if (v.type == jbvBinary && JsonContainerIsObject(v.val.binary.data) &&
+		    has_string(v.val.binary.data, "id", id, len))
 			return v.val.binary.data;
 	return NULL;
 }
@@ -108,7 +113,8 @@ entry_matches(JsonbContainer *entry, JsonbContainer *resource, const char *ref, 
 	/* relative references only: an absolute one is another server's, unless its fullUrl says otherwise */
 	if (t == NULL || strlen(t->name) + 1 + idlen > len || memcmp(ref, t->name, strlen(t->name)) != 0)
 		return false;
-	return has_string(resource, "resourceType", t->name, strlen(t->name)) && has_string(resource, "id", id, idlen);
+	return has_string(resource, "resourceType", t->name, strlen(t->name)) &&
+	       has_string(resource, "id", id, idlen);
 }
 
 static JsonbContainer *
@@ -117,14 +123,15 @@ find_entry(JsonbContainer *c, const char *ref, int len)
 	JsonbValue list, v, resource;
 	JsonbIterator *it;
 
-	if (!has_string(c, "resourceType", "Bundle", 6) || !fp_get(c, "entry", 5, &list) || list.type != jbvBinary ||
-		!JsonContainerIsArray(list.val.binary.data))
+	if (!has_string(c, "resourceType", "Bundle", 6) || !fp_get(c, "entry", 5, &list) ||
+	    list.type != jbvBinary || !JsonContainerIsArray(list.val.binary.data))
 		return NULL;
 	it = JsonbIteratorInit(list.val.binary.data);
 	JsonbIteratorNext(&it, &v, true);
 	while (JsonbIteratorNext(&it, &v, true) == WJB_ELEM)
-		if (v.type == jbvBinary && fp_get(v.val.binary.data, "resource", 8, &resource) && resource.type == jbvBinary &&
-			entry_matches(v.val.binary.data, resource.val.binary.data, ref, len))
+		if (v.type == jbvBinary && fp_get(v.val.binary.data, "resource", 8, &resource) &&
+		    resource.type == jbvBinary &&
+		    entry_matches(v.val.binary.data, resource.val.binary.data, ref, len))
 			return resource.val.binary.data;
 	return NULL;
 }
@@ -140,7 +147,8 @@ named_type(FpExec *x, const FpItem *item, const char *ref, int len)
 
 	if (ref[0] != '#' && (t = fp_reference_type(ref, len, &id, &idlen)) != NULL)
 		return t->id;
-	if (item->json.type == jbvBinary && fp_get(item->json.val.binary.data, "type", 4, &v) && v.type == jbvString)
+	if (item->json.type == jbvBinary && fp_get(item->json.val.binary.data, "type", 4, &v) &&
+	    v.type == jbvString)
 		t = model_resource(v.val.string.val, v.val.string.len);
 	return t != NULL ? t->id : MODEL_NONE;
 }

@@ -1,7 +1,9 @@
 /*
- * fhirpath_types.c: type names and the types of items (FHIRPath N1 sections 6.3 and 10; FHIR R4 fhirpath.html, "Use of FHIR types").
+ * fhirpath_types.c: type names and the types of items (FHIRPath N1 sections 6.3 and 10; FHIR R4
+ * fhirpath.html, "Use of FHIR types").
  *
- * An unqualified name means the FHIR type, or else the System type; where both have the name (Quantity) either fits.
+ * An unqualified name means the FHIR type, or else the System type; where both have the name (Quantity)
+ * either fits.
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -9,9 +11,9 @@ static const struct {
 	const char *name;
 	FpKind kind;
 } system_types[] = {
-	{"Boolean", FP_BOOLEAN}, {"String", FP_STRING},		{"Integer", FP_INTEGER}, {"Long", FP_LONG},
-	{"Decimal", FP_DECIMAL}, {"Date", FP_DATE},			{"DateTime", FP_DATETIME}, {"Time", FP_TIME},
-	{"Quantity", FP_QUANTITY},
+    {"Boolean", FP_BOOLEAN},   {"String", FP_STRING},   {"Integer", FP_INTEGER},
+    {"Long", FP_LONG},         {"Decimal", FP_DECIMAL}, {"Date", FP_DATE},
+    {"DateTime", FP_DATETIME}, {"Time", FP_TIME},       {"Quantity", FP_QUANTITY},
 };
 
 static bool
@@ -56,19 +58,21 @@ fp_item_is(const FpItem *item, const FpTypeSpec *t)
 		return true;
 	if (item->type != MODEL_NONE)
 		return t->fhir != MODEL_NONE && model_is_a(item->type, t->fhir);
-	return t->sys >= 0 && item->kind == (FpKind) t->sys;
+	return t->sys >= 0 && item->kind == (FpKind)t->sys;
 }
 
-/* `as` and ofType(): also a FHIR primitive by its System type: published search parameters say as(DateTime). */
+/* `as` and ofType(): also a FHIR primitive by its System type: published search parameters say as(DateTime).
+ */
 bool
 fp_item_as(const FpItem *item, const FpTypeSpec *t)
 {
 	if (fp_item_is(item, t))
 		return true;
-	return item->type != MODEL_NONE && t->fhir == MODEL_NONE && t->sys >= 0 && item->kind == (FpKind) t->sys;
+	return item->type != MODEL_NONE && t->fhir == MODEL_NONE && t->sys >= 0 && item->kind == (FpKind)t->sys;
 }
 
-/* The kind of a value of type t (NULL: no type known). JSON that does not fit its type keeps the kind that it looks like. */
+/* The kind of a value of type t (NULL: no type known). JSON that does not fit its type keeps the kind that it
+ * looks like. */
 FpKind
 fp_kind_of(const ModelType *t, const JsonbValue *v)
 {
