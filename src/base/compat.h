@@ -37,6 +37,11 @@
 	extern int no_such_variable
 #endif
 
+/* 18 has pg_noreturn instead, at another place of the declaration. */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 /* Absent from older minor releases of 14 and 15. */
 #ifndef palloc_array
 #define palloc_object(type) ((type *) palloc(sizeof(type)))
