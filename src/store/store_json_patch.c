@@ -13,40 +13,30 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "store/store_internal.h"
+#include "store/store_patch.h"
 
-typedef struct PatchPath {
-	const char *text;
-	int n;
-	char **token;
-} PatchPath;
-
-typedef enum PatchOp { OP_ADD, OP_REMOVE, OP_REPLACE } PatchOp;
-
-typedef struct Patch {
-	int index; /* of the operation */
-	const char *op;
-} Patch;
-
-static void
-raise_malformed(const Patch *p, const char *what, const char *value)
+void
+patch_raise_malformed(const Patch *p, const char *what, const char *value)
 {
 	ereport(ERROR,
 			errcode(FH400),
-			errmsg("malformed JSON Patch: %s", what),
+			errmsg("malformed patch: %s", what),
 			value ? errdetail("Operation %d: %.200s", p->index, value) : errdetail("Operation %d", p->index),
-			errhint("See RFC 6902."),
+			errhint("See RFC 6902 for JSON Patch, FHIR's fhirpatch.html for FHIRPath Patch."),
 			fhir_issue("structure", NULL));
+	pg_unreachable();
 }
 
-static void
-raise_misfit(const Patch *p, const char *what, const PatchPath *at)
+void
+patch_raise_misfit(const Patch *p, const char *what, const PatchPath *at)
 {
 	ereport(ERROR,
 			errcode(FH422),
-			errmsg("the JSON Patch does not fit the resource: %s", what),
+			errmsg("the patch does not fit the resource: %s", what),
 			errdetail("Operation %d (%s), path \"%.300s\".", p->index, p->op, at->text),
 			errhint("Read the current version and make the patch against it."),
 			fhir_issue("processing", NULL));
+	pg_unreachable();
 }
 
 /* "/a~1b/0" -> {"a/b", "0"} */
@@ -57,7 +47,7 @@ parse_pointer(const Patch *p, char *text)
 	char *copy = pstrdup(text), *w = NULL;
 
 	if (*text != '\0' && *text != '/')
-		raise_malformed(p, "a path starts with \"/\"", text);
+		patch_raise_malformed(p, "a path starts with \"/\"", text);
 	for (char *r = copy; *r; r++) {
 		if (*r == '/') {
 			if (w)
@@ -67,7 +57,7 @@ parse_pointer(const Patch *p, char *text)
 		}
 		if (*r == '~') {
 			if (r[1] != '0' && r[1] != '1')
-				raise_malformed(p, "\"~\" in a path is followed by 0 or 1", text);
+				patch_raise_malformed(p, "\"~\" in a path is followed by 0 or 1", text);
 			*w++ = r[1] == '0' ? '~' : '/';
 			r++;
 		} else
@@ -88,10 +78,10 @@ parse_index(const Patch *p, const PatchPath *at, const char *token, int n, bool 
 	if (add && strcmp(token, "-") == 0)
 		return n;
 	if (len == 0 || len > 9 || strspn(token, "0123456789") != len || (len > 1 && *token == '0'))
-		raise_misfit(p, "no index of an array", at);
+		patch_raise_misfit(p, "no index of an array", at);
 	i = atoi(token);
 	if (i > (add ? n : n - 1))
-		raise_misfit(p, "the index is beyond the array", at);
+		patch_raise_misfit(p, "the index is beyond the array", at);
 	return i;
 }
 
@@ -113,12 +103,12 @@ find_member(DocMember *m, int n, const char *token)
 }
 
 /* The value at a pointer. */
-static JsonbValue
-get(const Patch *p, const PatchPath *at, JsonbValue v)
+JsonbValue
+patch_get(const Patch *p, const PatchPath *at, JsonbValue v)
 {
 	for (int i = 0; i < at->n; i++) {
 		if (v.type != jbvBinary)
-			raise_misfit(p, "there is nothing at the path", at);
+			patch_raise_misfit(p, "there is nothing at the path", at);
 		if (JsonContainerIsArray(v.val.binary.data)) {
 			JsonbValue *elems;
 			int n = store_doc_elements(v.val.binary.data, &elems);
@@ -130,7 +120,7 @@ get(const Patch *p, const PatchPath *at, JsonbValue v)
 			DocMember *m = find_member(members, n, at->token[i]);
 
 			if (!m)
-				raise_misfit(p, "there is nothing at the path", at);
+				patch_raise_misfit(p, "there is nothing at the path", at);
 			v = m->value;
 		}
 	}
@@ -145,16 +135,16 @@ edit_array(const Patch *p, const PatchPath *at, int depth, JsonbValue node, Patc
 	JsonbValue *elems;
 	int n = store_doc_elements(node.val.binary.data, &elems);
 	bool last = depth == at->n - 1;
-	int i = parse_index(p, at, at->token[depth], n, last && op == OP_ADD);
+	int i = parse_index(p, at, at->token[depth], n, last && op == PATCH_ADD);
 
 	if (!last)
 		elems[i] = edit(p, at, depth + 1, elems[i], op, value);
-	else if (op == OP_ADD) {
+	else if (op == PATCH_ADD) {
 		elems = repalloc(elems, sizeof(JsonbValue) * (n + 1));
 		memmove(&elems[i + 1], &elems[i], sizeof(JsonbValue) * (n - i));
 		elems[i] = *value;
 		n++;
-	} else if (op == OP_REPLACE)
+	} else if (op == PATCH_REPLACE)
 		elems[i] = *value;
 	else {
 		memmove(&elems[i], &elems[i + 1], sizeof(JsonbValue) * (n - i - 1));
@@ -172,11 +162,11 @@ edit_object(const Patch *p, const PatchPath *at, int depth, JsonbValue node, Pat
 	DocMember *old = find_member(members, n, at->token[depth]);
 	DocMember m = {.key = at->token[depth], .keylen = strlen(at->token[depth])};
 
-	if (!old && (depth < at->n - 1 || op != OP_ADD))
-		raise_misfit(p, "there is nothing at the path", at);
+	if (!old && (depth < at->n - 1 || op != PATCH_ADD))
+		patch_raise_misfit(p, "there is nothing at the path", at);
 	if (depth < at->n - 1)
 		m.value = edit(p, at, depth + 1, old->value, op, value);
-	else if (op == OP_REMOVE)
+	else if (op == PATCH_REMOVE)
 		m.remove = true;
 	else
 		m.value = *value;
@@ -190,12 +180,12 @@ edit(const Patch *p, const PatchPath *at, int depth, JsonbValue node, PatchOp op
 {
 	check_stack_depth();
 	if (at->n == 0) {
-		if (op == OP_REMOVE)
-			raise_misfit(p, "the whole document cannot be removed", at);
+		if (op == PATCH_REMOVE)
+			patch_raise_misfit(p, "the whole document cannot be removed", at);
 		return *value;
 	}
 	if (node.type != jbvBinary)
-		raise_misfit(p, "there is nothing at the path", at);
+		patch_raise_misfit(p, "there is nothing at the path", at);
 	return JsonContainerIsArray(node.val.binary.data) ? edit_array(p, at, depth, node, op, value)
 													  : edit_object(p, at, depth, node, op, value);
 }
@@ -212,7 +202,7 @@ require_text(const Patch *p, JsonbContainer *operation, const char *name)
 	char *s = fhir_json_get_string(operation, name);
 
 	if (!s)
-		raise_malformed(p, psprintf("an operation has no text \"%s\"", name), NULL);
+		patch_raise_malformed(p, psprintf("an operation has no text \"%s\"", name), NULL);
 	return s;
 }
 
@@ -222,8 +212,14 @@ require_value(const Patch *p, JsonbContainer *operation)
 	JsonbValue v;
 
 	if (!fhir_json_get_lit(operation, "value", &v))
-		raise_malformed(p, "the operation has no \"value\"", p->op);
+		patch_raise_malformed(p, "the operation has no \"value\"", p->op);
 	return v;
+}
+
+JsonbValue
+patch_edit(const Patch *p, const PatchPath *at, JsonbValue root, PatchOp op, const JsonbValue *value)
+{
+	return edit(p, at, 0, root, op, value);
 }
 
 /* May not move a value into itself. */
@@ -235,7 +231,7 @@ check_move(const Patch *p, const PatchPath *from, const PatchPath *to)
 	for (int i = 0; prefix && i < from->n; i++)
 		prefix = strcmp(from->token[i], to->token[i]) == 0;
 	if (prefix)
-		raise_misfit(p, "a value cannot be moved into itself", to);
+		patch_raise_misfit(p, "a value cannot be moved into itself", to);
 }
 
 static JsonbValue
@@ -247,29 +243,29 @@ apply(Patch *p, JsonbContainer *operation, JsonbValue root)
 	p->op = require_text(p, operation, "op");
 	path = parse_pointer(p, require_text(p, operation, "path"));
 	if (strcmp(p->op, "remove") == 0)
-		return edit(p, &path, 0, root, OP_REMOVE, NULL);
+		return patch_edit(p, &path, root, PATCH_REMOVE, NULL);
 	if (strcmp(p->op, "move") == 0 || strcmp(p->op, "copy") == 0) {
 		from = parse_pointer(p, require_text(p, operation, "from"));
-		value = get(p, &from, root);
+		value = patch_get(p, &from, root);
 		if (strcmp(p->op, "move") == 0) {
 			if (strcmp(from.text, path.text) == 0)
 				return root;
 			check_move(p, &from, &path);
-			root = edit(p, &from, 0, root, OP_REMOVE, NULL);
+			root = patch_edit(p, &from, root, PATCH_REMOVE, NULL);
 		}
-		return edit(p, &path, 0, root, OP_ADD, &value);
+		return patch_edit(p, &path, root, PATCH_ADD, &value);
 	}
 	if (strcmp(p->op, "add") != 0 && strcmp(p->op, "replace") != 0 && strcmp(p->op, "test") != 0)
-		raise_malformed(p, "unknown operation", p->op);
+		patch_raise_malformed(p, "unknown operation", p->op);
 	value = require_value(p, operation);
 	if (strcmp(p->op, "add") == 0)
-		return edit(p, &path, 0, root, OP_ADD, &value);
+		return patch_edit(p, &path, root, PATCH_ADD, &value);
 	if (strcmp(p->op, "replace") == 0)
-		return edit(p, &path, 0, root, OP_REPLACE, &value);
-	JsonbValue found = get(p, &path, root);
+		return patch_edit(p, &path, root, PATCH_REPLACE, &value);
+	JsonbValue found = patch_get(p, &path, root);
 
 	if (!same_json(&found, &value))
-		raise_misfit(p, "a test failed", &path);
+		patch_raise_misfit(p, "a test failed", &path);
 	return root;
 }
 
@@ -284,7 +280,7 @@ apply_all(JsonbValue root, JsonbContainer *patch)
 
 		CHECK_FOR_INTERRUPTS();
 		if (operations[i].type != jbvBinary || !JsonContainerIsObject(operations[i].val.binary.data))
-			raise_malformed(&p, "an operation is an object", NULL);
+			patch_raise_malformed(&p, "an operation is an object", NULL);
 		root = apply(&p, operations[i].val.binary.data, root);
 	}
 	return root;
