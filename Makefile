@@ -20,7 +20,7 @@ EXTRA_CLEAN = sql/fhir--$(EXTVERSION).sql src/fhirpath/fhirpath_scan.c src/fhirp
 PG_CPPFLAGS = -I$(CURDIR)/src -DFHIR_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu17 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
             -Wno-declaration-after-statement -fvisibility=hidden $(if $(WERROR),-Werror)
-SHLIB_LINK =
+SHLIB_LINK = -lzstd
 
 # No LLVM bitcode: inlining C functions of this size into queries brings nothing.
 override with_llvm = no

@@ -20,7 +20,7 @@ FROM fhir_create('{"resourceType":"Observation","id":"ignored","meta":{"versionI
 SELECT plain(fhir_update('{"resourceType":"Patient","id":"p-1","active":true}'));
 SELECT plain(fhir_update('{"resourceType":"Patient","id":"p-1","active":false,"meta":{"source":"#1"}}'));
 SELECT plain(fhir_read('Patient', 'p-1')), plain(fhir_vread('Patient', 'p-1', '1'));
-SELECT version, deleted, v.last_updated = r.last_updated AS same_time, (v.doc #>> '{meta,lastUpdated}')::timestamptz = v.last_updated AS shown
+SELECT version, deleted, v.last_updated = r.last_updated AS same_time, (fhir_document(v.doc) #>> '{meta,lastUpdated}')::timestamptz = v.last_updated AS shown
 FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE id = 'p-1';
 -- If-Match
 SELECT plain(fhir_update('{"resourceType":"Patient","id":"p-1"}', 'W/"2"')), plain(fhir_update('{"resourceType":"Patient","id":"p-1"}', '"3"')),

@@ -19,7 +19,7 @@ CREATE FUNCTION answer(r jsonb) RETURNS SETOF text LANGUAGE sql AS $$
 		e #>> '{response,outcome,issue,0,code}', e #>> '{response,outcome,issue,0,diagnostics}', e #>> '{resource,resourceType}')
 	FROM jsonb_array_elements(r -> 'entry') e $$;
 CREATE FUNCTION stored(t text) RETURNS SETOF jsonb LANGUAGE sql AS $$
-	SELECT doc - 'meta' - 'id' FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE r.type = t AND NOT r.deleted ORDER BY rid $$;
+	SELECT fhir_document(doc) - 'meta' - 'id' FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE r.type = t AND NOT r.deleted ORDER BY rid $$;
 
 -- links are rewritten wherever they may stand, and nowhere else
 SELECT answer(fhir_transaction(bundle('transaction',

@@ -33,10 +33,10 @@ COMMENT ON FUNCTION fhir_ordered_value(bigint[], bigint[], boolean) IS 'internal
 CREATE FUNCTION fhir_identity(type text, id text) RETURNS bigint
 AS 'MODULE_PATHNAME', 'fhir_identity' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3;
 COMMENT ON FUNCTION fhir_identity(text, text) IS 'internal to search: hash of Type/id, as in resource.refs';
-CREATE FUNCTION fhir_sort_text(resource jsonb, code text, highest boolean) RETURNS text
+CREATE FUNCTION fhir_sort_text(stored bytea, code text, highest boolean) RETURNS text
 AS 'MODULE_PATHNAME', 'fhir_sort_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION fhir_sort_text(jsonb, text, boolean) IS 'internal to search: text that a parameter sorts by';
+COMMENT ON FUNCTION fhir_sort_text(bytea, text, boolean) IS 'internal to search: text that a parameter sorts by';
 -- STABLE: "ap" on dates depends on the time of the transaction.
-CREATE FUNCTION fhir_search_recheck(resource jsonb, name text, value text) RETURNS boolean
+CREATE FUNCTION fhir_search_recheck(stored bytea, name text, value text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'fhir_search_recheck' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
-COMMENT ON FUNCTION fhir_search_recheck(jsonb, text, text) IS 'internal to search: one criterion on one document';
+COMMENT ON FUNCTION fhir_search_recheck(bytea, text, text) IS 'internal to search: one criterion on one document';

@@ -12,6 +12,7 @@
 #include "base/settings.h"
 #include "search/search_internal.h"
 #include "store/store.h"
+#include "store/store_pack.h"
 
 #define DOCUMENT_BATCH 500
 
@@ -56,7 +57,7 @@ fetch_batch(SearchRequest *req, SearchRow *rows, int n)
 		Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 2, &null);
 
 		if (!null)
-			rows[at].doc = DatumGetJsonbPCopy(d);
+			rows[at].doc = store_unpack(d);
 	}
 	SPI_freetuptable(t);
 	for (int i = 0; i < n; i++)

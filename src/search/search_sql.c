@@ -21,6 +21,7 @@
 #include "base/settings.h"
 #include "search/search_internal.h"
 #include "store/store.h"
+#include "store/store_pack.h"
 
 PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
 
@@ -361,7 +362,7 @@ PG_FUNCTION_INFO_V1(fhir_sort_text);
 Datum
 fhir_sort_text(PG_FUNCTION_ARGS)
 {
-	Jsonb *doc = PG_GETARG_JSONB_P(0);
+	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
 	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)), *type_name = fhir_json_get_string(&doc->root, "resourceType");
 	bool highest = PG_GETARG_BOOL(2);
 	const ModelType *type = type_name ? model_resource(type_name, strlen(type_name)) : NULL;
@@ -386,7 +387,7 @@ fhir_search_recheck(PG_FUNCTION_ARGS)
 	search_url_encode(&query, text_to_cstring(PG_GETARG_TEXT_PP(1)), ":");
 	appendStringInfoChar(&query, '=');
 	search_url_encode(&query, text_to_cstring(PG_GETARG_TEXT_PP(2)), "");
-	return DirectFunctionCall2(fhir_matches, PG_GETARG_DATUM(0), PointerGetDatum(cstring_to_text_with_len(query.data, query.len)));
+	return DirectFunctionCall2(fhir_matches, JsonbPGetDatum(store_unpack(PG_GETARG_DATUM(0))), PointerGetDatum(cstring_to_text_with_len(query.data, query.len)));
 }
 
 /* ---- conditional writes ---- */

@@ -48,7 +48,7 @@ static const char *const store_ddl[] = {
 	") WITH (fillfactor = 85, toast_tuple_target = 4080)",
 	"ALTER TABLE %1$s.resource ALTER keys SET STORAGE EXTERNAL, ALTER refs SET STORAGE EXTERNAL,"
 	" ALTER ord SET STORAGE EXTERNAL",
-	"CREATE INDEX resource_keys ON %1$s.resource USING gin (keys) WITH (fastupdate = on, gin_pending_list_limit = 128)",
+	"CREATE INDEX resource_keys ON %1$s.resource USING gin (keys) WITH (fastupdate = on, gin_pending_list_limit = 256)",
 
 	"CREATE TABLE %1$s.version ("
 	" rid bigint NOT NULL,"
@@ -56,9 +56,11 @@ static const char *const store_ddl[] = {
 	" version integer NOT NULL,"
 	" method \"char\" NOT NULL,"
 	" type text COLLATE \"C\" NOT NULL,"
-	" doc jsonb,"
+	" doc bytea,"
 	" CONSTRAINT version_pkey PRIMARY KEY (rid, version)"
 	")",
+	/* documents come packed: compressing them once more would be in vain */
+	"ALTER TABLE %1$s.version ALTER doc SET STORAGE EXTERNAL",
 	"CREATE INDEX version_changed ON %1$s.version (type, last_updated, rid)",
 
 	"CREATE TABLE %1$s.ordered ("
@@ -71,12 +73,12 @@ static const char *const store_ddl[] = {
 	" key bigint NOT NULL, rid bigint NOT NULL, value text COLLATE \"C\" NOT NULL)",
 	"CREATE INDEX string_prefix ON %1$s.string (key, (\"left\"(value, 100)), rid)",
 	"CREATE INDEX string_rid ON %1$s.string (rid)",
-	"CREATE INDEX string_trigram ON %1$s.string USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = on, gin_pending_list_limit = 128)",
+	"CREATE INDEX string_trigram ON %1$s.string USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = on, gin_pending_list_limit = 256)",
 
 	"CREATE TABLE %1$s.term ("
 	" key bigint NOT NULL, hash bigint NOT NULL, value text COLLATE \"C\" NOT NULL)",
 	"CREATE INDEX term_hash ON %1$s.term (key, hash)",
-	"CREATE INDEX term_trigram ON %1$s.term USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = on, gin_pending_list_limit = 128)",
+	"CREATE INDEX term_trigram ON %1$s.term USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = on, gin_pending_list_limit = 256)",
 
 	"REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM PUBLIC",
 	"REVOKE ALL ON ALL SEQUENCES IN SCHEMA %1$s FROM PUBLIC",

@@ -9,7 +9,6 @@
 #include "base/compat.h"
 
 #include "access/toast_compression.h"
-#include "access/toast_internals.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -17,7 +16,6 @@
 #include "base/json.h"
 #include "store/store_internal.h"
 
-#define COMPRESS_FROM 300 /* bytes: below, lz4 saves next to nothing */
 
 /* One member of the object that is being built. */
 typedef struct Part {
@@ -311,25 +309,6 @@ store_doc_stamp(JsonbContainer *doc, const char *id, int32 version, TimestampTz 
 	out = store_doc_splice(doc, top, 2);
 	pfree(newmeta);
 	return out;
-}
-
-Datum
-store_doc_compress(Jsonb *doc)
-{
-	Datum d = JsonbPGetDatum(doc);
-
-	/* TOAST would start at 2 KB only; most resources are smaller and shrink by 40 % */
-	if (VARSIZE(doc) >= COMPRESS_FROM) {
-#ifdef USE_LZ4
-		Datum c = toast_compress_datum(d, TOAST_LZ4_COMPRESSION);
-#else
-		Datum c = toast_compress_datum(d, TOAST_PGLZ_COMPRESSION);
-#endif
-
-		if (DatumGetPointer(c) != NULL)
-			return c;
-	}
-	return d;
 }
 
 /* Now, at least one millisecond after the previous change of the same resource; milliseconds, as documents show them. */

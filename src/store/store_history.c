@@ -20,6 +20,7 @@
 #include "base/settings.h"
 #include "store/store_build.h"
 #include "store/store_internal.h"
+#include "store/store_pack.h"
 #include "store/store_query.h"
 
 #define UNIX_TO_PG ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
@@ -302,7 +303,7 @@ build_entry(Build *b, HeapTuple tup)
 	build_object(b);
 	build_string(b, "fullUrl", *fhir_base_url ? psprintf("%s/%s", fhir_base_url, path) : path);
 	if (!isnull)
-		build_jsonb(b, "resource", &DatumGetJsonbP(doc)->root);
+		build_jsonb(b, "resource", &store_unpack(doc)->root);
 	build_key(b, "request");
 	build_object(b);
 	build_string(b, "method", http_method(method));

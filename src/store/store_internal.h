@@ -147,8 +147,6 @@ extern Jsonb *store_doc_array(const JsonbValue *elems, int n);
 extern void store_doc_set_binary(JsonbValue *v, Jsonb *j);
 /* The document with id, meta.versionId and meta.lastUpdated set. */
 extern Jsonb *store_doc_stamp(JsonbContainer *doc, const char *id, int32 version, TimestampTz updated);
-/* lz4 where it helps; the result is a jsonb datum to be stored. */
-extern Datum store_doc_compress(Jsonb *doc);
 extern TimestampTz store_now(TimestampTz previous);
 
 /* ---- writing within a writer (store_write.c); false: concurrent change, try again with a new snapshot and lock ---- */

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "fhirpath/fhirpath.h"
 #include "store/store_internal.h"
+#include "store/store_pack.h"
 
 typedef struct Reader {
 	Relation heap, index;
@@ -73,7 +74,7 @@ read_version(StoreCatalog *cat, int64 rid, int32 version, StoreResult *out)
 		out->version = version;
 		out->last_updated = DatumGetTimestampTz(r.slot->tts_values[VER_UPDATED]);
 		out->deleted = r.slot->tts_isnull[VER_DOC];
-		out->resource = out->deleted ? NULL : DatumGetJsonbPCopy(r.slot->tts_values[VER_DOC]);
+		out->resource = out->deleted ? NULL : store_unpack(r.slot->tts_values[VER_DOC]);
 	}
 	reader_close(&r);
 	return found;

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "store/store_internal.h"
+#include "store/store_pack.h"
 #include "store/store_writer.h"
 
 void
@@ -230,7 +231,7 @@ store_writer_insert_version(StoreWriter *w, const ModelType *type, int64 rid, in
 {
 	TupleTableSlot *slot = store_writer_slot(w, STORE_VERSION);
 	Datum *v = slot->tts_values;
-	Datum stored = doc ? store_doc_compress(doc) : (Datum) 0;
+	Datum stored = doc ? store_pack(doc) : (Datum) 0;
 	Size bytes = doc ? VARSIZE_ANY(DatumGetPointer(stored)) : 0;
 
 	v[VER_RID] = Int64GetDatum(rid);
@@ -241,7 +242,7 @@ store_writer_insert_version(StoreWriter *w, const ModelType *type, int64 rid, in
 	v[VER_DOC] = stored;
 	slot->tts_isnull[VER_DOC] = doc == NULL;
 	store_writer_put(w, STORE_VERSION, slot, bytes + 80);
-	if (doc && DatumGetPointer(stored) != (Pointer) doc)
+	if (doc)
 		pfree(DatumGetPointer(stored));
 }
 
@@ -261,7 +262,7 @@ store_writer_document(StoreWriter *w, int64 rid, int32 version)
 		elog(ERROR, "version %d of resource row %lld is missing", version, (long long) rid);
 	slot_getallattrs(t->scan);
 	if (!t->scan->tts_isnull[VER_DOC])
-		doc = DatumGetJsonbPCopy(t->scan->tts_values[VER_DOC]);
+		doc = store_unpack(t->scan->tts_values[VER_DOC]);
 	ExecClearTuple(t->scan);
 	return doc;
 }

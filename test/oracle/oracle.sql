@@ -1,7 +1,7 @@
 -- oracle.sql: compares one search with fhir_matches over every document of the type.
 CREATE SCHEMA oracle;
 CREATE TABLE oracle.docs AS
-  SELECT r.type, r.id, v.doc FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE NOT r.deleted LIMIT 0;
+  SELECT r.type, r.id, fhir_document(v.doc) AS doc FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE NOT r.deleted LIMIT 0;
 
 CREATE FUNCTION oracle.fill() RETURNS void LANGUAGE sql AS $$
   TRUNCATE oracle.docs;

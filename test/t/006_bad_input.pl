@@ -10,7 +10,7 @@ use FhirTest;
 
 my $node = new_node('bad', conf => "fsync = off\nsynchronous_commit = off\n");
 load_sample($node);
-my $state = q{SELECT (SELECT count(*) FROM fhir.resource), (SELECT count(*) FROM fhir.version), (SELECT md5(string_agg(rid || '.' || version || '.' || coalesce(doc::text, ''), ',' ORDER BY rid, version)) FROM fhir.version)};
+my $state = q{SELECT (SELECT count(*) FROM fhir.resource), (SELECT count(*) FROM fhir.version), (SELECT md5(string_agg(rid || '.' || version || '.' || coalesce(encode(doc, 'hex'), ''), ',' ORDER BY rid, version)) FROM fhir.version)};
 my $before = $node->safe_psql('postgres', $state);
 my $seed = $ENV{FHIR_SEED} // int(rand(2**31));
 srand($seed);
