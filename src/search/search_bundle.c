@@ -202,7 +202,7 @@ bundle(const ModelType *compartment, const char *id, const ModelType *type, cons
 	old = MemoryContextSwitchTo(cxt);
 	req.compartment = compartment;
 	req.compartment_id = id;
-	search_prepare(&req, type, query, handling);
+	search_prepare(&req, type, query, handling, false);
 	write_bundle(&w);
 	MemoryContextSwitchTo(old);
 	SPI_finish();

@@ -147,6 +147,8 @@ typedef struct SearchRequest {
 	List *ignored; /* of char *: what handling=lenient left out */
 	List *explain; /* of char *: steps already run, collected for fhir_explain; unless NULL context */
 	bool explaining, analyze;
+	MemoryContext context; /* of the request: outlives every step */
+	int64 known_total;	   /* counted beside the page, -1 if not */
 } SearchRequest;
 
 /* ---- search_parse.c ---- */
@@ -282,7 +284,10 @@ extern double search_type_rows(const ModelType *const *types, int ntypes);
 extern double search_crit_rows(Crit *c, double type_rows);
 
 /* ---- search_sets.c ---- */
-extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere);
+/* all: every match will be needed (a chain's end, a total), not a page of them. */
+extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere, bool all);
+/* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found too few. */
+extern void search_sets_finish(SearchRequest *req);
 
 /* ---- search_run.c ---- */
 /* Runs within SPI; rows in SPI_tuptable. limit 0: all. */
@@ -303,7 +308,7 @@ extern void search_references(const KeySource *source, const ModelTypeId *target
 /* Fills rows[].doc. */
 extern void search_keep_documents(SearchRequest *req, SearchRow *rows, int n);
 /* Prepares a request: parse, resolve, run sets. */
-extern void search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling);
+extern void search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling, bool all);
 /* The documents of rows, in order: calls fn with each. */
 extern void search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
 

@@ -292,7 +292,7 @@ sql_limit(SqlText *s, int n)
 /* ---- find, then sort ---- */
 
 static void
-sql_find(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int limit)
+sql_find(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int limit, bool count)
 {
 	appendStringInfoString(&s->sql, "SELECT q.* FROM (SELECT r.rid, r.type, r.id, r.version, r.last_updated");
 	for (int i = 0; i < req->nsorts; i++)
@@ -301,6 +301,8 @@ sql_find(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, in
 		sql_sort_expression(s, &req->sorts[i], "r");
 		appendStringInfo(&s->sql, " AS s%d", i + 1);
 	}
+	if (count)
+		appendStringInfoString(&s->sql, ", pg_catalog.count(*) OVER () AS total");
 	sql_from_where(s, "r", LEG_MATCH, req->types, req->all_types ? 0 : req->ntypes, req->where, req->nwhere);
 	appendStringInfoString(&s->sql, " OFFSET 0) q");
 	if (after)
@@ -432,7 +434,12 @@ sql_walk(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, in
 	if (ties)
 		sql_walk_ties(s, req, cur, "q.s1", "q");
 	sql_where(s, "q", req->where, req->nwhere);
-	sql_order_by(s, req, cur);
+	/* as the subquery's, so that nothing is sorted again */
+	if (column)
+		appendStringInfo(&s->sql, " ORDER BY q.s1 %s%s", down(&req->sorts[0], cur) ? "DESC" : "ASC",
+						 req->sorts[0].kind == SORT_ID ? "" : cur->backward ? ", q.id DESC" : ", q.id ASC");
+	else
+		appendStringInfoString(&s->sql, cur->backward ? " ORDER BY q.type DESC, q.id DESC" : " ORDER BY q.type ASC, q.id ASC");
 	sql_limit(s, limit);
 }
 
@@ -473,12 +480,15 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 	SPI_freetuptable(t);
 }
 
-/* How far to walk: 0 = to the end, -1 = don't. */
+/*
+ * How many rows of the order to look at: 0 = no bound, -1 = don't walk. Where an index gives all matches, a walk is worth it when it
+ * will probably find a page within fewer rows than there are matches. Where none does, many match: try so many first.
+ */
 static int
 walk_bound(SearchRequest *req, int limit)
 {
 	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows, need;
-	bool indexed = false;
+	bool indexed = false, listable = false, any = false;
 
 	for (int i = 0; i < req->nwhere; i++)
 	{
@@ -487,18 +497,21 @@ walk_bound(SearchRequest *req, int limit)
 
 		if (c->kind == CRIT_TRUE)
 			continue;
+		any = true;
 		product *= Min(1, n / type_rows);
-		if (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE)
+		if ((c->kind == CRIT_KEYS && c->nkeys <= 256) || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE ||
+			c->kind == CRIT_AND || c->kind == CRIT_OR)
 		{
 			indexed = true;
 			least = Min(least, n);
 		}
-		else if (c->kind == CRIT_AND || c->kind == CRIT_OR)
-			least = Min(least, n);
+		listable = listable || c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS;
 	}
-	if (req->nwhere == 0 || (!indexed && least >= type_rows * 0.3))
+	if (!any || (!indexed && !listable))
 		return 0;
 	need = limit * type_rows / Max(product, 1);
+	if (!indexed)
+		return (int) Min(limit * 10.0 + 2000, 1000000);
 	if (least < 1000 || need * 2 > least)
 		return -1;
 	return (int) Min(need * 3 + 500, 100000);
@@ -540,9 +553,16 @@ search_page(SearchRequest *req, SearchPage *out)
 	{
 		SqlText s;
 
+		search_sets_finish(req);
 		sql_init(&s);
-		sql_find(&s, req, &cur, after, limit);
+		sql_find(&s, req, &cur, after, limit, req->total == TOTAL_ACCURATE);
 		search_run(req, &s, "page: find, then sort");
+		if (req->total == TOTAL_ACCURATE && SPI_processed > 0)
+		{
+			bool null;
+
+			req->known_total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6 + req->nsorts, &null));
+		}
 		fetch_rows(req, out);
 	}
 	more = out->nrows > req->count;
@@ -564,6 +584,8 @@ search_total(SearchRequest *req, bool estimate)
 	bool null;
 	int64 n;
 
+	if (req->known_total >= 0)
+		return req->known_total;
 	if (estimate)
 	{
 		double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows;

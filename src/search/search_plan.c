@@ -157,6 +157,9 @@ sql_updated(SqlText *s, const char *alias, const Crit *c)
 	}
 }
 
+static void collect_all(Crit **where, int n, Crit *all);
+static void sql_rest(SqlText *s, const char *alias, Crit **where, int n, bool docs);
+
 /* Refers, by any of the links, to the row of alias. */
 static void
 sql_has(SqlText *s, const char *alias, const Crit *c)
@@ -165,15 +168,28 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 	{
 		char inner[16];
 		const CritLink *l = &c->links[i];
+		Crit all = {CRIT_KEYS};
 
 		snprintf(inner, sizeof(inner), "h%d", ++s->naliases);
-		appendStringInfoString(&s->sql, i ? " OR EXISTS (SELECT 1" : "(EXISTS (SELECT 1");
-		sql_from_where(s, inner, LEG_HAS, &l->type, 1, (Crit **) &l->arg, 1);
-		appendStringInfo(&s->sql, " AND %s.keys" OP("@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"), inner, search_ext_schema(),
-						 alias, alias);
+		/*
+		 * OFFSET 0, inner: who refers to this row comes from the index, with the hashes that are asked for in any case; all other
+		 * criteria are checked on those few. Outer: a sub-plan by row, never a join that would start at the other end.
+		 */
+		appendStringInfo(&s->sql, "%sEXISTS (SELECT 1 FROM (SELECT * FROM %s.resource %s WHERE %s.keys" OP("@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
+						 i ? " OR " : "(", store_schema(), inner, inner, search_ext_schema(), alias, alias);
 		sql_param(s, INT8OID, Int64GetDatum((int64) keys_reference_salt(l->source)));
-		/* OFFSET 0: a sub-plan by row, never turned into a join that would start at the other end */
-		appendStringInfoString(&s->sql, "] OFFSET 0)");
+		appendStringInfoChar(&s->sql, ']');
+		collect_all((Crit **) &l->arg, 1, &all);
+		if (all.nkeys)
+		{
+			appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), inner);
+			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) all.keys, all.nkeys));
+		}
+		appendStringInfo(&s->sql, " AND NOT %s.deleted OFFSET 0) %s WHERE true", inner, inner);
+		search_restrict(s, inner, LEG_HAS);
+		sql_rest(s, inner, (Crit **) &l->arg, 1, false);
+		sql_rest(s, inner, (Crit **) &l->arg, 1, true);
+		appendStringInfoString(&s->sql, " OFFSET 0)");
 	}
 	appendStringInfoChar(&s->sql, ')');
 }
@@ -329,11 +345,25 @@ sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntype
 	}
 }
 
+/*
+ * Hashes are of places in one type, so a required one says the type, too. Asking for both would make PostgreSQL take them for
+ * independent and think of far too few rows.
+ */
+static bool
+implies_type(Crit **where, int n)
+{
+	for (int i = 0; i < n; i++)
+		if ((where[i]->kind == CRIT_KEYS && where[i]->nkeys <= MAX_INDEXED_KEYS) ||
+			(where[i]->kind == CRIT_AND && implies_type(where[i]->args, where[i]->nargs)))
+			return true;
+	return false;
+}
+
 void
 sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types, int ntypes, Crit **where, int nwhere)
 {
 	appendStringInfo(&s->sql, " FROM %s.resource %s WHERE NOT %s.deleted", store_schema(), alias, alias);
-	if (ntypes > 0)
+	if (ntypes > 0 && !implies_type(where, nwhere))
 		sql_type(s, alias, types, ntypes);
 	search_restrict(s, alias, leg);
 	sql_where(s, alias, where, nwhere);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/settings.h"
+#include "keys/keys_internal.h"
 #include "search/search_internal.h"
 #include "store/store.h"
 #include "store/store_pack.h"
@@ -17,13 +18,15 @@
 #define DOCUMENT_BATCH 500
 
 void
-search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling)
+search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling, bool all)
 {
 	req->type = type;
 	req->handling = handling;
+	req->context = CurrentMemoryContext;
+	req->known_total = -1;
 	search_parse(req, query);
 	search_resolve(req);
-	search_sets(req, req->types, req->ntypes, req->where, req->nwhere);
+	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, all);
 }
 
 static void
@@ -144,71 +147,100 @@ search_local_reference(const char *ref, int len, const ModelTypeId *targets, Sea
 	fn(ref, slash - ref, slash + 1, end - slash - 1, arg);
 }
 
+/* Every item at a place. */
+static void
+each_item(const KeySource *source, JsonbContainer *doc, KeyItemFn fn, void *arg)
+{
+	FpItem root;
+
+	fhirpath_root(doc, source->type->id, &root);
+	keys_eval(source->path, source->program, doc, source->type->id, &root, fn, arg);
+}
+
+typedef struct ReferenceWalk {
+	const ModelTypeId *targets;
+	SearchRefFn fn;
+	void *arg;
+} ReferenceWalk;
+
+static void
+reference_item(void *arg, const FpItem *item)
+{
+	ReferenceWalk *w = arg;
+	const JsonbValue *v = &item->json;
+	JsonbValue ref;
+
+	if (v->type == jbvString)
+		search_local_reference(v->val.string.val, v->val.string.len, w->targets, w->fn, w->arg);
+	else if (v->type == jbvBinary && fhir_json_get_lit(v->val.binary.data, "reference", &ref) && ref.type == jbvString)
+		search_local_reference(ref.val.string.val, ref.val.string.len, w->targets, w->fn, w->arg);
+}
+
 void
 search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc, SearchRefFn fn, void *arg)
 {
-	FpContext cxt = {0};
-	FpItem root;
-	FpList out = {0};
+	ReferenceWalk w = {targets, fn, arg};
 
-	cxt.resolve = FP_RESOLVE_TYPE;
-	cxt.root = doc;
-	fhirpath_root(doc, source->type->id, &root);
-	fhirpath_eval(fhirpath_cached(source->expression, strlen(source->expression), source->type->id), &cxt, &root, &out);
-	for (int i = 0; i < out.n; i++)
-	{
-		JsonbValue *v = &out.items[i].json, ref;
-
-		if (v->type == jbvString)
-			search_local_reference(v->val.string.val, v->val.string.len, targets, fn, arg);
-		else if (v->type == jbvBinary && fhir_json_get_lit(v->val.binary.data, "reference", &ref) && ref.type == jbvString)
-			search_local_reference(ref.val.string.val, ref.val.string.len, targets, fn, arg);
-	}
+	each_item(source, doc, reference_item, &w);
 }
 
+/* ---- texts to sort by ---- */
+
+typedef struct TextWalk {
+	bool highest;
+	char **best;
+} TextWalk;
+
 static void
-offer_text(const char *s, int len, bool highest, char **best)
+offer_text(TextWalk *w, const char *s, int len)
 {
 	char *t = pnstrdup(s, len);
 
-	if (*best == NULL || (highest ? strcmp(t, *best) > 0 : strcmp(t, *best) < 0))
-		*best = t;
+	if (*w->best == NULL || (w->highest ? strcmp(t, *w->best) > 0 : strcmp(t, *w->best) < 0))
+		*w->best = t;
+}
+
+static void
+offer_member(TextWalk *w, JsonbContainer *c, const char *name)
+{
+	JsonbValue m;
+
+	if (fhir_json_get(c, name, strlen(name), &m) && m.type == jbvString)
+		offer_text(w, m.val.string.val, m.val.string.len);
+}
+
+static void
+text_item(void *arg, const FpItem *item)
+{
+	TextWalk *w = arg;
+	const JsonbValue *v = &item->json;
+	JsonbValue coding;
+
+	if (v->type == jbvString)
+		offer_text(w, v->val.string.val, v->val.string.len);
+	else if (v->type == jbvBool)
+		offer_text(w, v->val.boolean ? "true" : "false", v->val.boolean ? 4 : 5);
+	if (v->type != jbvBinary)
+		return;
+	offer_member(w, v->val.binary.data, "code");
+	offer_member(w, v->val.binary.data, "value");
+	offer_member(w, v->val.binary.data, "reference");
+	/* CodeableConcept */
+	if (!fhir_json_get_lit(v->val.binary.data, "coding", &coding) || coding.type != jbvBinary || !JsonContainerIsArray(coding.val.binary.data))
+		return;
+	for (uint32 k = 0; k < JsonContainerSize(coding.val.binary.data); k++)
+	{
+		JsonbValue *c = getIthJsonbValueFromContainer(coding.val.binary.data, k);
+
+		if (c->type == jbvBinary)
+			offer_member(w, c->val.binary.data, "code");
+	}
 }
 
 void
 search_texts(const KeySource *source, JsonbContainer *doc, bool highest, char **best)
 {
-	static const char *const members[] = {"code", "value", "reference"};
-	FpContext cxt = {0};
-	FpItem root;
-	FpList out = {0};
+	TextWalk w = {highest, best};
 
-	cxt.resolve = FP_RESOLVE_TYPE;
-	cxt.root = doc;
-	fhirpath_root(doc, source->type->id, &root);
-	fhirpath_eval(fhirpath_cached(source->expression, strlen(source->expression), source->type->id), &cxt, &root, &out);
-	for (int i = 0; i < out.n; i++)
-	{
-		JsonbValue *v = &out.items[i].json, coding, m;
-
-		if (v->type == jbvString)
-			offer_text(v->val.string.val, v->val.string.len, highest, best);
-		else if (v->type == jbvBool)
-			offer_text(v->val.boolean ? "true" : "false", v->val.boolean ? 4 : 5, highest, best);
-		if (v->type != jbvBinary)
-			continue;
-		for (int k = 0; k < lengthof(members); k++)
-			if (fhir_json_get(v->val.binary.data, members[k], strlen(members[k]), &m) && m.type == jbvString)
-				offer_text(m.val.string.val, m.val.string.len, highest, best);
-		/* CodeableConcept */
-		if (!fhir_json_get_lit(v->val.binary.data, "coding", &coding) || coding.type != jbvBinary || !JsonContainerIsArray(coding.val.binary.data))
-			continue;
-		for (uint32 k = 0; k < JsonContainerSize(coding.val.binary.data); k++)
-		{
-			JsonbValue *c = getIthJsonbValueFromContainer(coding.val.binary.data, k);
-
-			if (c->type == jbvBinary && fhir_json_get_lit(c->val.binary.data, "code", &m) && m.type == jbvString)
-				offer_text(m.val.string.val, m.val.string.len, highest, best);
-		}
-	}
+	each_item(source, doc, text_item, &w);
 }

@@ -81,13 +81,12 @@ plan_entry(const char *sql)
 static void
 explain(SearchRequest *req, SqlText *s, const char *what, Oid *types, Datum *values)
 {
-	MemoryContext cxt = CurrentMemoryContext;
+	MemoryContext cxt = MemoryContextSwitchTo(req->context);
 	int rc = SPI_execute_with_args(psprintf("EXPLAIN (%s) %s", req->analyze ? "ANALYZE, BUFFERS, COSTS" : "COSTS", s->sql.data), s->nparams, types,
 								   values, NULL, false, 0);
 
 	if (rc < 0)
 		elog(ERROR, "cannot explain a search: %s", SPI_result_code_string(rc));
-	MemoryContextSwitchTo(cxt);
 	req->explain = lappend(req->explain, psprintf("-- %s", what));
 	req->explain = lappend(req->explain, psprintf("   %s", s->sql.data));
 	for (int i = 0; i < s->nparams; i++)
@@ -103,6 +102,7 @@ explain(SearchRequest *req, SqlText *s, const char *what, Oid *types, Datum *val
 	for (uint64 i = 0; i < SPI_processed; i++)
 		req->explain = lappend(req->explain, psprintf("   %s", SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)));
 	SPI_freetuptable(SPI_tuptable);
+	MemoryContextSwitchTo(cxt);
 }
 
 void

@@ -23,8 +23,18 @@
 #include "search/search_internal.h"
 #include "store/store.h"
 
-#define FEW_ROWS 1000	 /* ordered: up to here a list of rows */
-#define FEW_REFERRING 2000 /* _has: up to here their documents are read */
+/* Up to here a set becomes a list of rows: for a page, and where all matches are needed. */
+#define FEW_ROWS 2000
+#define FEW_REFERRING 2000
+#define FEW_WHEN_ALL 50000
+
+/* What a run of sets is for. */
+typedef struct SetRun {
+	SearchRequest *req;
+	const ModelType *const *types;
+	int ntypes;
+	int few, few_referring;
+} SetRun;
 
 static int
 compare_rows(const void *a, const void *b)
@@ -64,7 +74,7 @@ take_rows(Crit *c)
 #define LONG_INTERVAL INT64CONST(86400000000)
 
 static void
-sql_boxes(SqlText *s, const Crit *c, bool narrow)
+sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
 {
 	int64 *v[5];
 	int n = 0;
@@ -95,7 +105,7 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow)
 	appendStringInfo(&s->sql,
 					 "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP("<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=")
 					 "b.hi_max%s LIMIT %d) o",
-					 store_schema(), narrow ? "" : " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000", FEW_ROWS + 1);
+					 store_schema(), narrow ? "" : " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000", limit);
 }
 
 /* Does a box leave the start open and bound the end? Then long intervals may start anywhere before. */
@@ -109,23 +119,23 @@ open_start(const Crit *c)
 }
 
 static void
-run_ordered(SearchRequest *req, Crit *c)
+run_ordered(SearchRequest *req, Crit *c, int few)
 {
 	SqlText s;
 
 	sql_init(&s);
 	s.generic = true;
 	appendStringInfoString(&s.sql, "(SELECT o.rid FROM ");
-	sql_boxes(&s, c, true);
-	appendStringInfo(&s.sql, " LIMIT %d)", FEW_ROWS + 1);
+	sql_boxes(&s, c, true, few + 1);
+	appendStringInfo(&s.sql, " LIMIT %d)", few + 1);
 	if (open_start(c))
 	{
 		appendStringInfoString(&s.sql, " UNION ALL (SELECT o.rid FROM ");
-		sql_boxes(&s, c, false);
-		appendStringInfo(&s.sql, " LIMIT %d)", FEW_ROWS + 1);
+		sql_boxes(&s, c, false, few + 1);
+		appendStringInfo(&s.sql, " LIMIT %d)", few + 1);
 	}
 	search_run(req, &s, "criterion: ordered values, as far as they are few");
-	if (SPI_processed > FEW_ROWS)
+	if (SPI_processed > few)
 		SPI_freetuptable(SPI_tuptable);
 	else
 		take_rows(c);
@@ -274,7 +284,7 @@ run_chain(SearchRequest *req, Crit *c)
 
 		if (i > 0 && c->links[i - 1].arg == c->links[i].arg)
 			continue; /* run with the first link of this type */
-		search_sets(req, &type, 1, &c->links[i].arg, 1);
+		search_sets(req, &type, 1, &c->links[i].arg, 1, true);
 		if (c->links[i].arg->kind == CRIT_FALSE)
 			continue;
 		sql_init(&s);
@@ -378,8 +388,11 @@ fetch_versions(SearchRow **rows)
 }
 
 static void
-run_has(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
+run_has(SetRun *run, Crit *c)
 {
+	SearchRequest *req = run->req;
+	const ModelType *const *types = run->types;
+	int ntypes = run->ntypes;
 	const ModelType *from = c->links[0].type;
 	Crit *arg = c->links[0].arg; /* the same for all links */
 	HasContext h = {c};
@@ -388,7 +401,7 @@ run_has(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
 	SqlText s;
 	int n;
 
-	search_sets(req, &from, 1, &arg, 1);
+	search_sets(req, &from, 1, &arg, 1, true);
 	if (arg->kind == CRIT_FALSE)
 	{
 		c->kind = CRIT_FALSE;
@@ -397,10 +410,10 @@ run_has(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.version");
 	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
-	appendStringInfo(&s.sql, " LIMIT %d", FEW_REFERRING + 1);
+	appendStringInfo(&s.sql, " LIMIT %d", run->few_referring + 1);
 	search_run(req, &s, psprintf("_has: the %s that refer, as far as they are few", from->name));
 	n = fetch_versions(&rows);
-	if (n > FEW_REFERRING)
+	if (n > run->few_referring)
 		return;
 	targets = palloc((ntypes + 1) * sizeof(ModelTypeId));
 	for (int i = 0; i < ntypes; i++)
@@ -456,7 +469,7 @@ run_list(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
 
 /* Many hashes, with nothing else to go by: rows, if they are few. */
 static void
-run_many_keys(SearchRequest *req, Crit *c)
+run_many_keys(SearchRequest *req, Crit *c, int few)
 {
 	SqlText s;
 
@@ -465,9 +478,9 @@ run_many_keys(SearchRequest *req, Crit *c)
 	appendStringInfoString(&s.sql, "SELECT r.rid FROM pg_catalog.unnest(");
 	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 	appendStringInfo(&s.sql, ") k CROSS JOIN LATERAL (SELECT r.rid FROM %s.resource r WHERE r.keys" OP("@>") "ARRAY[k] OFFSET 0) r LIMIT %d", store_schema(),
-					 FEW_ROWS * 5 + 1);
+					 few + 1);
 	search_run(req, &s, "criterion: rows with any of many hashes, as far as they are few");
-	if (SPI_processed > FEW_ROWS * 5)
+	if (SPI_processed > few)
 		SPI_freetuptable(SPI_tuptable);
 	else
 		take_rows(c);
@@ -488,45 +501,45 @@ selective(Crit *c, double type_rows)
 	}
 	if (c->kind == CRIT_KEYS && c->nkeys > 256)
 		return false;
-	return (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE) && search_crit_rows(c, type_rows) < FEW_ROWS * 2;
+	return (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE) && search_crit_rows(c, type_rows) < FEW_ROWS;
 }
 
 /* First what is needed in any case, then (late) what is only worth it when nothing else is selective. */
 static void
-run(SearchRequest *req, const ModelType *const *types, int ntypes, Crit *c, bool late)
+run_tree(SetRun *run, Crit *c, bool late)
 {
 	check_stack_depth();
 	switch (c->kind)
 	{
 		case CRIT_ORDERED:
 			if (late)
-				run_ordered(req, c);
+				run_ordered(run->req, c, run->few);
 			break;
 		case CRIT_STRING:
-			run_string(req, c);
+			run_string(run->req, c);
 			break;
 		case CRIT_TERM:
-			run_term(req, c);
+			run_term(run->req, c);
 			break;
 		case CRIT_CHAIN:
-			run_chain(req, c);
+			run_chain(run->req, c);
 			break;
 		case CRIT_HAS:
 			if (!late)
-				run_has(req, c, types, ntypes);
+				run_has(run, c);
 			break;
 		case CRIT_LIST:
-			run_list(req, c, types, ntypes);
+			run_list(run->req, c, run->types, run->ntypes);
 			break;
 		case CRIT_KEYS:
 			if (late && c->nkeys > 256)
-				run_many_keys(req, c);
+				run_many_keys(run->req, c, run->few * 5);
 			break;
 		case CRIT_AND:
 		case CRIT_OR:
 		case CRIT_NOT:
 			for (int i = 0; i < c->nargs; i++)
-				run(req, types, ntypes, c->args[i], late);
+				run_tree(run, c->args[i], late);
 			break;
 		default:
 			break;
@@ -534,16 +547,68 @@ run(SearchRequest *req, const ModelType *const *types, int ntypes, Crit *c, bool
 }
 
 void
-search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere)
+search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere, bool all)
 {
+	SetRun run = {req, types, ntypes};
 	double type_rows = search_type_rows(types, ntypes);
 	bool found = false;
 
+	/* Beyond a good part of the type, asking each row is cheaper than a list. */
+	run.few = all ? Max(FEW_ROWS, Min(FEW_WHEN_ALL, type_rows / 4)) : FEW_ROWS;
+	run.few_referring = all ? FEW_WHEN_ALL : FEW_REFERRING;
 	for (int i = 0; i < nwhere; i++)
-		run(req, types, ntypes, where[i], false);
+		run_tree(&run, where[i], false);
 	for (int i = 0; i < nwhere && !found; i++)
 		found = selective(where[i], type_rows);
 	if (!found)
 		for (int i = 0; i < nwhere; i++)
-			run(req, types, ntypes, where[i], true);
+			run_tree(&run, where[i], true);
+}
+
+/* Is there a criterion that GIN, or a list of rows, answers? */
+static bool
+indexed(const Crit *c)
+{
+	if (c->kind == CRIT_AND)
+		for (int i = 0; i < c->nargs; i++)
+			if (indexed(c->args[i]))
+				return true;
+	if (c->kind == CRIT_OR)
+	{
+		for (int i = 0; i < c->nargs; i++)
+			if (!indexed(c->args[i]))
+				return false;
+		return true;
+	}
+	return (c->kind == CRIT_KEYS && c->nkeys <= 256) || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE;
+}
+
+static bool
+finish(SearchRequest *req, Crit *c)
+{
+	if (c->kind == CRIT_AND)
+	{
+		for (int i = 0; i < c->nargs; i++)
+			if (finish(req, c->args[i]))
+				return true;
+		return false;
+	}
+	if (c->kind == CRIT_ORDERED)
+		run_ordered(req, c, PG_INT32_MAX - 1);
+	else if (c->kind == CRIT_KEYS)
+		run_many_keys(req, c, PG_INT32_MAX - 1);
+	else
+		return false;
+	return true;
+}
+
+void
+search_sets_finish(SearchRequest *req)
+{
+	for (int i = 0; i < req->nwhere; i++)
+		if (indexed(req->where[i]))
+			return;
+	for (int i = 0; i < req->nwhere; i++)
+		if (finish(req, req->where[i]))
+			return;
 }

@@ -79,7 +79,7 @@ search_count(const ModelType *type, const char *query)
 
 	SPI_connect();
 	old = MemoryContextSwitchTo(cxt);
-	search_prepare(&req, type, query, SEARCH_STRICT);
+	search_prepare(&req, type, query, SEARCH_STRICT, true);
 	n = search_total(&req, false);
 	MemoryContextSwitchTo(old);
 	SPI_finish();
@@ -160,7 +160,7 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	w.store = begin_set(fcinfo, &w.desc);
 	SPI_connect();
 	old = MemoryContextSwitchTo(cxt);
-	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT);
+	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
 	for (int i = 0; i < req.npairs; i++)
 		counted = counted || strcmp(req.pairs[i].name, "_count") == 0;
 	if (!counted)
@@ -233,7 +233,7 @@ fhir_explain(PG_FUNCTION_ARGS)
 	old = MemoryContextSwitchTo(cxt);
 	req.explaining = true;
 	req.analyze = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
-	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT);
+	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
 	type_rows = search_type_rows(req.types, req.ntypes);
 	put_line(store, desc, psprintf("%s: about %.0f resources", req.type ? req.type->name : "all types", type_rows));
 	for (int i = 0; i < req.nwhere; i++)
@@ -406,7 +406,7 @@ match(const ModelType *type, const char *query, StoreMatch *out, int max)
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES);
 	SPI_connect();
 	old = MemoryContextSwitchTo(cxt);
-	search_prepare(&req, type, query, SEARCH_STRICT);
+	search_prepare(&req, type, query, SEARCH_STRICT, false);
 	for (int i = 0; i < req.npairs; i++)
 		if (req.pairs[i].control && strcmp(req.pairs[i].name, "_type") != 0)
 			ereport(ERROR,
