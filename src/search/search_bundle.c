@@ -196,16 +196,17 @@ bundle(const ModelType *compartment, const char *id, const ModelType *type, cons
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
 	SearchRequest req = {0};
+	int level;
 	BundleWriter w = {&req, base ? base : "", out};
 
-	SPI_connect();
+	level = search_begin();
 	old = MemoryContextSwitchTo(cxt);
 	req.compartment = compartment;
 	req.compartment_id = id;
 	search_prepare(&req, type, query, handling, false);
 	write_bundle(&w);
 	MemoryContextSwitchTo(old);
-	SPI_finish();
+	search_end(level);
 	MemoryContextDelete(cxt);
 }
 

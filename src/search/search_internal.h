@@ -292,6 +292,9 @@ extern void search_sets_finish(SearchRequest *req);
 /* ---- search_run.c ---- */
 /* Runs within SPI; rows in SPI_tuptable. limit 0: all. */
 extern void search_run(SearchRequest *req, SqlText *s, const char *what);
+/* Around every search: SPI and settings that suit it. An error undoes both. */
+extern int search_begin(void);
+extern void search_end(int level);
 extern const char *search_ext_schema(void);
 extern int64 search_now_micros(void);
 

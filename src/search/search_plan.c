@@ -173,9 +173,9 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 		snprintf(inner, sizeof(inner), "h%d", ++s->naliases);
 		/*
 		 * OFFSET 0, inner: who refers to this row comes from the index, with the hashes that are asked for in any case; all other
-		 * criteria are checked on those few. Outer: a sub-plan by row, never a join that would start at the other end.
+		 * criteria are checked on those few. A count and no EXISTS, for which the planner would rather scan the table until it meets one.
 		 */
-		appendStringInfo(&s->sql, "%sEXISTS (SELECT 1 FROM (SELECT * FROM %s.resource %s WHERE %s.keys" OP("@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
+		appendStringInfo(&s->sql, "%s(SELECT pg_catalog.count(*) FROM (SELECT * FROM %s.resource %s WHERE %s.keys" OP("@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
 						 i ? " OR " : "(", store_schema(), inner, inner, search_ext_schema(), alias, alias);
 		sql_param(s, INT8OID, Int64GetDatum((int64) keys_reference_salt(l->source)));
 		appendStringInfoChar(&s->sql, ']');
@@ -189,7 +189,7 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 		search_restrict(s, inner, LEG_HAS);
 		sql_rest(s, inner, (Crit **) &l->arg, 1, false);
 		sql_rest(s, inner, (Crit **) &l->arg, 1, true);
-		appendStringInfoString(&s->sql, " OFFSET 0)");
+		appendStringInfoString(&s->sql, ")" OP(">") "0");
 	}
 	appendStringInfoChar(&s->sql, ')');
 }

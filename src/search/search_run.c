@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -143,6 +144,24 @@ static void
 forget_schema(Datum arg, int cacheid, uint32 hashvalue)
 {
 	schema[0] = '\0';
+}
+
+/* Compilation takes longer than a search. */
+int
+search_begin(void)
+{
+	int level = NewGUCNestLevel();
+
+	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
+	return level;
+}
+
+void
+search_end(int level)
+{
+	SPI_finish();
+	AtEOXact_GUC(true, level);
 }
 
 /* Quoted schema of the extension's functions; asked again when functions change (DROP and CREATE EXTENSION). */

@@ -75,14 +75,15 @@ search_count(const ModelType *type, const char *query)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
 	SearchRequest req = {0};
+	int level;
 	int64 n;
 
-	SPI_connect();
+	level = search_begin();
 	old = MemoryContextSwitchTo(cxt);
 	search_prepare(&req, type, query, SEARCH_STRICT, true);
 	n = search_total(&req, false);
 	MemoryContextSwitchTo(old);
-	SPI_finish();
+	search_end(level);
 	MemoryContextDelete(cxt);
 	return n;
 }
@@ -152,13 +153,14 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	RowWriter w;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
 	SearchRequest req = {0};
+	int level;
 	SearchPage page;
 	SearchRow *included;
 	int nincluded;
 	bool counted = false;
 
 	w.store = begin_set(fcinfo, &w.desc);
-	SPI_connect();
+	level = search_begin();
 	old = MemoryContextSwitchTo(cxt);
 	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
 	for (int i = 0; i < req.npairs; i++)
@@ -175,7 +177,7 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 		search_documents(&req, included, nincluded, put_row, &w);
 	}
 	MemoryContextSwitchTo(old);
-	SPI_finish();
+	search_end(level);
 	MemoryContextDelete(cxt);
 	return (Datum) 0;
 }
@@ -225,11 +227,12 @@ fhir_explain(PG_FUNCTION_ARGS)
 	Tuplestorestate *store = begin_set(fcinfo, &desc);
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
 	SearchRequest req = {0};
+	int level;
 	SearchPage page;
 	double type_rows;
 	ListCell *cell;
 
-	SPI_connect();
+	level = search_begin();
 	old = MemoryContextSwitchTo(cxt);
 	req.explaining = true;
 	req.analyze = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
@@ -255,7 +258,7 @@ fhir_explain(PG_FUNCTION_ARGS)
 	foreach (cell, req.explain)
 		put_line(store, desc, lfirst(cell));
 	MemoryContextSwitchTo(old);
-	SPI_finish();
+	search_end(level);
 	MemoryContextDelete(cxt);
 	return (Datum) 0;
 }
@@ -398,13 +401,14 @@ match(const ModelType *type, const char *query, StoreMatch *out, int max)
 {
 	MemoryContext cxt, old;
 	SearchRequest req = {0};
+	int level;
 	SearchPage page;
 	int n;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES);
-	SPI_connect();
+	level = search_begin();
 	old = MemoryContextSwitchTo(cxt);
 	search_prepare(&req, type, query, SEARCH_STRICT, false);
 	for (int i = 0; i < req.npairs; i++)
@@ -430,7 +434,7 @@ match(const ModelType *type, const char *query, StoreMatch *out, int max)
 	}
 	n += page.has_next ? 1 : 0;
 	MemoryContextSwitchTo(old);
-	SPI_finish();
+	search_end(level);
 	MemoryContextDelete(cxt);
 	PopActiveSnapshot();
 	return n;
