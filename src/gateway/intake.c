@@ -281,6 +281,8 @@ check_framing(Intake *in, const char *version)
 		reply_error(r, 400, "structure", "HTTP/1.0 has no transfer codings");
 	else if (in->length != NULL && !is_number(in->length))
 		reply_error(r, 400, "structure", "Content-Length is not a number");
+	else if (in->hosts == 0 && strcmp(version, "HTTP/1.0") != 0)
+		reply_error(r, 400, "structure", "The Host header is missing");
 	else if (in->hosts > 1 || (in->host != NULL && !is_host(in->host)))
 		reply_error(r, 400, "structure", "The Host header is not valid");
 	else

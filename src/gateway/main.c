@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -97,6 +98,25 @@ announce(int fd)
 				  opt.tls_cert[0] ? "https" : "http", host, port, opt.base);
 }
 
+/* Room for a descriptor for each client and database connection; fewer clients if the system does not give it. */
+static void
+raise_descriptor_limit(void)
+{
+	rlim_t others = (rlim_t) (2 * opt.pool + 8 * opt.threads + 32);
+	rlim_t needed = (rlim_t) opt.max_connections + others;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= needed)
+		return;
+	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= needed ? needed : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < needed)
+	{
+		opt.max_connections = limit.rlim_cur > others ? (int64_t) (limit.rlim_cur - others) : 1;
+		log_error("max-connections is lowered to %lld by the limit of open files", (long long) opt.max_connections);
+	}
+}
+
 static void *
 loop_thread(void *arg)
 {
@@ -161,6 +181,7 @@ main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by all threads */
 	if (!trust_read(opt.trust_proxy))
 		return 2;
+	raise_descriptor_limit();
 	fd = strncmp(opt.listen, "unix:", 5) == 0 ? listen_unix(opt.listen + 5) : listen_tcp(opt.listen);
 	if (fd < 0)
 	{

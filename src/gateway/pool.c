@@ -241,11 +241,11 @@ pool_conn_failed(Conn *conn)
 	if (why == NULL || *why == '\0')
 		why = conn->pg ? PQerrorMessage(conn->pg) : "out of memory";
 	metric_add(&pool->metrics->connect_failures, 1);
-	if (pool->open == 0 && !pool->down)
-	{
-		log_error("%s database: not available: %.500s", pool->name, *why ? why : "no answer in time");
-		pool->down = true;
-	}
+	/* said once while the database is down; each time when others are open, which backs off, too */
+	if (!pool->down)
+		log_error("%s database: %s: %.500s", pool->name, pool->open > 0 ? "no further connection" : "not available",
+				  *why ? why : "no answer in time");
+	pool->down = pool->open == 0;
 	conn_close(conn);
 	pool->connecting--;
 	pool->retry_at = pool->loop->now + pool->backoff;

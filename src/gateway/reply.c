@@ -14,7 +14,7 @@
 #include "options.h"
 #include "request.h"
 
-#define FHIR_JSON "application/fhir+json"
+#define FHIR_JSON "application/fhir+json; charset=utf-8"
 #define GZIP_LEAST 1024
 #define GZIP_AT_ONCE (128 * 1024)
 #define METHODS_ALLOWED "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"

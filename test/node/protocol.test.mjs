@@ -138,6 +138,7 @@ test('what is no HTTP is refused without harm', { skip }, async () => {
 		const { responses } = await raw(g.port, bytes, { quiet: 150 });
 		for (const r of responses) assert.ok(r.status >= 400 && r.status < 600, JSON.stringify([bytes, r]));
 	}
+	isOutcome(await one('GET /fhir/echo HTTP/1.1\r\n\r\n'), 400, 'structure');
 	assert.equal((await fetch(`${g.origin}/livez`)).status, 200);
 });
 
