@@ -4,7 +4,7 @@
  *   client sql  CONNINFO CONNECTIONS SECONDS FILE STATEMENT    FILE: a line a call, its parameters separated by tabs
  *   client http PORT     CONNECTIONS SECONDS FILE              FILE: a path a line
  *
- * Lines are taken in a random order. In parameters @u becomes a new unique, ascending id and @r a random number.
+ * Lines are taken in a random order; with SECONDS 0 each once, in order, shared out over the connections. In parameters @u becomes a new unique, ascending id and @r a random number.
  * Prints: calls a second, p50 and p99 in milliseconds, calls.
  */
 #define _GNU_SOURCE
@@ -29,6 +29,7 @@ static int nlines;
 static const char *conninfo, *statement;
 static int port;
 static double seconds;
+static int connections;
 static atomic_int ready;
 static atomic_bool go;
 
@@ -77,6 +78,17 @@ fill(char *out, size_t size, const char *s, Worker *w)
 	out[n] = 0;
 }
 
+/* The next line to use, NULL when it is time to stop. */
+static const char *
+next_line(Worker *w, double end)
+{
+	long i = w->number + w->calls * connections;
+
+	if (seconds > 0)
+		return now() < end ? lines[rand_r(&w->seed) % nlines] : NULL;
+	return i < nlines ? lines[i] : NULL;
+}
+
 static void
 start_together(void)
 {
@@ -94,6 +106,7 @@ run_sql(void *arg)
 	const char *values[MAX_PARAMS];
 	static const size_t size = 1 << 20;
 	char *buf[MAX_PARAMS];
+	const char *line;
 	double end, t;
 	int nparams = 0, i;
 
@@ -110,9 +123,10 @@ run_sql(void *arg)
 		values[i] = buf[i] = malloc(size);
 	start_together();
 	end = now() + seconds;
-	while ((t = now()) < end) {
-		char *line = lines[rand_r(&w->seed) % nlines], *copy = strdup(line), *p = copy;
+	while ((line = next_line(w, end)) != NULL) {
+		char *copy = strdup(line), *p = copy;
 
+		t = now();
 		for (i = 0; i < nparams; i++)
 			fill(buf[i], size, strsep(&p, "\t"), w);
 		r = PQexecPrepared(c, "s", nparams, values, NULL, NULL, 0);
@@ -136,6 +150,7 @@ run_http(void *arg)
 	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 	static const size_t size = 1 << 20;
 	char *buf = malloc(size), request[2048];
+	const char *line;
 	double end, t;
 
 	if (connect(fd, (struct sockaddr *) &a, sizeof(a)) != 0)
@@ -143,11 +158,12 @@ run_http(void *arg)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	start_together();
 	end = now() + seconds;
-	while ((t = now()) < end) {
+	while ((line = next_line(w, end)) != NULL) {
 		int n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/fhir+json\r\n\r\n",
-						 lines[rand_r(&w->seed) % nlines]);
+						 line);
 		size_t have = 0, want = 0;
 
+		t = now();
 		if (write(fd, request, n) != n)
 			fail("write", "connection lost");
 		do {
@@ -219,7 +235,7 @@ main(int argc, char **argv)
 		fail("usage", "client sql CONNINFO CONNECTIONS SECONDS FILE STATEMENT | client http PORT CONNECTIONS SECONDS FILE");
 	conninfo = argv[2];
 	port = atoi(argv[2]);
-	n = atoi(argv[3]);
+	n = connections = atoi(argv[3]);
 	seconds = atof(argv[4]);
 	read_lines(argv[5]);
 	statement = argv[6];

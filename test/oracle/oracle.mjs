@@ -74,7 +74,7 @@ function load() {
 	batch(odd.map((r) => [r.slice(0, 60), `fhir_update(${lit(r)})`]));
 	if (failures.length) console.log(`${failures.length} documents were refused; the first:\n  ${failures.slice(0, 5).join('\n  ')}`);
 	psql(readFileSync(join(root, 'test/oracle/oracle.sql'), 'utf8'));
-	psql('SELECT oracle.fill(); VACUUM ANALYZE;');
+	psql('SELECT oracle.fill();\nSELECT oracle.fill_refs();\nVACUUM ANALYZE;');
 	return loaded;
 }
 
@@ -282,6 +282,26 @@ for (const [t] of types) {
 }
 // types with many documents more often, but every type its share
 const wheel = types.flatMap(([t, n]) => Array(Math.ceil(1 + Math.log2(Number(n)))).fill(t));
+// who refers to whom: [type, code, target type]
+const edges = psql("SELECT jsonb_build_array(type, code, target_type) FROM oracle.refs GROUP BY type, code, target_type ORDER BY type, code, target_type").trim().split('\n').filter(Boolean).map((l) => JSON.parse(l));
+const simple = (t) => {
+	const filled = model.get(t)?.filter((p) => p.values.length);
+	const c = filled?.length ? criterion(pick(filled)) : null;
+	return c && c[1] ? c : null;
+};
+function join2(t, depth = 2) { // a chain from t, or a _has on t
+	const out = edges.filter((e) => e[0] === t), into = edges.filter((e) => e[2] === t);
+	const nested = (x) => (depth > 1 && chance(0.3) ? join2(x, depth - 1) : simple(x));
+	if (into.length && (chance(0.5) || !out.length)) {
+		const [from, code] = pick(into);
+		const c = nested(from);
+		return c && [`_has:${from}:${code}:${c[0]}`, c[1]];
+	}
+	if (!out.length) return null;
+	const [, code, target] = pick(out);
+	const c = nested(target);
+	return c && [`${code}:${target}.${c[0]}`, c[1]];
+}
 const queries = [];
 while (queries.length < total) {
 	const t = pick(wheel);
@@ -289,7 +309,7 @@ while (queries.length < total) {
 	const n = pick([1, 1, 1, 2, 2, 3]);
 	const cs = [];
 	for (let i = 0; i < n; i++) {
-		const c = criterion(pick(chance(0.9) && filled.length ? filled : model.get(t)));
+		const c = chance(0.1) ? join2(t) : criterion(pick(chance(0.9) && filled.length ? filled : model.get(t)));
 		if (c && c[1]) cs.push(`${c[0]}=${encodeURIComponent(c[1])}`);
 	}
 	if (cs.length) queries.push([t, cs.join('&')]);

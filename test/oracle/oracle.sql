@@ -9,13 +9,68 @@ CREATE FUNCTION oracle.fill() RETURNS void LANGUAGE sql AS $$
   CREATE INDEX IF NOT EXISTS docs_type ON oracle.docs (type);
 $$;
 
+-- Who refers to whom, by each reference parameter: for chains and _has.
+CREATE TABLE oracle.refs (type text, id text, code text, target_type text, target_id text);
+CREATE FUNCTION oracle.fill_refs() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE t text; p record; d record;
+BEGIN
+  TRUNCATE oracle.refs;
+  FOR t IN SELECT DISTINCT type FROM oracle.docs LOOP
+    FOR p IN SELECT * FROM fhir_search_parameters(t) x WHERE x.kind = 'reference' AND x.expression IS NOT NULL LOOP
+      FOR d IN SELECT * FROM oracle.docs x WHERE x.type = t LOOP
+        BEGIN
+          INSERT INTO oracle.refs
+          SELECT DISTINCT t, d.id, p.code, m[1], m[2] FROM fhirpath(d.doc, p.expression::fhirpath) f,
+            LATERAL regexp_match(f->>'reference', '^([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(/_history/.*)?$') m WHERE jsonb_typeof(f) = 'object' AND m IS NOT NULL;
+        EXCEPTION WHEN OTHERS THEN NULL;
+        END;
+      END LOOP;
+    END LOOP;
+  END LOOP;
+  CREATE INDEX IF NOT EXISTS refs_from ON oracle.refs (type, code);
+  ANALYZE oracle.refs;
+END $$;
+
+-- Ids of type t that satisfy the query, found by looking at every document; chains and _has through oracle.refs.
+CREATE FUNCTION oracle.brute(t text, q text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  ids text[]; hit text[]; part text; name text; val text; hop text; want text; rest text; tt text; plain text := '';
+BEGIN
+  FOREACH part IN ARRAY string_to_array(q, '&') LOOP
+    name := split_part(part, '=', 1);
+    val := substr(part, length(name) + 1);
+    IF name LIKE '\_has:%' THEN
+      tt := split_part(name, ':', 2);
+      hop := split_part(name, ':', 3);
+      rest := substr(name, 8 + length(tt) + length(hop));
+      SELECT coalesce(array_agg(DISTINCT r.target_id), '{}') INTO hit FROM oracle.refs r
+      WHERE r.type = tt AND r.code = hop AND r.target_type = t AND r.id = ANY (oracle.brute(tt, rest || val));
+    ELSIF name LIKE '%.%' THEN
+      hop := split_part(split_part(name, '.', 1), ':', 1);
+      want := nullif(split_part(split_part(name, '.', 1), ':', 2), '');
+      rest := substr(name, length(split_part(name, '.', 1)) + 2);
+      hit := '{}';
+      FOR tt IN SELECT DISTINCT r.target_type FROM oracle.refs r WHERE r.type = t AND r.code = hop AND (want IS NULL OR r.target_type = want) LOOP
+        hit := hit || ARRAY(SELECT DISTINCT r.id FROM oracle.refs r WHERE r.type = t AND r.code = hop AND r.target_type = tt
+          AND r.target_id = ANY (oracle.brute(tt, rest || val)));
+      END LOOP;
+    ELSE
+      plain := plain || '&' || part;
+      CONTINUE;
+    END IF;
+    ids := CASE WHEN ids IS NULL THEN hit ELSE ARRAY(SELECT unnest(ids) INTERSECT SELECT unnest(hit)) END;
+  END LOOP;
+  plain := substr(plain, 2);
+  RETURN ARRAY(SELECT d.id FROM oracle.docs d WHERE d.type = t AND (ids IS NULL OR d.id = ANY (ids)) AND (plain = '' OR fhir_matches(d.doc, plain)) ORDER BY d.id);
+END $$;
+
 -- {"n": matches} when all agree, else what differs. "skip": the oracle does not know this kind of criterion.
 CREATE FUNCTION oracle.compare(t text, q text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   s text[]; m text[]; c bigint; serr text; merr text; cerr text; smsg text; mmsg text;
 BEGIN
   BEGIN
-    SELECT coalesce(array_agg(d.id ORDER BY d.id), '{}') INTO m FROM oracle.docs d WHERE d.type = t AND fhir_matches(d.doc, q);
+    m := oracle.brute(t, q);
   EXCEPTION WHEN OTHERS THEN merr := SQLSTATE; mmsg := SQLERRM;
   END;
   IF merr = 'FH501' THEN RETURN jsonb_build_object('skip', mmsg); END IF;
