@@ -21,7 +21,8 @@ BEGIN
         BEGIN
           INSERT INTO oracle.refs
           SELECT DISTINCT t, d.id, p.code, m[1], m[2] FROM fhirpath(d.doc, p.expression::fhirpath) f,
-            LATERAL regexp_match(f->>'reference', '^([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(/_history/.*)?$') m WHERE jsonb_typeof(f) = 'object' AND m IS NOT NULL;
+            LATERAL regexp_match(f->>'reference', '^([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(/_history/.*)?$') m WHERE jsonb_typeof(f) = 'object' AND m IS NOT NULL
+            AND (m[1] = ANY (p.targets) OR 'Resource' = ANY (p.targets) OR p.targets = '{}');
         EXCEPTION WHEN OTHERS THEN NULL;
         END;
       END LOOP;
@@ -61,7 +62,8 @@ BEGIN
     ids := CASE WHEN ids IS NULL THEN hit ELSE ARRAY(SELECT unnest(ids) INTERSECT SELECT unnest(hit)) END;
   END LOOP;
   plain := substr(plain, 2);
-  RETURN ARRAY(SELECT d.id FROM oracle.docs d WHERE d.type = t AND (ids IS NULL OR d.id = ANY (ids)) AND (plain = '' OR fhir_matches(d.doc, plain)) ORDER BY d.id);
+  RETURN ARRAY(SELECT d.id FROM (SELECT * FROM oracle.docs x WHERE x.type = t AND (ids IS NULL OR x.id = ANY (ids)) OFFSET 0) d
+    WHERE plain = '' OR fhir_matches(d.doc, plain) ORDER BY d.id);
 END $$;
 
 -- {"n": matches} when all agree, else what differs. "skip": the oracle does not know this kind of criterion.
