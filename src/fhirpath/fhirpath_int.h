@@ -126,6 +126,9 @@ struct FpNode {
 	FpStep *steps; /* fused path that ends here, starting at base's items; NULL: none */
 	int nsteps;
 	FpNode *base; /* NULL: $this */
+	/* while loading: length of the chain of steps that ends here, its last step */
+	int chain;
+	FpStep *step;
 };
 
 #define FP_PROG_TIME 0x01  /* now(), today(), timeOfDay() */

@@ -10,7 +10,9 @@
 
 #include "utils/fmgrprotos.h"
 
-static FpNode *load_node(const FhirPath *p, uint32 i);
+#define MAX_TYPED_PATH 32 /* steps that are followed through the model for `as` */
+
+static FpNode *load_node(const FhirPath *p, uint32 i, bool top);
 static void resolve(FpNode *n);
 
 static void
@@ -25,8 +27,32 @@ check_flat(const FhirPath *p)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("stored FHIRPath expression is corrupted")));
 }
 
+/* Lays the steps of the chain that ends at n out in a row. */
+static void
+make_path(FpNode *n)
+{
+	FpNode *at = n;
+
+	n->steps = palloc0((Size)n->chain * sizeof(FpStep));
+	n->nsteps = n->chain;
+	for (int i = n->chain - 1; i >= 0; i--) {
+		n->steps[i] = *at->step;
+		n->base = at->left;
+		at = at->left;
+	}
+	if (n->base != NULL && n->base->op == FP_OP_THIS && n->base->left == NULL)
+		n->base = NULL;
+}
+
+static bool
+may_extend(const FpFlatNode *f)
+{
+	return f->op == FP_OP_MEMBER || f->op == FP_OP_AS || f->op == FP_OP_FUNCTION;
+}
+
+/* top: no node above goes on with the path that may end here. */
 static FpNode *
-load_node(const FhirPath *p, uint32 i)
+load_node(const FhirPath *p, uint32 i, bool top)
 {
 	const FpFlatNode *f = &p->nodes[i];
 	FpNode *n = palloc0(sizeof(FpNode)), **tail = &n->right;
@@ -41,12 +67,16 @@ load_node(const FhirPath *p, uint32 i)
 	n->str2 = FP_POOL(p) + f->str2;
 	n->len2 = f->len2;
 	if (f->left != 0)
-		n->left = load_node(p, f->left);
+		n->left = load_node(p, f->left, !may_extend(f));
 	for (uint32 a = f->right; a != 0; a = p->nodes[a].next) {
-		*tail = load_node(p, a);
+		*tail = load_node(p, a, true);
 		tail = &(*tail)->next;
 	}
 	resolve(n);
+	if (n->left != NULL && n->left->chain > 0 && n->left->nsteps == 0 && n->chain == 0)
+		make_path(n->left);
+	if (top && n->chain > 0)
+		make_path(n);
 	return n;
 }
 
@@ -88,44 +118,36 @@ static bool
 ends_at_choice(const FpNode *n)
 {
 	const ModelProperty *p[64];
+	const FpNode *chain[MAX_TYPED_PATH];
 	ModelTypeId t;
+	int count = n->chain, found;
 
-	if (n->base != NULL || n->nsteps < 2 || n->steps[0].kind != FP_STEP_ROOT)
+	if (count < 2 || count > MAX_TYPED_PATH)
 		return false;
-	t = n->steps[0].type.fhir;
-	for (int i = 1; i < n->nsteps; i++) {
-		int found = n->steps[i].kind == FP_STEP_MEMBER ? model_element(model_type_by_id(t), n->steps[i].name,
-		                                                               n->steps[i].len, p, lengthof(p))
-		                                               : 0;
-
-		if (found == 0)
+	for (int i = count - 1; i >= 0; i--, n = n->left)
+		chain[i] = n;
+	if (n != NULL || chain[0]->step->kind != FP_STEP_ROOT)
+		return false;
+	t = chain[0]->step->type.fhir;
+	for (int i = 1; i < count; i++) {
+		if (chain[i]->step->kind != FP_STEP_MEMBER)
 			return false;
-		if (p[0]->is_choice)
-			return i == n->nsteps - 1;
+		found = model_element(model_type_by_id(t), chain[i]->str, chain[i]->len, p, lengthof(p));
+		if (found == 0 || p[0]->is_choice)
+			return found > 0 && i == count - 1;
 		t = p[0]->type;
 	}
 	return false;
 }
 
-#define FP_MAX_FUSED 32
-
 /* Makes n the end of a path: the path of its input, if that is one, and one more step. */
 static FpStep *
 extend(FpNode *n, FpStepKind kind)
 {
-	FpNode *in = n->left;
-	/* a longer chain begins anew on the one before: each node has its steps, so without a bound they grow by the square */
-	int before = in != NULL && in->nsteps < FP_MAX_FUSED ? in->nsteps : 0;
-	FpStep *s;
+	FpStep *s = palloc0(sizeof(FpStep));
 
-	n->steps = palloc0((before + 1) * sizeof(FpStep));
-	n->nsteps = before + 1;
-	if (before > 0) {
-		memcpy(n->steps, in->steps, before * sizeof(FpStep));
-		n->base = in->base;
-	} else
-		n->base = in != NULL && in->op == FP_OP_THIS && in->left == NULL ? NULL : in;
-	s = &n->steps[before];
+	n->step = s;
+	n->chain = 1 + (n->left != NULL ? n->left->chain : 0);
 	s->kind = kind;
 	s->name = n->str;
 	s->len = n->len;
@@ -152,7 +174,7 @@ fuse_member(FpNode *n)
 static void
 fuse_type(FpNode *n, bool as)
 {
-	if (n->left == NULL || n->left->nsteps == 0 || (as && !ends_at_choice(n->left)))
+	if (n->left == NULL || n->left->chain == 0 || (as && !ends_at_choice(n->left)))
 		return;
 	extend(n, FP_STEP_TYPE)->type = n->type;
 }
@@ -253,7 +275,7 @@ fp_program_build(const FhirPath *flat, MemoryContext parent)
 	prog->textlen = copy->textlen;
 	if (copy->context_len > 0 && (t = model_type(FP_POOL(copy) + copy->context, copy->context_len)) != NULL)
 		prog->context = t->id;
-	prog->root = load_node(copy, 1);
+	prog->root = load_node(copy, 1, true);
 	MemoryContextSwitchTo(old);
 	/* an error above leaves the context to the caller's; from here on the cache owns it */
 	MemoryContextSetParent(mcxt, parent);
