@@ -77,45 +77,50 @@ concerns_all(int code)
 		   code == ERRCODE_DATA_CORRUPTED || code == ERRCODE_INDEX_CORRUPTED;
 }
 
-/* Reads need no subtransaction to be undone, but locks and buffers to be released after an error: one for each entry. */
+/* Reads have nothing to be undone, but locks and buffers to be released after an error: each entry has a subtransaction. */
 static void
-run_entry(Bundle *b, BundleEntry *e)
+run_entry(Bundle *b, BundleEntry *e, MemoryContext scratch)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 
 	fhir_issues_reset();
 	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(b->context);
+	MemoryContextSwitchTo(scratch);
 	PG_TRY();
 	{
 		do_entry(b, e);
 		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(b->context);
 		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
 		ErrorData *edata;
 
-		MemoryContextSwitchTo(b->context);
+		MemoryContextSwitchTo(scratch);
 		edata = CopyErrorData();
 		if (concerns_all(edata->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(b->context);
+		MemoryContextSwitchTo(scratch);
 		CurrentResourceOwner = owner;
 		e->answer = store_error_outcome(edata);
 		e->status = fhir_http_status(edata->sqlerrcode);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(b->context);
+	if (e->answer)
+		e->answer = memcpy(palloc(VARSIZE(e->answer)), e->answer, VARSIZE(e->answer));
 }
 
 void
 store_batch(Bundle *b)
 {
+	MemoryContext scratch = AllocSetContextCreate(b->context, "FHIR Bundle entry", ALLOCSET_DEFAULT_SIZES);
+
 	for (int i = 0; i < b->n; i++) {
 		CHECK_FOR_INTERRUPTS();
-		run_entry(b, &b->entries[i]);
+		run_entry(b, &b->entries[i], scratch);
+		MemoryContextReset(scratch); /* what the response needs of the entry was copied */
 	}
 }
