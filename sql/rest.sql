@@ -40,6 +40,8 @@ SELECT http('POST', '/Patient', '{"if-none-exist": "_lastUpdated=gt2000"}', '{"r
 SELECT http('PATCH', '/Patient/p1', '{"content-type": "application/json-patch+json", "if-match": "W/\"2\""}', '[{"op":"replace","path":"/active","value":true}]');
 SELECT http('PATCH', '/Patient?identifier=urn:s|1', '{"content-type": "application/json-patch+json"}', '[{"op":"add","path":"/gender","value":"other"},{"op":"remove","path":"/active"}]');
 SELECT http('PATCH', '/Patient/p1', '{"content-type": "application/json-patch+json"}', '[{"op":"test","path":"/gender","value":"male"}]') LIKE '4%';
+SELECT http('PATCH', '/Patient?identifier=urn:s|1', '{"content-type": "application/fhir+json"}',
+  '{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"delete"},{"name":"path","valueString":"Patient.gender"}]}]}');
 SELECT http('PATCH', '/Patient/p1', '{"content-type": "application/fhir+json"}', '[{"op":"remove","path":"/active"}]');
 
 -- conditional update and delete, delete, gone, undelete
@@ -86,6 +88,7 @@ SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"transaction","e
 SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"batch","entry":[
   {"request":{"method":"GET","url":"Patient?identifier=urn:s|1&_elements=id"}},
   {"request":{"method":"GET","url":"Patient/nobody"}},
+  {"request":{"method":"GET","url":"http://test/fhir/Basic/b1","ifNoneMatch":"W/\"3\""}},
   {"request":{"method":"DELETE","url":"Basic/b2"}}]}');
 SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"transaction","entry":[
   {"resource":{"resourceType":"Basic","id":"b3","code":{"text":"x"}},"request":{"method":"PUT","url":"Basic/b3"}},

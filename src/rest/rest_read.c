@@ -147,6 +147,7 @@ rest_batch_get(const char *url, StoreResult *meta)
 
 	memset(meta, 0, sizeof(*meta));
 	rest_parse_url(&req, url, (int) strlen(url));
+	rest_check_accept(&req);
 	if (req.shape == SHAPE_INSTANCE && !req.summary && !req.elements) {
 		rest_read_current(&req, &res, meta);
 		return meta->resource;

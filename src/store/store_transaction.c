@@ -271,9 +271,12 @@ store_bundle_get(Bundle *b, BundleEntry *e)
 	if (!store_get_hook)
 		ereport(ERROR, errcode(FH501), errmsg("reads in a Bundle need the REST layer"), fhir_issue("not-supported", NULL));
 	e->answer = store_get_hook(e->url, &e->result);
-	if (e->method == BUNDLE_HEAD)
-		e->answer = NULL;
 	e->status = 200;
+	/* a conditional read: the client has this version */
+	if (e->if_none_match && e->result.version > 0 && store_parse_etag(e->if_none_match) == e->result.version)
+		e->status = 304;
+	if (e->method == BUNDLE_HEAD || e->status == 304)
+		e->answer = NULL;
 }
 
 /* Reads see what the transaction has written. */
