@@ -162,8 +162,13 @@ resolve_one(FpExec *x, const FpItem *item, FpList *out)
 	int len;
 	Jsonb *doc;
 
-	if (!reference_of(item, &ref, &len))
-		return;
+	if (!reference_of(item, &ref, &len)) {
+		/* a logical reference: Reference.type alone may tell what it refers to */
+		if (x->ctx->resolve != FP_RESOLVE_TYPE || item->json.type != jbvBinary)
+			return;
+		ref = "";
+		len = 0;
+	}
 	if (root != NULL && ref[0] == '#')
 		found = find_contained(root, ref + 1, len - 1);
 	else if (root != NULL && x->ctx->resolve == FP_RESOLVE_HOOK)
