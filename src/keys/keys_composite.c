@@ -270,8 +270,8 @@ keys_item_composite(KeyBuilder *b, const FpItem *item)
 
 	if (c->root && c->kind == KEYS_COMPOSITE_AND)
 		return;
+	memset(v, 0, sizeof(v));
 	for (int i = 0; i < c->nparts && all; i++) {
-		memset(&v[i], 0, sizeof(v[i]));
 		v[i].part = &c->parts[i];
 		v[i].salt = b->source;
 		for (int k = 0; k < c->parts[i].nevals; k++) {

@@ -149,7 +149,7 @@ find_operator(const char *text, bool as_only, Token *found)
 	static const char *const operators[] = {"and", "or", "xor", "implies", "is", "in", "contains", "div", "mod", "as"};
 	const char *p = text;
 	int depth = 0;
-	Token t, prev = {0};
+	Token t, prev = {"", 0};
 
 	for (; next_token(&p, &t); prev = t) {
 		depth += depth_change(&t);
@@ -196,7 +196,7 @@ static void
 append_tokens(StringInfo out, const char *text)
 {
 	const char *p = text;
-	Token t, prev = {0};
+	Token t, prev = {"", 0};
 
 	for (; next_token(&p, &t); prev = t) {
 		bool op = strchr("=!~<>+*/&|", *t.start) != NULL;

@@ -373,7 +373,7 @@ extract_all(KeyBuilder *b, const FpItem *root)
 	int volatile i = 0;
 
 	while (i < b->registry->nsources) {
-		KeyBuilder volatile before;
+		KeyBuilder volatile before = {0};
 
 		PG_TRY();
 		{
