@@ -89,6 +89,18 @@ SELECT ids('Observation', 'patient._has:RiskAssessment:subject:probability=gt0.1
 SELECT ids('Patient', '_filter=gender eq female and (birthdate gt 1985 or family sw "van")'), ids('Patient', '_filter=not (gender eq female)'), ids('Patient', '_filter=name co "ULL" or birthdate pr false');
 SELECT ids('Patient', '_list=l1'), ids('Observation', '_list=l1');
 
+-- near: true distance; _text and _content: words of the narrative, of everything
+SELECT count(fhir_update(r)) FROM (VALUES
+ ('{"resourceType":"Location","id":"paris","name":"Paris","position":{"latitude":48.8566,"longitude":2.3522},
+   "text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">The <b>capital</b> of France</div>"}}'::jsonb),
+ ('{"resourceType":"Location","id":"versailles","description":"royal château","position":{"latitude":48.8049,"longitude":2.1204}}'),
+ ('{"resourceType":"Location","id":"fiji","position":{"latitude":-17.0,"longitude":179.99}}'),
+ ('{"resourceType":"Location","id":"nowhere","name":"France"}')) v(r);
+SELECT ids('Location', 'near=48.85|2.35'), ids('Location', 'near=48.85|2.35|5'), ids('Location', 'near=48.85|2.35|17500|m'), ids('Location', 'near=48.85|2.35|11|[mi_i]'), ids('Location', 'near=-17|-179.99|5|km'), ids('Location', 'near=90|0|5000|km'), ids('Location', 'near=90|0|4600|km');
+SELECT ids('Location', '_text=capital'), ids('Location', '_text=France cap'), ids('Location', '_text=pital'), ids('Location', '_content=france'), ids('Location', '_content=CHATEAU'), ids('Location', '_content=b,royal');
+SELECT fhir_count('Location', 'near=x|y'), 1;
+SELECT fhir_count('Location', 'near=48|2|5|kg'), 1;
+
 -- sorting: missing values last
 SELECT ids('Patient', '_sort=birthdate'), ids('Patient', '_sort=-birthdate'), ids('Patient', '_sort=family'), ids('Patient', '_sort=-family'), ids('Patient', '_sort=gender,-birthdate'), ids('Patient', '_sort=-_id');
 SELECT ids('Observation', '_sort=date'), ids('Observation', '_sort=-date'), ids('Observation', '_sort=value-quantity'), ids('Observation', 'subject:missing=false&_sort=subject,-date');

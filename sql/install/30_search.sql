@@ -30,6 +30,9 @@ COMMENT ON FUNCTION fhir_ordered_any(bigint[], bigint[]) IS 'internal to search:
 CREATE FUNCTION fhir_ordered_value(ord bigint[], keys bigint[], highest boolean) RETURNS bigint
 AS 'MODULE_PATHNAME', 'fhir_ordered_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3;
 COMMENT ON FUNCTION fhir_ordered_value(bigint[], bigint[], boolean) IS 'internal to search: lowest or highest start under any of the keys';
+CREATE FUNCTION fhir_near(ord bigint[], latitude_key bigint, longitude_key bigint, latitude float8, longitude float8, metres float8) RETURNS boolean
+AS 'MODULE_PATHNAME', 'fhir_near' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION fhir_near(bigint[], bigint, bigint, float8, float8, float8) IS 'internal to search: is the position within so many metres?';
 CREATE FUNCTION fhir_identity(type text, id text) RETURNS bigint
 AS 'MODULE_PATHNAME', 'fhir_identity' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3;
 COMMENT ON FUNCTION fhir_identity(text, text) IS 'internal to search: hash of Type/id, as in resource.refs';

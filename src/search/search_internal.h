@@ -36,6 +36,7 @@ typedef enum CritKind {
 	CRIT_UPDATED,  /* resource.last_updated is in one of the ranges */
 	CRIT_ROWS,	   /* resource.rid is one of (a set that was run first) */
 	CRIT_DOC,	   /* decided on the document (no index): uri :below, near ... */
+	CRIT_NEAR,	   /* a position within a distance */
 	CRIT_CHAIN,	   /* refers to a resource that satisfies args; becomes CRIT_KEYS */
 	CRIT_HAS,	   /* is referred to by a resource that satisfies args */
 	CRIT_LIST,	   /* is an entry of one of the Lists; becomes CRIT_ROWS */
@@ -75,6 +76,7 @@ struct Crit {
 	const char *code;	  /* DOC: parameter */
 	const char *modifier; /* DOC */
 	const ModelType *type; /* TYPE, DOC */
+	const double *near;	   /* NEAR: latitude, longitude, metres */
 	int64 *rows; /* ROWS: sorted */
 	int nrows;
 	CritLink *links; /* CHAIN, HAS */
@@ -132,6 +134,7 @@ typedef struct SearchRequest {
 	int npairs;
 
 	int count; /* page size */
+	int count_asked;
 	SearchTotal total;
 	SearchSummary summary;
 	char **elements;
@@ -206,6 +209,13 @@ extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *so
 
 /* ---- search_composite.c ---- */
 extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *value);
+
+/* ---- search_near.c ---- */
+extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value);
+
+/* ---- search_text.c ---- */
+extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code, const char *value);
+extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
 
 /* ---- search_filter.c ---- */
 extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, int ntypes, const char *text);
@@ -288,6 +298,8 @@ extern double search_crit_rows(Crit *c, double type_rows);
 extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere, bool all);
 /* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found too few. */
 extern void search_sets_finish(SearchRequest *req);
+extern bool search_indexed(const Crit *c);
+extern bool search_listable(const Crit *c);
 
 /* ---- search_run.c ---- */
 /* Runs within SPI; rows in SPI_tuptable. limit 0: all. */

@@ -499,13 +499,12 @@ walk_bound(SearchRequest *req, int limit)
 			continue;
 		any = true;
 		product *= Min(1, n / type_rows);
-		if ((c->kind == CRIT_KEYS && c->nkeys <= 256) || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE ||
-			c->kind == CRIT_AND || c->kind == CRIT_OR)
+		if (search_indexed(c))
 		{
 			indexed = true;
 			least = Min(least, n);
 		}
-		listable = listable || c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS;
+		listable = listable || search_listable(c);
 	}
 	if (!any || (!indexed && !listable))
 		return 0;

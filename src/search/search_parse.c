@@ -157,7 +157,7 @@ parse_count(const char *value)
 
 	if (value[0] < '0' || value[0] > '9' || *end != '\0')
 		search_bad_value("_count", value, "not a number of resources", "Use _count=0 ... or leave it out.");
-	return (int) Min(n, (long) fhir_max_count);
+	return (int) Min(n, (long) PG_INT32_MAX - 1);
 }
 
 static SearchTotal
@@ -288,7 +288,10 @@ parse_control(SearchRequest *req, const char *name, const char *value)
 	if (name[0] != '_')
 		return false;
 	if (strcmp(name, "_count") == 0)
-		req->count = parse_count(value);
+	{
+		req->count_asked = parse_count(value);
+		req->count = Min(req->count_asked, fhir_max_count);
+	}
 	else if (strcmp(name, "_total") == 0)
 		req->total = parse_total(value);
 	else if (strcmp(name, "_summary") == 0)

@@ -241,6 +241,18 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 		case CRIT_ORDERED:
 			sql_ordered(s, alias, c);
 			break;
+		case CRIT_NEAR:
+			appendStringInfo(&s->sql, "%s.fhir_near(%s.ord, ", search_ext_schema(), alias);
+			sql_param(s, INT8OID, Int64GetDatum((int64) c->keys[0]));
+			appendStringInfoString(&s->sql, ", ");
+			sql_param(s, INT8OID, Int64GetDatum((int64) keys_more(c->keys[0])));
+			for (int i = 0; i < 3; i++)
+			{
+				appendStringInfoString(&s->sql, ", ");
+				sql_param(s, FLOAT8OID, Float8GetDatum(c->near[i]));
+			}
+			appendStringInfoChar(&s->sql, ')');
+			break;
 		case CRIT_ID:
 			appendStringInfo(&s->sql, "%s.id" OP("=") "ANY (", alias);
 			sql_param(s, TEXTARRAYOID, sql_text_array(c->values, c->nvalues));

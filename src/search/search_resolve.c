@@ -343,7 +343,8 @@ knows(const ModelType *t, const char *name)
 		return p == NULL || refers_to(p, t);
 	}
 	if ((len == 3 && strncmp(name, "_id", 3) == 0) ||
-		(len == 12 && strncmp(name, "_lastUpdated", 12) == 0) || (len == 7 && strncmp(name, "_filter", 7) == 0))
+		(len == 12 && strncmp(name, "_lastUpdated", 12) == 0) || (len == 7 && strncmp(name, "_filter", 7) == 0) || (len == 5 && strncmp(name, "_text", 5) == 0) ||
+		(len == 8 && strncmp(name, "_content", 8) == 0))
 		return true;
 	return search_param(t, name, len) != NULL;
 }
@@ -510,6 +511,8 @@ special(SearchRequest *req, const ModelType *const *types, int ntypes, const Nam
 		c = search_updated_values(n->code, value);
 	else if (strcmp(n->code, "_list") == 0)
 		c = list(value);
+	else if (strcmp(n->code, "_text") == 0 || strcmp(n->code, "_content") == 0)
+		c = search_text_criterion(types, ntypes, n->code, value);
 	else if (strcmp(n->code, "_filter") == 0)
 		c = search_filter(req, types, ntypes, value);
 	else

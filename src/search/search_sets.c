@@ -565,22 +565,33 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 			run_tree(&run, where[i], true);
 }
 
-/* Is there a criterion that GIN, or a list of rows, answers? */
-static bool
-indexed(const Crit *c)
+/* Does GIN, or a list of rows, answer it? */
+bool
+search_indexed(const Crit *c)
 {
 	if (c->kind == CRIT_AND)
 		for (int i = 0; i < c->nargs; i++)
-			if (indexed(c->args[i]))
+			if (search_indexed(c->args[i]))
 				return true;
 	if (c->kind == CRIT_OR)
 	{
 		for (int i = 0; i < c->nargs; i++)
-			if (!indexed(c->args[i]))
+			if (!search_indexed(c->args[i]))
 				return false;
 		return true;
 	}
 	return (c->kind == CRIT_KEYS && c->nkeys <= 256) || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE;
+}
+
+/* Could its rows be listed? */
+bool
+search_listable(const Crit *c)
+{
+	if (c->kind == CRIT_AND)
+		for (int i = 0; i < c->nargs; i++)
+			if (search_listable(c->args[i]))
+				return true;
+	return c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS;
 }
 
 static bool
@@ -606,7 +617,7 @@ void
 search_sets_finish(SearchRequest *req)
 {
 	for (int i = 0; i < req->nwhere; i++)
-		if (indexed(req->where[i]))
+		if (search_indexed(req->where[i]))
 			return;
 	for (int i = 0; i < req->nwhere; i++)
 		if (finish(req, req->where[i]))

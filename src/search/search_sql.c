@@ -165,8 +165,7 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
 	for (int i = 0; i < req.npairs; i++)
 		counted = counted || strcmp(req.pairs[i].name, "_count") == 0;
-	if (!counted)
-		req.count = PG_INT32_MAX - 1;
+	req.count = counted ? req.count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
 	if (req.count > 0 && req.summary != SUMMARY_COUNT)
 	{
 		search_page(&req, &page);
@@ -199,6 +198,7 @@ crit_text(const Crit *c)
 		[CRIT_UPDATED] = "last_updated, checked in each row or walked in index version_changed",
 		[CRIT_ROWS] = "rows found by an index before",
 		[CRIT_DOC] = "document: no index, checked on the document of each row",
+		[CRIT_NEAR] = "distance",
 		[CRIT_CHAIN] = "chain",
 		[CRIT_HAS] = "_has: many refer, asked of each row (GIN index resource_keys)",
 		[CRIT_LIST] = "list",
@@ -385,9 +385,12 @@ Datum
 fhir_search_recheck(PG_FUNCTION_ARGS)
 {
 	StringInfoData query;
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
+	if (strcmp(name, "_text") == 0 || strcmp(name, "_content") == 0)
+		PG_RETURN_BOOL(search_text_matches(&store_unpack(PG_GETARG_DATUM(0))->root, name[1] == 'c', text_to_cstring(PG_GETARG_TEXT_PP(2))));
 	initStringInfo(&query);
-	search_url_encode(&query, text_to_cstring(PG_GETARG_TEXT_PP(1)), ":");
+	search_url_encode(&query, name, ":");
 	appendStringInfoChar(&query, '=');
 	search_url_encode(&query, text_to_cstring(PG_GETARG_TEXT_PP(2)), "");
 	return DirectFunctionCall2(fhir_matches, JsonbPGetDatum(store_unpack(PG_GETARG_DATUM(0))), PointerGetDatum(cstring_to_text_with_len(query.data, query.len)));

@@ -251,11 +251,11 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 		return urls_below(leg, ref);
 	if (modifier && strcmp(modifier, "above") == 0)
 		return urls_above(leg, ref, keys_reference);
-	if (modifier && strcmp(modifier, "not") != 0)
+	if (modifier)
 	{
 		named = model_resource(modifier, strlen(modifier));
 		if (!named)
-			search_bad_modifier(p->code, modifier, "missing, not, identifier, above and below (canonical), or a resource type");
+			search_bad_modifier(p->code, modifier, "missing, identifier, above and below (canonical), or a resource type");
 		if (!targets_have(p->targets, named))
 			search_bad_modifier(p->code, modifier, "a resource type that the parameter refers to");
 	}
@@ -325,7 +325,7 @@ string(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *v
 	}
 	if (modifier && (strcmp(modifier, "contains") == 0 || strcmp(modifier, "text") == 0))
 		contains = true;
-	else if (modifier && strcmp(modifier, "not") != 0)
+	else if (modifier)
 		search_bad_modifier(p->code, modifier, "missing, exact, contains, text");
 	text = folded(p->code, value);
 	was_cut = cut(text, contains ? KEYS_STRING_OVERLAP : KEYS_STRING_MAX);
@@ -354,7 +354,7 @@ uri(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *valu
 	if (modifier && strcmp(modifier, "above") == 0)
 		return urls_above(leg, text, keys_uri);
 	c = crit_new(CRIT_KEYS);
-	if (modifier && strcmp(modifier, "not") != 0)
+	if (modifier)
 		search_bad_modifier(p->code, modifier, "missing, above, below");
 	crit_add_key(c, keys_uri(leg->source, text, len));
 	return c;
@@ -365,7 +365,7 @@ uri(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *valu
 static void
 no_modifier(const KeyParam *p, const char *modifier)
 {
-	if (modifier && strcmp(modifier, "not") != 0)
+	if (modifier)
 		search_bad_modifier(p->code, modifier, "missing");
 }
 
@@ -404,6 +404,9 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 			no_modifier(p, modifier);
 			return search_composite(p, leg, value);
 		case PARAM_SPECIAL:
+			no_modifier(p, modifier);
+			if (strcmp(p->code, "near") == 0)
+				return search_near(p, leg, value);
 			break;
 	}
 	ereport(ERROR,
