@@ -1,8 +1,7 @@
 /*
  * fhirpath_arith.c: + - * / div mod & on single items (FHIRPath N1 section 6.6 and 6.7).
  *
- * Integers stay Integers while the result fits, then become Longs; beyond 64 bits, and for a division by
- * zero, the result is empty.
+ * Overflow of an Integer (32 bits) or a Long (64 bits), and division by zero, make the result empty.
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -39,15 +38,15 @@ modulo(Numeric a, Numeric b)
 	return DatumGetNumeric(DirectFunctionCall2(numeric_mod, NumericGetDatum(a), NumericGetDatum(b)));
 }
 
+/* Overflow makes the result empty. */
 static void
 push_integer(FpExec *x, FpList *out, FpKind kind, Numeric n)
 {
-	if (fp_numeric_cmp(n, fp_numeric(PG_INT64_MAX)) > 0 || fp_numeric_cmp(n, fp_numeric(PG_INT64_MIN)) < 0)
-		return;
-	if (kind == FP_INTEGER &&
-	    (fp_numeric_cmp(n, fp_numeric(PG_INT32_MAX)) > 0 || fp_numeric_cmp(n, fp_numeric(PG_INT32_MIN)) < 0))
-		kind = FP_LONG;
-	fp_push_numeric(x, out, kind, n);
+	bool is_long = kind == FP_LONG;
+
+	if (fp_numeric_cmp(n, fp_numeric(is_long ? PG_INT64_MAX : PG_INT32_MAX)) <= 0 &&
+	    fp_numeric_cmp(n, fp_numeric(is_long ? PG_INT64_MIN : PG_INT32_MIN)) >= 0)
+		fp_push_numeric(x, out, kind, n);
 }
 
 static void

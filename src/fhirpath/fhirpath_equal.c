@@ -21,6 +21,10 @@ fp_string_cmp(const char *a, int alen, const char *b, int blen)
 static bool
 is_quantity(const FpItem *i)
 {
+	FpQuantity q;
+
+	if (i->kind == FP_ELEMENT && i->type == MODEL_NONE)
+		return fp_to_quantity(i, &q);
 	return i->kind == FP_QUANTITY ||
 	       (i->kind == FP_ELEMENT && i->type != MODEL_NONE && model_is_a(i->type, MODEL_T_Quantity));
 }

@@ -46,9 +46,7 @@ push(FpExec *x, FpList *out, FpKind kind, FpQuantity *q, Numeric v)
 		fp_push_quantity(x, out, q);
 	} else if (kind == FP_INTEGER && (fp_numeric_cmp(v, fp_numeric(PG_INT32_MAX)) > 0 ||
 	                                  fp_numeric_cmp(v, fp_numeric(PG_INT32_MIN)) < 0)) {
-		if (fp_numeric_cmp(v, fp_numeric(PG_INT64_MAX)) <= 0 &&
-		    fp_numeric_cmp(v, fp_numeric(PG_INT64_MIN)) >= 0)
-			fp_push_numeric(x, out, FP_LONG, v);
+		return; /* overflow: empty */
 	} else
 		fp_push_numeric(x, out, kind, v);
 }

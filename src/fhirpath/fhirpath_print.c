@@ -322,5 +322,5 @@ fp_syntax_error(const char *text, int len, int32 pos, const char *what)
 	ereport(ERROR,
 	        (errcode(FH400),
 	         errmsg("invalid FHIRPath expression at character %d: %s", fp_char_position(text, pos), what),
-	         errdetail("%s", fp_caret(text, len, pos)), fhir_issue("invalid", NULL)));
+	         errdetail("In the expression:\n%s", fp_caret(text, len, pos)), fhir_issue("invalid", NULL)));
 }

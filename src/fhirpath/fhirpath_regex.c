@@ -154,6 +154,30 @@ flags(FpExec *x, const FpNode *n, FpScope *s, int k, const char **pattern, int *
 	return cflags;
 }
 
+/* Compiles (PostgreSQL keeps it): a pattern that is wrong is an error of the expression, at its place. */
+static void
+check_pattern(FpExec *x, const char *pattern, int cflags)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ErrorData *volatile edata = NULL;
+
+	PG_TRY();
+	{
+		RE_compile_and_cache(cstring_to_text(pattern), cflags, C_COLLATION_OID);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		if (edata->sqlerrcode != ERRCODE_INVALID_REGULAR_EXPRESSION)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (edata != NULL)
+		fp_error(x, NULL, edata->message, NULL);
+}
+
 static void
 match(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, bool full)
 {
@@ -167,6 +191,7 @@ match(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, bool full
 	cflags = flags(x, n, s, 1, &p, &plen);
 	pattern = translate_pattern(x, p, plen, full, &g);
 	fp_tick(x, alen / 16 + plen);
+	check_pattern(x, pattern, cflags | REG_NOSUB);
 	fp_push_bool(x, out,
 	             RE_compile_and_execute(cstring_to_text(pattern), (char *)a, alen, cflags | REG_NOSUB,
 	                                    C_COLLATION_OID, 0, NULL));
@@ -248,6 +273,7 @@ fp_fn_replaceMatches(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList 
 	}
 	pattern = translate_pattern(x, p, plen, false, &g);
 	fp_tick(x, alen / 16 + plen);
+	check_pattern(x, pattern, cflags);
 	result = DatumGetTextPP(DirectFunctionCall4Coll(
 	    textregexreplace, C_COLLATION_OID, PointerGetDatum(cstring_to_text_with_len(a, alen)),
 	    PointerGetDatum(cstring_to_text(pattern)),
