@@ -19,9 +19,6 @@
 #define CALL "SELECT status, headers, body FROM fhir_http($1, $2, $3, $4)"
 #define VERSION "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'fhir'"
 
-/* libpq's buffers never shrink: a connection that moved more than this is replaced */
-#define LARGE_EXCHANGE (16u << 20)
-
 static const Oid parameter_types[] = {25, 25, 3802, 17}; /* text, text, jsonb, bytea */
 
 static void conn_event(Watch *watch, uint32_t events);
@@ -150,7 +147,8 @@ setup_answered(Conn *conn)
 	{
 		const char *version = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : NULL;
 
-		if (!pool_version_fits(version))
+		conn->pool->fits = pool_version_fits(version);
+		if (!conn->pool->fits)
 			log_error("%s database: version \"%s\" of the extension does not fit gateway version " FHIR_VERSION,
 					  conn->pool->name, version ? version : "none");
 		PQclear(result);

@@ -7,6 +7,7 @@
  * (not with TLS) and what still arrives is dropped for a moment, so that the client gets to read the answer.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,11 +265,18 @@ static bool
 hung_up(const Client *client, uint64_t age)
 {
 	char byte;
+	ssize_t n;
 
-	return age >= HANG_UP_AGE && recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	if (age < HANG_UP_AGE)
+		return false;
+	n = recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* Closes connections that keep the daemon waiting. A body must come at a minimal rate. */
+/*
+ * Closes connections that keep the daemon waiting. A body must come at a minimal rate. A read whose client is gone
+ * is cancelled: its answer helps nobody, and it keeps a database connection busy. Writes run to their end.
+ */
 void
 http_tick(Loop *loop)
 {
@@ -290,6 +298,8 @@ http_tick(Loop *loop)
 		}
 		else if (client->phase == PHASE_LINGER && age > LINGER)
 			shutdown(client->fd, SHUT_RDWR);
+		else if (client->phase == PHASE_ANSWER && r != NULL && r->job.active && r->job.read_only && hung_up(client, age))
+			r->job.deadline = loop->now;
 	}
 }
 

@@ -94,7 +94,6 @@ loop_open(Loop *loop, int number, int listen_fd)
 {
 	int share = (int) (opt.pool / opt.threads) + (number < opt.pool % opt.threads ? 1 : 0);
 
-	loop->number = number;
 	loop->now = now_microseconds();
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -27,7 +27,6 @@ typedef struct Watch
 
 typedef struct Loop
 {
-	int number;
 	pthread_t thread;
 	int epoll_fd;
 	int wake_fd; /* eventfd by which another thread wakes this one */

@@ -133,7 +133,7 @@ render_pools(Buf *b)
 	POOL("pool_connects_total", "counter", "Database connections opened, reconnects included.", connects);
 	POOL("pool_connect_failures_total", "counter", "Attempts to connect that failed.", connect_failures);
 	POOL("pool_lost_total", "counter", "Database connections lost while open.", lost);
-	POOL("pool_cancels_total", "counter", "Statements cancelled at the request timeout.", cancels);
+	POOL("pool_cancels_total", "counter", "Statements cancelled: the request timeout, or a read whose client had gone.", cancels);
 	POOL("pool_retries_total", "counter", "Requests sent a second time.", retries);
 	POOL("pool_rejected_total", "counter", "Requests refused: queue full or no database.", rejected);
 }

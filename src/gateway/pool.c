@@ -79,9 +79,9 @@ pool_alive(const Pool *pool)
 }
 
 bool
-pool_fresh(const Pool *pool)
+pool_busy_but_well(const Pool *pool)
 {
-	return pool->open > 0 && pool->loop->now - pool->answered_at < FRESH;
+	return pool->open > 0 && pool->idle == NULL && pool->fits && pool->loop->now - pool->answered_at < FRESH;
 }
 
 bool
@@ -208,7 +208,10 @@ pool_submit(Pool *pool, Job *job)
 		job_finish(pool, job, JOB_FULL, NULL);
 	else
 	{
-		list_append(&pool->queue, job);
+		if (job->ping)
+			list_push(&pool->queue, job);
+		else
+			list_append(&pool->queue, job);
 		pool->queued++;
 		pool_dispatch(pool);
 	}
@@ -316,7 +319,7 @@ pool_conn_answered(Conn *conn)
 	Job *job = conn->job;
 	PGresult *result = conn->result;
 	bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
-	bool replace = conn->moved > (16u << 20) || conn->state == CONN_STALE || job->expired_at != 0 ||
+	bool replace = conn->moved > LARGE_EXCHANGE || conn->state == CONN_STALE || job->expired_at != 0 ||
 				   (!ok && statement_is_stale(result));
 
 	conn->result = NULL;

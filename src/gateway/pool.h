@@ -63,8 +63,8 @@ extern void pool_tick(Pool *pool);
 /* At least one connection is open. */
 extern bool pool_alive(const Pool *pool);
 
-/* The server answered something within the last two seconds. */
-extern bool pool_fresh(const Pool *pool);
+/* No connection is free, but the server has answered within the last two seconds, with an extension that fits. */
+extern bool pool_busy_but_well(const Pool *pool);
 
 /* Nothing runs, waits or connects: the pool needs no tick soon. */
 extern bool pool_quiet(const Pool *pool);
@@ -72,7 +72,7 @@ extern bool pool_quiet(const Pool *pool);
 /* The extension's version fits this program; NULL fits not. */
 extern bool pool_version_fits(const char *extversion);
 
-/* pool_conn.c: one connection. */
+/* What conn.c, one connection, and pool.c share. */
 
 typedef enum ConnState
 {
@@ -101,6 +101,9 @@ struct Conn
 	Conn *next_idle;
 };
 
+/* libpq's buffers never shrink: a connection that moved more than this for one job is replaced */
+#define LARGE_EXCHANGE ((size_t) 16 << 20)
+
 struct Pool
 {
 	Loop *loop;
@@ -115,6 +118,7 @@ struct Pool
 	uint64_t backoff;
 	uint64_t answered_at;
 	bool down; /* no connection is open and the last attempt failed */
+	bool fits; /* the extension's version, as of the last connection opened */
 	PoolMetrics *metrics;
 };
 

@@ -99,6 +99,14 @@ call_fhir(Request *r, const char *below)
 }
 
 static void
+reply_word(Request *r, const char *word)
+{
+	buf_reset(&r->text);
+	buf_puts(&r->text, word);
+	reply_text(r, 200, "text/plain");
+}
+
+static void
 ping_done(Job *job)
 {
 	Request *r = (Request *) job;
@@ -110,16 +118,12 @@ ping_done(Job *job)
 	else if (!pool_version_fits(PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : NULL))
 		reply_error(r, 503, "transient", "The database has no fhir extension of a version that fits " FHIR_VERSION);
 	else
-	{
-		buf_reset(&r->text);
-		buf_puts(&r->text, "ready\n");
-		reply_text(r, 200, "text/plain");
-	}
+		reply_word(r, "ready\n");
 	PQclear(result);
 	http_resume(r);
 }
 
-/* Ready: not draining, the database answers, and its extension fits. */
+/* Ready: not draining, the database answers, and its extension fits. A busy database is asked no more. */
 static void
 ready(Request *r)
 {
@@ -128,6 +132,11 @@ ready(Request *r)
 	if (r->loop->draining)
 	{
 		reply_error(r, 503, "transient", "Shutting down");
+		return;
+	}
+	if (pool_busy_but_well(r->loop->primary))
+	{
+		reply_word(r, "ready\n");
 		return;
 	}
 	memset(job, 0, sizeof *job);
@@ -152,11 +161,7 @@ route_own(Request *r)
 	if (r->method != METHOD_GET && r->method != METHOD_HEAD)
 		reply_error(r, 405, "not-supported", "Only GET and HEAD are answered here");
 	else if (live)
-	{
-		buf_reset(&r->text);
-		buf_puts(&r->text, "alive\n");
-		reply_text(r, 200, "text/plain");
-	}
+		reply_word(r, "alive\n");
 	else if (metrics)
 	{
 		buf_reset(&r->text);

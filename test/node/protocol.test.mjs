@@ -350,6 +350,16 @@ test('the pool is bounded, the queue too: 503 with Retry-After', { skip }, async
 	assert.equal((await small.metrics())['fhir_gateway_pool_rejected_total{database="primary"}'], 7);
 });
 
+test('a busy pool is still ready', { skip }, async () => {
+	const small = await start({ pool: 1 });
+	const running = Array.from({ length: 20 }, () => fetch(`${small.url}/sleep/0.1`));
+	for (let i = 0; i < 10; i++) {
+		assert.equal((await fetch(`${small.origin}/readyz`)).status, 200);
+		await sleep(50);
+	}
+	await Promise.all(running);
+});
+
 test('504 at the request timeout, and the statement is cancelled', { skip }, async () => {
 	const hasty = await start({ 'request-timeout': '300ms', pool: 1, queue: 5 });
 	const begun = Date.now();
@@ -408,6 +418,26 @@ test('clients that vanish leave nothing behind', { skip }, async () => {
 		await sleep(50);
 	}
 	assert.fail(JSON.stringify(await g.metrics()));
+});
+
+test('a read whose client is gone is cancelled, a write is finished', { skip }, async () => {
+	const small = await start({ pool: 2 });
+	const leave = async (bytes) => {
+		const socket = net.connect(small.port, '127.0.0.1');
+		await new Promise((resolve) => socket.on('connect', resolve));
+		socket.write(bytes);
+		await sleep(100);
+		socket.destroy();
+	};
+	const id = `left-${Date.now()}`;
+	await leave(`PUT /fhir/Thing/${id}?2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx`);
+	await leave(get('/fhir/sleep/30'));
+	const busy = 'fhir_gateway_pool_connections{database="primary",state="busy"}';
+	let m;
+	for (let i = 0; i < 100 && ((m = await small.metrics())[busy] > 0); i++) await sleep(50);
+	assert.equal(m[busy], 0);
+	assert.equal(m['fhir_gateway_pool_cancels_total{database="primary"}'], 1);
+	assert.equal((await fetch(`${small.url}/Thing/${id}`)).status, 200);
 });
 
 test('memory stays flat over many requests, large and small', { skip }, async () => {
