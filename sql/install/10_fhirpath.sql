@@ -63,9 +63,10 @@ CREATE OPERATOR CLASS fhirpath_hash_ops DEFAULT FOR TYPE fhirpath USING hash AS
 	FUNCTION 1 fhirpath_hash(fhirpath),
 	FUNCTION 2 fhirpath_hash_extended(fhirpath, bigint);
 
--- STABLE: an expression may ask for the time (now()) and for other resources of the store (resolve(), memberOf()).
+-- STABLE: an expression may ask for the time (now()) and for other resources of the store (resolve(), memberOf()). PARALLEL
+-- RESTRICTED: those are read as fhir_read reads them.
 CREATE FUNCTION fhirpath(resource jsonb, path fhirpath, env jsonb DEFAULT NULL) RETURNS SETOF jsonb
-	AS 'MODULE_PATHNAME', 'fhirpath_query' LANGUAGE C STABLE PARALLEL SAFE ROWS 5;
+	AS 'MODULE_PATHNAME', 'fhirpath_query' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 5;
 COMMENT ON FUNCTION fhirpath(jsonb, fhirpath, jsonb) IS
 	'all items that a FHIRPath expression finds in a resource; env holds variables (%name)';
 
@@ -79,11 +80,11 @@ CREATE FUNCTION fhirpath_exists(resource jsonb, path fhirpath, env jsonb DEFAULT
 COMMENT ON FUNCTION fhirpath_exists(jsonb, fhirpath, jsonb) IS
 	'does a FHIRPath expression find anything in a resource?';
 CREATE FUNCTION fhirpath_first_stable(resource jsonb, path fhirpath, env jsonb DEFAULT NULL) RETURNS jsonb
-	AS 'MODULE_PATHNAME', 'fhirpath_first_stable' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'fhirpath_first_stable' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION fhirpath_first_stable(jsonb, fhirpath, jsonb) IS
 	'as fhirpath_first, also for expressions that depend on the time or on other resources';
 CREATE FUNCTION fhirpath_exists_stable(resource jsonb, path fhirpath, env jsonb DEFAULT NULL) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'fhirpath_exists_stable' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'fhirpath_exists_stable' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION fhirpath_exists_stable(jsonb, fhirpath, jsonb) IS
 	'as fhirpath_exists, also for expressions that depend on the time or on other resources';
 

@@ -7,6 +7,8 @@
  */
 #include "fhirpath/fhirpath_fn.h"
 
+#include "base/settings.h"
+
 Jsonb *(*fhirpath_resolve_hook)(const char *reference, int len) = NULL;
 
 static JsonbContainer *
@@ -153,6 +155,18 @@ named_type(FpExec *x, const FpItem *item, const char *ref, int len)
 	return t != NULL ? t->id : MODEL_NONE;
 }
 
+/* An absolute reference to this server is one to its store. */
+static void
+strip_base(const char **ref, int *len)
+{
+	int base = fhir_base_url != NULL ? strlen(fhir_base_url) : 0;
+
+	if (base > 0 && *len > base + 1 && memcmp(*ref, fhir_base_url, base) == 0 && (*ref)[base] == '/') {
+		*ref += base + 1;
+		*len -= base + 1;
+	}
+}
+
 static void
 resolve_one(FpExec *x, const FpItem *item, FpList *out)
 {
@@ -180,6 +194,7 @@ resolve_one(FpExec *x, const FpItem *item, FpList *out)
 		return;
 	}
 	if (found == NULL && ref[0] != '#' && fhirpath_resolve_hook != NULL) {
+		strip_base(&ref, &len);
 		doc = fhirpath_resolve_hook(ref, len);
 		found = doc != NULL ? &doc->root : NULL;
 	}
