@@ -1,5 +1,7 @@
 -- Search: each feature on a handful of resources. ids() lists what matches, in the order of the answer.
 SET timezone = 'UTC';
+SELECT fhir_store_create('search_test');
+SET fhir.store = search_test;
 CREATE FUNCTION ids(type text, query text) RETURNS text LANGUAGE sql AS
 $$ SELECT coalesce(string_agg(CASE mode WHEN 'match' THEN id ELSE '+' || id END, ' '), '-') FROM fhir_search_rows($1, $2) $$;
 \set VERBOSITY default
@@ -175,3 +177,5 @@ SELECT ids('Patient', 'name=peter&_has:Observation:patient:code:text=body');
 SELECT pg_current_xact_id_if_assigned();
 ROLLBACK;
 DROP FUNCTION ids, link, bundle_ids;
+RESET fhir.store;
+SELECT fhir_store_drop('search_test', force => true);

@@ -210,6 +210,10 @@ extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *so
 /* ---- search_composite.c ---- */
 extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *value);
 
+/* ---- search_terminology.c ---- */
+extern Crit *search_in_value_set(const KeyParam *p, const KeyLeg *leg, const char *url);
+extern Crit *search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, bool below);
+
 /* ---- search_near.c ---- */
 extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value);
 
@@ -235,7 +239,7 @@ typedef struct SqlText {
 } SqlText;
 
 /* Which part of a search reads resources: for the restriction. */
-typedef enum SearchLeg { LEG_MATCH, LEG_TOTAL, LEG_CHAIN, LEG_HAS, LEG_INCLUDE, LEG_REVINCLUDE, LEG_LIST } SearchLeg;
+typedef enum SearchLeg { LEG_MATCH, LEG_TOTAL, LEG_CHAIN, LEG_HAS, LEG_INCLUDE, LEG_REVINCLUDE, LEG_LIST, LEG_TERMINOLOGY } SearchLeg;
 
 extern void sql_init(SqlText *s);
 extern void sql_param(SqlText *s, Oid type, Datum value);

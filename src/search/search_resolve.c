@@ -545,7 +545,7 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 		return missing(types, ntypes, n.code, value);
 	if (!n.rest && (c = special(req, types, ntypes, &n, value)) != NULL)
 		return c;
-	negated = n.modifier && !n.rest && strcmp(n.modifier, "not") == 0;
+	negated = n.modifier && !n.rest && (strcmp(n.modifier, "not") == 0 || strcmp(n.modifier, "not-in") == 0);
 	for (int i = 0; i < ntypes; i++)
 	{
 		Crit *one;

@@ -118,11 +118,15 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 
 	if (modifier && strcmp(modifier, "text") == 0)
 		return terms(leg, folded(p->code, value), STRING_PREFIX);
+	if (modifier && (strcmp(modifier, "in") == 0 || strcmp(modifier, "not-in") == 0))
+		return search_in_value_set(p, leg, search_unescape(value));
+	if (modifier && (strcmp(modifier, "above") == 0 || strcmp(modifier, "below") == 0))
+		return search_code_hierarchy(p, leg, value, modifier[0] == 'b');
 	n = search_split(value, '|', &parts);
 	if (modifier && strcmp(modifier, "of-type") == 0)
 		return token_of_type(p, leg, parts, n, value);
 	if (modifier && strcmp(modifier, "not") != 0)
-		search_bad_modifier(p->code, modifier, "missing, not, of-type, text");
+		search_bad_modifier(p->code, modifier, "missing, not, text, in, not-in, above, below, of-type");
 	if (n > 2)
 		search_bad_value(p->code, value, "more than one |", "Write a | within a value as \\|.");
 	for (int i = 0; i < n; i++)
