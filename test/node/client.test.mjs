@@ -8,7 +8,8 @@ import { test } from 'node:test';
 import { fhirUrl, noPackage, noUrl, requirePackage } from './lib.mjs';
 
 const skip = noUrl || noPackage('fhir-kit-client');
-const { Client } = skip ? {} : requirePackage('fhir-kit-client');
+const library = skip ? {} : requirePackage('fhir-kit-client');
+const Client = library.Client || library; // versions 2 and 1
 const client = skip ? null : new Client({ baseUrl: fhirUrl });
 const mark = randomUUID();
 
@@ -46,7 +47,8 @@ test('create, read, vread, update, history, delete', { skip }, async () => {
 	assert.equal((await client.vread({ resourceType: 'Patient', id, version: '2' })).active, true);
 
 	await refused(client.update({ resourceType: 'Patient', id, body: read, options: { headers: { 'If-Match': 'W/"1"' } } }), 412);
-	const patched = await client.patch({ resourceType: 'Patient', id, jsonPatch: [{ op: 'replace', path: '/active', value: false }] });
+	const patch = (name) => ({ [name]: [{ op: 'replace', path: '/active', value: false }] });
+	const patched = await client.patch({ resourceType: 'Patient', id, ...patch('jsonPatch'), ...patch('JSONPatch') });
 	assert.equal(patched.active, false);
 
 	const history = await client.history({ resourceType: 'Patient', id });
