@@ -29,7 +29,7 @@
 #else
 #define PACK_ORDER 0x00
 #endif
-#define PACK_LEVEL 1
+#define PACK_LEVEL 3
 
 static ZSTD_CCtx *pack_cctx;
 static ZSTD_DCtx *pack_dctx;
