@@ -25,17 +25,16 @@ write_query(StringInfo url, const SearchRequest *req, const char *base, bool wit
 {
 	bool any = false;
 
-	if (*base)
-	{
+	if (*base) {
 		appendStringInfoString(url, base);
 		appendStringInfoChar(url, '/');
 	}
 	if (req->compartment)
-		appendStringInfo(url, "%s/%s/%s", req->compartment->name, req->compartment_id, req->type ? req->type->name : "*");
+		appendStringInfo(url, "%s/%s/%s", req->compartment->name, req->compartment_id,
+		                 req->type ? req->type->name : "*");
 	else if (req->type)
 		appendStringInfoString(url, req->type->name);
-	for (int i = 0; i < req->npairs; i++)
-	{
+	for (int i = 0; i < req->npairs; i++) {
 		const SearchPair *p = &req->pairs[i];
 
 		if (!p->used || (!with_cursor && strcmp(p->name, "_cursor") == 0))
@@ -73,21 +72,19 @@ write_links(BundleWriter *w, const SearchPage *page)
 	resetStringInfo(&url);
 	write_query(&url, w->req, w->base, false);
 	len = url.len;
-	if (page && (page->has_next || page->has_previous))
-	{
+	if (page && (page->has_next || page->has_previous)) {
 		url.data[len - 1] = '\0';
 		write_link(w, "first", url.data);
 		url.data[len - 1] = strchr(url.data, '?') ? '&' : '?';
 	}
-	if (page && page->has_previous && page->nrows > 0)
-	{
+	if (page && page->has_previous && page->nrows > 0) {
 		appendStringInfo(&url, "_cursor=%s", search_cursor_write(w->req, &page->rows[0], true));
 		write_link(w, "previous", url.data);
 		url.data[url.len = len] = '\0';
 	}
-	if (page && page->has_next && page->nrows > 0)
-	{
-		appendStringInfo(&url, "_cursor=%s", search_cursor_write(w->req, &page->rows[page->nrows - 1], false));
+	if (page && page->has_next && page->nrows > 0) {
+		appendStringInfo(&url, "_cursor=%s",
+		                 search_cursor_write(w->req, &page->rows[page->nrows - 1], false));
 		write_link(w, "next", url.data);
 	}
 	appendStringInfoChar(w->out, ']');
@@ -109,8 +106,7 @@ write_entry(int i, Jsonb *doc, void *arg)
 	const ModelType *type = model_resource(row->type, strlen(row->type));
 
 	begin_entry(w);
-	if (*w->base)
-	{
+	if (*w->base) {
 		appendStringInfoString(w->out, "\"fullUrl\":");
 		fhir_json_write_string(w->out, w->base, strlen(w->base));
 		w->out->len--; /* the closing quote */
@@ -118,7 +114,8 @@ write_entry(int i, Jsonb *doc, void *arg)
 	}
 	appendStringInfoString(w->out, "\"resource\":");
 	if (req->nelements)
-		doc = model_subset(type, &doc->root, SUBSET_ELEMENTS, (const char *const *) req->elements, req->nelements);
+		doc = model_subset(type, &doc->root, SUBSET_ELEMENTS, (const char *const *)req->elements,
+		                   req->nelements);
 	else if (req->summary == SUMMARY_TRUE)
 		doc = model_subset(type, &doc->root, SUBSET_SUMMARY, NULL, 0);
 	else if (req->summary == SUMMARY_TEXT)
@@ -140,10 +137,11 @@ write_outcome(BundleWriter *w)
 		return;
 	begin_entry(w);
 	appendStringInfoString(w->out, "\"resource\":{\"resourceType\":\"OperationOutcome\",\"issue\":[");
-	foreach (c, w->req->ignored)
-	{
-		appendStringInfo(w->out, "%s{\"severity\":\"warning\",\"code\":\"not-supported\",\"diagnostics\":", first ? "" : ",");
-		fhir_json_write_string(w->out, psprintf("ignored: %s", (char *) lfirst(c)), strlen(lfirst(c)) + strlen("ignored: "));
+	foreach (c, w->req->ignored) {
+		appendStringInfo(w->out, "%s{\"severity\":\"warning\",\"code\":\"not-supported\",\"diagnostics\":",
+		                 first ? "" : ",");
+		fhir_json_write_string(w->out, psprintf("ignored: %s", (char *)lfirst(c)),
+		                       strlen(lfirst(c)) + strlen("ignored: "));
 		appendStringInfoChar(w->out, '}');
 		first = false;
 	}
@@ -161,11 +159,12 @@ write_bundle(BundleWriter *w)
 	char now[48];
 
 	fhir_date_format_instant(search_now_micros(), now);
-	appendStringInfo(w->out, "{\"resourceType\":\"Bundle\",\"meta\":{\"lastUpdated\":\"%s\"},\"type\":\"searchset\"", now);
-	if (count_only)
-	{
+	appendStringInfo(
+	    w->out, "{\"resourceType\":\"Bundle\",\"meta\":{\"lastUpdated\":\"%s\"},\"type\":\"searchset\"", now);
+	if (count_only) {
 		if (req->total != TOTAL_NONE || req->summary == SUMMARY_COUNT)
-			appendStringInfo(w->out, ",\"total\":" INT64_FORMAT, search_total(req, req->total == TOTAL_ESTIMATE));
+			appendStringInfo(w->out, ",\"total\":" INT64_FORMAT,
+			                 search_total(req, req->total == TOTAL_ESTIMATE));
 		write_links(w, NULL);
 		w->first = true;
 		write_outcome(w);
@@ -191,10 +190,11 @@ write_bundle(BundleWriter *w)
 }
 
 static void
-bundle(const ModelType *compartment, const char *id, const ModelType *type, const char *query, SearchHandling handling, const char *base,
-	   StringInfo out)
+bundle(const ModelType *compartment, const char *id, const ModelType *type, const char *query,
+       SearchHandling handling, const char *base, StringInfo out)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
+	              old;
 	SearchRequest req = {0};
 	int level;
 	BundleWriter w = {&req, base ? base : "", out};
@@ -211,14 +211,15 @@ bundle(const ModelType *compartment, const char *id, const ModelType *type, cons
 }
 
 void
-search_bundle(const ModelType *type, const char *query, SearchHandling handling, const char *base, StringInfo out)
+search_bundle(const ModelType *type, const char *query, SearchHandling handling, const char *base,
+              StringInfo out)
 {
 	bundle(NULL, NULL, type, query, handling, base, out);
 }
 
 void
-search_compartment_bundle(const ModelType *compartment, const char *id, const ModelType *type, const char *query, SearchHandling handling,
-						  const char *base, StringInfo out)
+search_compartment_bundle(const ModelType *compartment, const char *id, const ModelType *type,
+                          const char *query, SearchHandling handling, const char *base, StringInfo out)
 {
 	bundle(compartment, id, type, query, handling, base, out);
 }

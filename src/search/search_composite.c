@@ -34,13 +34,11 @@ parts_and(const KeyParam *p, const KeyComposite *c, char **values)
 {
 	Crit *all = NULL;
 
-	for (int i = 0; i < c->nparts; i++)
-	{
+	for (int i = 0; i < c->nparts; i++) {
 		Crit *any = NULL;
 		const KeyParam *component = p->components[i];
 
-		for (int k = 0; k < c->parts[i].nsources; k++)
-		{
+		for (int k = 0; k < c->parts[i].nsources; k++) {
 			KeyLeg leg = {0};
 
 			leg.source = c->parts[i].sources[k];
@@ -58,19 +56,15 @@ by_equality(const KeyParam *p, const KeySource *s, char **values)
 	uint64 hashes[KEYS_MAX_PARTS];
 	Crit *crit;
 
-	for (int i = 0; i < c->nparts; i++)
-	{
+	for (int i = 0; i < c->nparts; i++) {
 		KeyAnswer answer;
 
-		if (c->parts[i].type == PARAM_TOKEN)
-		{
+		if (c->parts[i].type == PARAM_TOKEN) {
 			TokenText t;
 
 			split_token(p->code, values[i], &t);
 			answer = keys_part_token(s, i, t.system, t.slen, t.code, t.clen, &hashes[i]);
-		}
-		else
-		{
+		} else {
 			char *ref = search_unescape(values[i]);
 
 			if (c->parts[i].type != PARAM_REFERENCE || strchr(ref, '/') == NULL)
@@ -97,38 +91,31 @@ by_order(const KeyParam *p, const KeySource *s, char **values)
 	Crit *crit = crit_new(CRIT_ORDERED);
 
 	split_token(p->code, values[0], &t);
-	if (c->root)
-	{
+	if (c->root) {
 		/* The rows know the code alone; a system is asked of the part's own keys. */
 		if (t.clen < 0)
 			return NULL;
 		hash = keys_code(s, t.code, t.clen);
-	}
-	else
-	{
+	} else {
 		answer = keys_part_token(s, 0, t.system, t.slen, t.code, t.clen, &hash);
 		if (answer == KEYS_NEVER)
 			return crit_new(CRIT_FALSE);
 		if (answer != KEYS_BY_KEY)
 			return NULL;
 	}
-	if (c->parts[1].type == PARAM_QUANTITY)
-	{
+	if (c->parts[1].type == PARAM_QUANTITY) {
 		if (search_quantity_boxes(crit, p->code, s, &hash, values[1]))
 			return NULL;
-	}
-	else if (c->parts[1].type == PARAM_DATE)
+	} else if (c->parts[1].type == PARAM_DATE)
 		search_date_boxes(crit, p->code, keys_composite_ordered(s, hash, keys_ordered(s)), values[1]);
 	else
 		search_number_boxes(crit, p->code, keys_composite_ordered(s, hash, keys_ordered(s)), values[1]);
 	if (crit->nboxes == 0)
 		return crit_new(CRIT_FALSE);
-	if (c->root && t.slen >= 0)
-	{
+	if (c->root && t.slen >= 0) {
 		Crit *any = NULL;
 
-		for (int k = 0; k < c->parts[0].nsources; k++)
-		{
+		for (int k = 0; k < c->parts[0].nsources; k++) {
 			KeyLeg leg = {0};
 
 			leg.source = c->parts[0].sources[k];
@@ -148,8 +135,9 @@ search_composite(const KeyParam *p, const KeyLeg *leg, const char *value)
 	Crit *crit = NULL, *recheck;
 
 	if (n != c->nparts)
-		search_bad_value(p->code, value, psprintf("%d parts, but the parameter has %d components", n, c->nparts),
-						 "Write the parts with $ between them, for example 8480-6$gt140.");
+		search_bad_value(p->code, value,
+		                 psprintf("%d parts, but the parameter has %d components", n, c->nparts),
+		                 "Write the parts with $ between them, for example 8480-6$gt140.");
 	for (int i = 0; i < n; i++)
 		if (*values[i] == '\0')
 			search_bad_value(p->code, value, "a part is empty", NULL);

@@ -28,18 +28,16 @@ typedef struct Filter {
 static void
 fail(Filter *f, const char *why)
 {
-	ereport(ERROR,
-			errcode(FH400),
-			errmsg("invalid _filter: %s", why),
-			errdetail("At position %d, before \"%.40s\".", (int) (f->at - f->text) + 1, f->at),
-			errhint("For example: _filter=given eq \"peter\" and birthdate ge 2014-10-10."),
-			fhir_issue("invalid", NULL));
+	ereport(ERROR, errcode(FH400), errmsg("invalid _filter: %s", why),
+	        errdetail("At position %d, before \"%.40s\".", (int)(f->at - f->text) + 1, f->at),
+	        errhint("For example: _filter=given eq \"peter\" and birthdate ge 2014-10-10."),
+	        fhir_issue("invalid", NULL));
 }
 
 static void
 skip_space(Filter *f)
 {
-	while (isspace((unsigned char) *f->at))
+	while (isspace((unsigned char)*f->at))
 		f->at++;
 }
 
@@ -51,7 +49,7 @@ word(Filter *f)
 
 	skip_space(f);
 	start = f->at;
-	while (*f->at && !isspace((unsigned char) *f->at) && *f->at != '(' && *f->at != ')')
+	while (*f->at && !isspace((unsigned char)*f->at) && *f->at != '(' && *f->at != ')')
 		f->at++;
 	return pnstrdup(start, f->at - start);
 }
@@ -77,10 +75,8 @@ value(Filter *f, bool *quoted)
 	initStringInfo(&out);
 	skip_space(f);
 	*quoted = *f->at == '"';
-	if (!*quoted)
-	{
-		for (const char *w = word(f); *w; w++)
-		{
+	if (!*quoted) {
+		for (const char *w = word(f); *w; w++) {
 			if (*w == ',' || *w == '\\')
 				appendStringInfoChar(&out, '\\');
 			appendStringInfoChar(&out, *w);
@@ -89,8 +85,7 @@ value(Filter *f, bool *quoted)
 			fail(f, "a value is missing");
 		return out.data;
 	}
-	for (f->at++; *f->at != '"'; f->at++)
-	{
+	for (f->at++; *f->at != '"'; f->at++) {
 		if (*f->at == '\0')
 			fail(f, "a string is not closed");
 		if (*f->at == '\\' && f->at[1])
@@ -130,33 +125,30 @@ comparison(Filter *f)
 	if (*op == '\0')
 		fail(f, "an operator is missing");
 	v = value(f, &quoted);
-	if (strcmp(op, "pr") == 0)
-	{
+	if (strcmp(op, "pr") == 0) {
 		if (strcmp(v, "true") != 0 && strcmp(v, "false") != 0)
 			fail(f, "pr needs true or false");
-		return search_resolve_criterion(f->req, f->types, f->ntypes, psprintf("%s:missing", path), v[0] == 't' ? "false" : "true", 0);
+		return search_resolve_criterion(f->req, f->types, f->ntypes, psprintf("%s:missing", path),
+		                                v[0] == 't' ? "false" : "true", 0);
 	}
 	p = dot ? NULL : search_param(f->types[0], path, strlen(path));
-	if (strcmp(op, "eq") == 0 || (strcmp(op, "re") == 0 && (!p || p->type == PARAM_REFERENCE)))
-	{
+	if (strcmp(op, "eq") == 0 || (strcmp(op, "re") == 0 && (!p || p->type == PARAM_REFERENCE))) {
 		if (p && p->type == PARAM_STRING)
 			path = psprintf("%s:exact", path);
 		return search_resolve_criterion(f->req, f->types, f->ntypes, path, v, 0);
 	}
-	if (strcmp(op, "ne") == 0)
-	{
+	if (strcmp(op, "ne") == 0) {
 		if (p && p->type == PARAM_STRING)
 			path = psprintf("%s:exact", path);
 		return negate(search_resolve_criterion(f->req, f->types, f->ntypes, path, v, 0));
 	}
-	if (strcmp(op, "sw") == 0 || strcmp(op, "co") == 0)
-	{
+	if (strcmp(op, "sw") == 0 || strcmp(op, "co") == 0) {
 		if (p && p->type != PARAM_STRING)
 			fail(f, "sw and co need a string parameter");
-		return search_resolve_criterion(f->req, f->types, f->ntypes, op[0] == 's' ? path : psprintf("%s:contains", path), v, 0);
+		return search_resolve_criterion(f->req, f->types, f->ntypes,
+		                                op[0] == 's' ? path : psprintf("%s:contains", path), v, 0);
 	}
-	if (strlen(op) == 2 && strstr(prefixes, psprintf(" %s ", op)) != NULL)
-	{
+	if (strlen(op) == 2 && strstr(prefixes, psprintf(" %s ", op)) != NULL) {
 		if (p && p->type != PARAM_DATE && p->type != PARAM_NUMBER && p->type != PARAM_QUANTITY)
 			fail(f, "this operator needs a date, number or quantity parameter");
 		return search_resolve_criterion(f->req, f->types, f->ntypes, path, psprintf("%s%s", op, v), 0);

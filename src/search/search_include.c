@@ -1,8 +1,8 @@
 /*
  * search_include.c: _include and _revinclude, with :iterate.
  *
- * Round by round: the first looks at the page's matches, each further one (for :iterate) at what the last one added. A resource is
- * added once, and never if it is a match, so that cycles end.
+ * Round by round: the first looks at the page's matches, each further one (for :iterate) at what the last one
+ * added. A resource is added once, and never if it is a match, so that cycles end.
  */
 #include "base/compat.h"
 
@@ -32,10 +32,10 @@ add_reference(const char *type, int tlen, const char *id, int ilen, void *arg)
 {
 	Includes *x = arg;
 
-	if (x->nids == x->maxids)
-	{
+	if (x->nids == x->maxids) {
 		x->maxids = x->maxids ? x->maxids * 2 : 256;
-		x->types = x->types ? repalloc(x->types, x->maxids * sizeof(char *)) : palloc(x->maxids * sizeof(char *));
+		x->types =
+		    x->types ? repalloc(x->types, x->maxids * sizeof(char *)) : palloc(x->maxids * sizeof(char *));
 		x->ids = x->ids ? repalloc(x->ids, x->maxids * sizeof(char *)) : palloc(x->maxids * sizeof(char *));
 	}
 	x->types[x->nids] = pnstrdup(type, tlen);
@@ -51,16 +51,13 @@ add_row(Includes *x, const SearchRow *row)
 	if (found)
 		return;
 	if (x->n >= fhir_max_include)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("the page would include too many resources"),
-				errdetail("More than fhir.max_include = %d.", fhir_max_include),
-				errhint("Ask for a smaller page (_count), or include less."),
-				fhir_issue("too-costly", NULL));
-	if (x->n == x->max)
-	{
+		ereport(ERROR, errcode(FH400), errmsg("the page would include too many resources"),
+		        errdetail("More than fhir.max_include = %d.", fhir_max_include),
+		        errhint("Ask for a smaller page (_count), or include less."), fhir_issue("too-costly", NULL));
+	if (x->n == x->max) {
 		x->max = x->max ? x->max * 2 : 128;
-		x->rows = x->rows ? repalloc(x->rows, x->max * sizeof(SearchRow)) : palloc(x->max * sizeof(SearchRow));
+		x->rows =
+		    x->rows ? repalloc(x->rows, x->max * sizeof(SearchRow)) : palloc(x->max * sizeof(SearchRow));
 	}
 	x->rows[x->n++] = *row;
 }
@@ -70,8 +67,7 @@ take(Includes *x)
 {
 	SPITupleTable *t = SPI_tuptable;
 
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
+	for (uint64 i = 0; i < SPI_processed; i++) {
 		SearchRow row = {0};
 		bool null;
 
@@ -116,13 +112,13 @@ references_of(const KeyParam *p, void *arg)
 
 	if (p->type != PARAM_REFERENCE)
 		return;
-	for (int i = 0; i < p->nlegs; i++)
-	{
+	for (int i = 0; i < p->nlegs; i++) {
 		const KeyLeg *leg = &p->legs[i];
 
 		if (!leg_fits(leg, p, w->x->inc->target))
 			continue;
-		search_references(leg->source, w->target[0] ? w->target : leg->targets, &w->doc->root, add_reference, w->x);
+		search_references(leg->source, w->target[0] ? w->target : leg->targets, &w->doc->root, add_reference,
+		                  w->x);
 	}
 }
 
@@ -134,8 +130,7 @@ look_at_document(int i, Jsonb *doc, void *arg)
 	const ModelType *type = model_resource(w->rows[i].type, strlen(w->rows[i].type));
 
 	w->doc = doc;
-	for (int k = 0; k < req->nincludes; k++)
-	{
+	for (int k = 0; k < req->nincludes; k++) {
 		const SearchInclude *inc = &req->includes[k];
 
 		if (inc->reverse || (!w->first && !inc->iterate) || (inc->source && inc->source != type))
@@ -167,12 +162,16 @@ include_referred(Includes *x, SearchRow *rows, int n, bool first)
 		return;
 	sql_init(&s);
 	s.generic = true;
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM (SELECT DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM (SELECT "
+	                               "DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
 	sql_param(&s, TEXTARRAYOID, sql_text_array(x->types, x->nids));
 	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
 	sql_param(&s, TEXTARRAYOID, sql_text_array(x->ids, x->nids));
-	appendStringInfo(&s.sql, ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM %s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
-					 store_schema());
+	appendStringInfo(
+	    &s.sql,
+	    ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM "
+	    "%s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
+	    store_schema());
 	search_restrict(&s, "r", LEG_INCLUDE);
 	appendStringInfoString(&s.sql, " OFFSET 0) r ORDER BY r.type, r.id");
 	search_run(x->req, &s, "_include");
@@ -196,17 +195,16 @@ hashes_to(const KeyParam *p, void *arg)
 
 	if (p->type != PARAM_REFERENCE)
 		return;
-	for (int i = 0; i < p->nlegs; i++)
-	{
+	for (int i = 0; i < p->nlegs; i++) {
 		uint64 salt = keys_reference_salt(p->legs[i].source);
 
-		for (int k = 0; k < r->n; k++)
-		{
+		for (int k = 0; k < r->n; k++) {
 			const SearchRow *row = &r->rows[k];
 			const ModelType *type = model_resource(row->type, strlen(row->type));
 
 			if ((target == NULL || target == type) && leg_fits(&p->legs[i], p, type))
-				crit_add_key(r->keys, keys_identity(row->type, strlen(row->type), row->id, strlen(row->id)) ^ salt);
+				crit_add_key(r->keys,
+				             keys_identity(row->type, strlen(row->type), row->id, strlen(row->id)) ^ salt);
 		}
 	}
 }
@@ -218,8 +216,7 @@ include_referring(Includes *x, SearchRow *rows, int n, const SearchInclude *inc)
 	SqlText s;
 
 	x->inc = inc;
-	for (int m = 1; m < model_ntypes; m++)
-	{
+	for (int m = 1; m < model_ntypes; m++) {
 		const ModelType *t = &model_types[m];
 
 		if (t->kind != MODEL_RESOURCE || t->abstract || (inc->source && inc->source != t))
@@ -233,9 +230,13 @@ include_referring(Includes *x, SearchRow *rows, int n, const SearchInclude *inc)
 		return;
 	sql_init(&s);
 	s.generic = true;
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM (SELECT DISTINCT k FROM pg_catalog.unnest(");
-	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) r.keys->keys, r.keys->nkeys));
-	appendStringInfo(&s.sql, ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM %s.resource r WHERE r.keys" OP("@>") "ARRAY[k.k] AND NOT r.deleted", store_schema());
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM (SELECT "
+	                               "DISTINCT k FROM pg_catalog.unnest(");
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)r.keys->keys, r.keys->nkeys));
+	appendStringInfo(&s.sql,
+	                 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM "
+	                 "%s.resource r WHERE r.keys" OP("@>") "ARRAY[k.k] AND NOT r.deleted",
+	                 store_schema());
 	search_restrict(&s, "r", LEG_REVINCLUDE);
 	/* a row may come by several hashes; beyond the limit it is an error anyway */
 	appendStringInfo(&s.sql, " OFFSET 0) r LIMIT %d", (fhir_max_include + 1) * 4);
@@ -270,8 +271,7 @@ search_includes(SearchRequest *req, SearchRow *matches, int nmatches, SearchRow 
 	x.seen = hash_create("fhir search includes", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < nmatches; i++)
 		hash_search(x.seen, &matches[i].rid, HASH_ENTER, NULL);
-	for (bool first = true; nfrontier > 0; first = false)
-	{
+	for (bool first = true; nfrontier > 0; first = false) {
 		int before = x.n;
 
 		include_referred(&x, frontier, nfrontier, first);

@@ -1,10 +1,11 @@
 /*
  * search_internal.h: what the files of search share.
  *
- * A search goes through: search_parse (text -> pairs, result controls), search_resolve + search_value (pairs -> criteria), search_sets
- * (criteria that are searches of their own are run first: chains, _has, display texts; small sets become lists of
- * rows), search_plan (criteria -> SQL of fixed fragments and $n parameters), search_run (plans, cached by text),
- * search_page (cursor), search_include, search_subset, search_bundle (JSON).
+ * A search goes through: search_parse (text -> pairs, result controls), search_resolve + search_value (pairs
+ * -> criteria), search_sets (criteria that are searches of their own are run first: chains, _has, display
+ * texts; small sets become lists of rows), search_plan (criteria -> SQL of fixed fragments and $n
+ * parameters), search_run (plans, cached by text), search_page (cursor), search_include, search_subset,
+ * search_bundle (JSON).
  *
  * All statements of one search run in one snapshot. Everything is palloc'd in the caller's context, which the
  * entry points of search_sql.c and search_bundle.c own and delete.
@@ -27,19 +28,19 @@
 typedef enum CritKind {
 	CRIT_TRUE,
 	CRIT_FALSE,
-	CRIT_TYPE,	   /* resource.type is this one */
-	CRIT_KEYS,	   /* any of the hashes is in resource.keys */
-	CRIT_ORDERED,  /* any (key, lo, hi) of the resource lies in any of the boxes */
-	CRIT_STRING,   /* a folded text starts with, or contains, one of the values */
-	CRIT_TERM,	   /* token :text: a display text of the dictionary matches; becomes CRIT_KEYS */
-	CRIT_ID,	   /* resource.id is one of */
-	CRIT_UPDATED,  /* resource.last_updated is in one of the ranges */
-	CRIT_ROWS,	   /* resource.rid is one of (a set that was run first) */
-	CRIT_DOC,	   /* decided on the document (no index): uri :below, near ... */
-	CRIT_NEAR,	   /* a position within a distance */
-	CRIT_CHAIN,	   /* refers to a resource that satisfies args; becomes CRIT_KEYS */
-	CRIT_HAS,	   /* is referred to by a resource that satisfies args */
-	CRIT_LIST,	   /* is an entry of one of the Lists; becomes CRIT_ROWS */
+	CRIT_TYPE,    /* resource.type is this one */
+	CRIT_KEYS,    /* any of the hashes is in resource.keys */
+	CRIT_ORDERED, /* any (key, lo, hi) of the resource lies in any of the boxes */
+	CRIT_STRING,  /* a folded text starts with, or contains, one of the values */
+	CRIT_TERM,    /* token :text: a display text of the dictionary matches; becomes CRIT_KEYS */
+	CRIT_ID,      /* resource.id is one of */
+	CRIT_UPDATED, /* resource.last_updated is in one of the ranges */
+	CRIT_ROWS,    /* resource.rid is one of (a set that was run first) */
+	CRIT_DOC,     /* decided on the document (no index): uri :below, near ... */
+	CRIT_NEAR,    /* a position within a distance */
+	CRIT_CHAIN,   /* refers to a resource that satisfies args; becomes CRIT_KEYS */
+	CRIT_HAS,     /* is referred to by a resource that satisfies args */
+	CRIT_LIST,    /* is an entry of one of the Lists; becomes CRIT_ROWS */
 	CRIT_AND,
 	CRIT_OR,
 	CRIT_NOT
@@ -55,8 +56,8 @@ typedef struct Crit Crit;
 
 typedef struct CritLink {
 	const KeySource *source; /* the reference */
-	const ModelType *type;	 /* chain: type at the other end; _has: type that refers */
-	Crit *arg;				 /* criterion on `type`; shared by links of the same type */
+	const ModelType *type;   /* chain: type at the other end; _has: type that refers */
+	Crit *arg;               /* criterion on `type`; shared by links of the same type */
 } CritLink;
 
 typedef enum StringMode { STRING_PREFIX, STRING_CONTAINS, STRING_EQUAL } StringMode;
@@ -64,7 +65,7 @@ typedef enum StringMode { STRING_PREFIX, STRING_CONTAINS, STRING_EQUAL } StringM
 struct Crit {
 	CritKind kind;
 	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
-	bool unindexed;	   /* no index answers it: fhir_explain warns */
+	bool unindexed;    /* no index answers it: fhir_explain warns */
 
 	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */
 	int nkeys;
@@ -73,11 +74,11 @@ struct Crit {
 	char **values; /* STRING, TERM: folded texts; ID, LIST: ids; DOC: texts */
 	int nvalues;
 	StringMode mode;
-	const char *code;	  /* DOC: parameter */
-	const char *modifier; /* DOC */
+	const char *code;      /* DOC: parameter */
+	const char *modifier;  /* DOC */
 	const ModelType *type; /* TYPE, DOC */
-	const double *near;	   /* NEAR: latitude, longitude, metres */
-	int64 *rows; /* ROWS: sorted */
+	const double *near;    /* NEAR: latitude, longitude, metres */
+	int64 *rows;           /* ROWS: sorted */
 	int nrows;
 	CritLink *links; /* CHAIN, HAS */
 	int nlinks;
@@ -90,19 +91,25 @@ struct Crit {
 
 typedef struct SearchPair {
 	char *name, *value; /* decoded; escapes of the value still in place */
-	bool used;			/* understood: goes into the self link */
-	bool control;		/* no criterion */
+	bool used;          /* understood: goes into the self link */
+	bool control;       /* no criterion */
 } SearchPair;
 
 typedef enum SearchTotal { TOTAL_UNASKED, TOTAL_NONE, TOTAL_ESTIMATE, TOTAL_ACCURATE } SearchTotal;
-typedef enum SearchSummary { SUMMARY_FALSE, SUMMARY_TRUE, SUMMARY_TEXT, SUMMARY_DATA, SUMMARY_COUNT } SearchSummary;
+typedef enum SearchSummary {
+	SUMMARY_FALSE,
+	SUMMARY_TRUE,
+	SUMMARY_TEXT,
+	SUMMARY_DATA,
+	SUMMARY_COUNT
+} SearchSummary;
 
 typedef enum SortKind {
 	SORT_ID,
 	SORT_UPDATED,
 	SORT_ORDERED, /* resource.ord */
 	SORT_STRING,  /* string.value */
-	SORT_DOC	  /* text from the document */
+	SORT_DOC      /* text from the document */
 } SortKind;
 
 typedef struct SearchSort {
@@ -117,12 +124,12 @@ typedef struct SearchSort {
 typedef struct SearchInclude {
 	bool reverse, iterate;
 	const ModelType *source; /* NULL: any */
-	const char *code;		 /* NULL: every reference parameter */
+	const char *code;        /* NULL: every reference parameter */
 	const ModelType *target; /* NULL: any */
 } SearchInclude;
 
 typedef struct SearchRequest {
-	const ModelType *type; /* NULL: system level */
+	const ModelType *type;   /* NULL: system level */
 	const ModelType **types; /* what is searched, sorted by name (bytes) */
 	int ntypes;
 	bool all_types; /* no _type given at system level */
@@ -151,7 +158,7 @@ typedef struct SearchRequest {
 	List *explain; /* of char *: steps already run, collected for fhir_explain; unless NULL context */
 	bool explaining, analyze;
 	MemoryContext context; /* of the request: outlives every step */
-	int64 known_total;	   /* counted beside the page, -1 if not */
+	int64 known_total;     /* counted beside the page, -1 if not */
 } SearchRequest;
 
 /* ---- search_parse.c ---- */
@@ -174,8 +181,8 @@ extern void search_nearest_offer(SearchNearest *n, const char *candidate);
 /* ---- search_resolve.c ---- */
 extern void search_resolve(SearchRequest *req);
 /* One criterion on resources of `types`. */
-extern Crit *search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name, const char *value,
-									  int depth);
+extern Crit *search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes,
+                                      const char *name, const char *value, int depth);
 extern const KeyParam *search_param(const ModelType *t, const char *code, int len);
 extern void search_unknown_param(const ModelType *t, const char *code) pg_attribute_noreturn();
 /* Has a value in this place. */
@@ -190,10 +197,22 @@ extern void crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 
 /* The values of one parameter of one type: an OR. :missing and the negation of :not are the caller's. */
 extern Crit *search_values(const KeyParam *p, const char *modifier, const char *value);
 extern Crit *search_updated_values(const char *code, const char *value);
-extern void search_bad_value(const char *code, const char *value, const char *why, const char *hint) pg_attribute_noreturn();
-extern void search_bad_modifier(const char *code, const char *modifier, const char *allowed) pg_attribute_noreturn();
+extern void search_bad_value(const char *code, const char *value, const char *why, const char *hint)
+    pg_attribute_noreturn();
+extern void search_bad_modifier(const char *code, const char *modifier, const char *allowed)
+    pg_attribute_noreturn();
 
-typedef enum SearchPrefix { PREFIX_EQ, PREFIX_NE, PREFIX_GT, PREFIX_LT, PREFIX_GE, PREFIX_LE, PREFIX_SA, PREFIX_EB, PREFIX_AP } SearchPrefix;
+typedef enum SearchPrefix {
+	PREFIX_EQ,
+	PREFIX_NE,
+	PREFIX_GT,
+	PREFIX_LT,
+	PREFIX_GE,
+	PREFIX_LE,
+	PREFIX_SA,
+	PREFIX_EB,
+	PREFIX_AP
+} SearchPrefix;
 
 /* A value without prefix, of a composite's part or of _filter. */
 extern Crit *search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value);
@@ -203,9 +222,11 @@ extern Crit *search_one_value(const KeyParam *p, const KeyLeg *leg, const char *
 extern SearchPrefix search_prefix(const char **value);
 extern void search_date_boxes(Crit *c, const char *code, uint64 key, const char *value);
 extern void search_number_boxes(Crit *c, const char *code, uint64 key, const char *value);
-/* value: [prefix]number[|system|code]; source: whose keys, composite: 0 or the token hash of a composite. True: needs a recheck. */
+/* value: [prefix]number[|system|code]; source: whose keys, composite: 0 or the token hash of a composite.
+ * True: needs a recheck. */
 extern int search_units(const KeySource *source, const uint64 *token, KeyUnit **units);
-extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const uint64 *composite_hash, const char *value);
+extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *source,
+                                  const uint64 *composite_hash, const char *value);
 
 /* ---- search_composite.c ---- */
 extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *value);
@@ -213,14 +234,16 @@ extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *
 /* ---- search_terminology.c ---- */
 extern Crit *search_in_value_set(const KeyParam *p, const KeyLeg *leg, const char *url);
 /* For fhirpath_member_of_hook. */
-extern int search_member_of(const char *valueset, int vslen, const char *system, int slen, const char *code, int clen);
+extern int search_member_of(const char *valueset, int vslen, const char *system, int slen, const char *code,
+                            int clen);
 extern Crit *search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, bool below);
 
 /* ---- search_near.c ---- */
 extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value);
 
 /* ---- search_text.c ---- */
-extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code, const char *value);
+extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code,
+                                   const char *value);
 extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
 
 /* ---- search_filter.c ---- */
@@ -241,7 +264,16 @@ typedef struct SqlText {
 } SqlText;
 
 /* Which part of a search reads resources: for the restriction. */
-typedef enum SearchLeg { LEG_MATCH, LEG_TOTAL, LEG_CHAIN, LEG_HAS, LEG_INCLUDE, LEG_REVINCLUDE, LEG_LIST, LEG_TERMINOLOGY } SearchLeg;
+typedef enum SearchLeg {
+	LEG_MATCH,
+	LEG_TOTAL,
+	LEG_CHAIN,
+	LEG_HAS,
+	LEG_INCLUDE,
+	LEG_REVINCLUDE,
+	LEG_LIST,
+	LEG_TERMINOLOGY
+} SearchLeg;
 
 extern void sql_init(SqlText *s);
 extern void sql_param(SqlText *s, Oid type, Datum value);
@@ -252,7 +284,8 @@ extern void sql_crit(SqlText *s, const char *alias, Crit *c);
 extern void sql_where(SqlText *s, const char *alias, Crit **where, int n);
 extern void sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntypes);
 /* "FROM store.resource alias WHERE NOT deleted AND type AND restriction AND criteria" */
-extern void sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types, int ntypes, Crit **where, int nwhere);
+extern void sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types,
+                           int ntypes, Crit **where, int nwhere);
 /* " AND (...)" for one resource alias of one leg: where a caller's rights enter. */
 extern void search_restrict(SqlText *s, const char *alias, SearchLeg leg);
 /* SQL predicate (fixed text) on a resource alias, or NULL; set by whoever grants rights. leg: SearchLeg. */
@@ -266,7 +299,7 @@ typedef struct SearchRow {
 	Datum *sort;
 	bool *sort_null;
 	const char *mode; /* "match", "include" */
-	Jsonb *doc;		  /* when it is at hand */
+	Jsonb *doc;       /* when it is at hand */
 } SearchRow;
 
 typedef struct SearchPage {
@@ -301,8 +334,10 @@ extern double search_crit_rows(Crit *c, double type_rows);
 
 /* ---- search_sets.c ---- */
 /* all: every match will be needed (a chain's end, a total), not a page of them. */
-extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere, bool all);
-/* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found too few. */
+extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where,
+                        int nwhere, bool all);
+/* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found
+ * too few. */
 extern void search_sets_finish(SearchRequest *req);
 extern bool search_indexed(const Crit *c);
 extern bool search_listable(const Crit *c);
@@ -322,16 +357,20 @@ extern void search_includes(SearchRequest *req, SearchRow *matches, int nmatches
 extern void search_texts(const KeySource *source, JsonbContainer *doc, bool highest, char **best);
 /* References held by `source` in doc, as "Type/id" of this store. */
 typedef void (*SearchRefFn)(const char *type, int tlen, const char *id, int ilen, void *arg);
-extern void search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn, void *arg);
-extern void search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc, SearchRefFn fn, void *arg);
+extern void search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn,
+                                   void *arg);
+extern void search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc,
+                              SearchRefFn fn, void *arg);
 
 /* ---- search_rows.c ---- */
 /* Fills rows[].doc. */
 extern void search_keep_documents(SearchRequest *req, SearchRow *rows, int n);
 /* Prepares a request: parse, resolve, run sets. */
-extern void search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling, bool all);
+extern void search_prepare(SearchRequest *req, const ModelType *type, const char *query,
+                           SearchHandling handling, bool all);
 /* The documents of rows, in order: calls fn with each. */
-extern void search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
+extern void search_documents(SearchRequest *req, SearchRow *rows, int n,
+                             void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
 
 /* SQL spelling that no search_path can divert */
 #define OP(o) " OPERATOR(pg_catalog." o ") "

@@ -1,13 +1,14 @@
 /*
  * search_page.c: one page of matches, its cursor, and totals.
  *
- * Order: the sort keys, then type and id, which never change: so a page starts after (or before) the row that the cursor names, whatever
- * happened since. A cursor is base64url text of: checksum over the search and the rest, direction, type, id and sort values. It holds nothing
- * that the client does not see in the resources; used with another search it is refused.
+ * Order: the sort keys, then type and id, which never change: so a page starts after (or before) the row that
+ * the cursor names, whatever happened since. A cursor is base64url text of: checksum over the search and the
+ * rest, direction, type, id and sort values. It holds nothing that the client does not see in the resources;
+ * used with another search it is refused.
  *
- * Two ways to a page. "Find, then sort": the criteria's index gives all matches. "Walk": rows come in order from the index of the order,
- * are checked one by one, and only so many are looked at. With many matches a walk finds a page soon; if it
- * does not within its bound, find-then-sort follows.
+ * Two ways to a page. "Find, then sort": the criteria's index gives all matches. "Walk": rows come in order
+ * from the index of the order, are checked one by one, and only so many are looked at. With many matches a
+ * walk finds a page soon; if it does not within its bound, find-then-sort follows.
  */
 #include "base/compat.h"
 
@@ -29,9 +30,9 @@ shape_hash(const SearchRequest *req)
 	uint64 h = fhir_hash(req->type ? req->type->name : "", req->type ? strlen(req->type->name) : 0, 1);
 
 	if (req->compartment)
-		h = fhir_hash(req->compartment_id, strlen(req->compartment_id), fhir_hash(req->compartment->name, strlen(req->compartment->name), h));
-	for (int i = 0; i < req->npairs; i++)
-	{
+		h = fhir_hash(req->compartment_id, strlen(req->compartment_id),
+		              fhir_hash(req->compartment->name, strlen(req->compartment->name), h));
+	for (int i = 0; i < req->npairs; i++) {
 		const SearchPair *p = &req->pairs[i];
 
 		if (p->control && strcmp(p->name, "_sort") != 0 && strcmp(p->name, "_type") != 0)
@@ -47,7 +48,7 @@ static void
 put_field(StringInfo b, const char *s)
 {
 	if (s)
-		appendStringInfo(b, "%d:%s", (int) strlen(s), s);
+		appendStringInfo(b, "%d:%s", (int)strlen(s), s);
 	else
 		appendStringInfoString(b, "-");
 }
@@ -58,9 +59,9 @@ base64url(const char *s, int len)
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	char *out = palloc(len * 4 / 3 + 4), *o = out;
 
-	for (int i = 0; i < len; i += 3)
-	{
-		uint32 v = (uint8) s[i] << 16 | (i + 1 < len ? (uint8) s[i + 1] << 8 : 0) | (i + 2 < len ? (uint8) s[i + 2] : 0);
+	for (int i = 0; i < len; i += 3) {
+		uint32 v = (uint8)s[i] << 16 | (i + 1 < len ? (uint8)s[i + 1] << 8 : 0) |
+		           (i + 2 < len ? (uint8)s[i + 2] : 0);
 
 		*o++ = digits[v >> 18];
 		*o++ = digits[v >> 12 & 63];
@@ -79,8 +80,7 @@ base64url_decode(const char *s, StringInfo out)
 	uint32 v = 0;
 	int bits = 0;
 
-	for (; *s; s++)
-	{
+	for (; *s; s++) {
 		int d;
 
 		if (*s >= 'A' && *s <= 'Z')
@@ -97,10 +97,9 @@ base64url_decode(const char *s, StringInfo out)
 			return false;
 		v = v << 6 | d;
 		bits += 6;
-		if (bits >= 8)
-		{
+		if (bits >= 8) {
 			bits -= 8;
-			appendStringInfoChar(out, (char) (v >> bits & 255));
+			appendStringInfoChar(out, (char)(v >> bits & 255));
 		}
 	}
 	return true;
@@ -126,7 +125,7 @@ search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backwar
 	put_field(&body, row->id);
 	for (int i = 0; i < req->nsorts; i++)
 		put_field(&body, row->sort_null[i] ? NULL : sort_value_text(&req->sorts[i], row->sort[i]));
-	appendStringInfo(&all, "%016llx", (unsigned long long) fhir_hash(body.data, body.len, shape_hash(req)));
+	appendStringInfo(&all, "%016llx", (unsigned long long)fhir_hash(body.data, body.len, shape_hash(req)));
 	appendBinaryStringInfo(&all, body.data, body.len);
 	return base64url(all.data, all.len);
 }
@@ -139,8 +138,7 @@ get_field(const char **p, const char *end, char **out)
 	char *after;
 
 	*out = NULL;
-	if (*p < end && **p == '-')
-	{
+	if (*p < end && **p == '-') {
 		(*p)++;
 		return true;
 	}
@@ -162,7 +160,9 @@ cursor_parse(const SearchRequest *req, SearchCursor *out)
 	initStringInfo(&b);
 	if (!base64url_decode(req->cursor, &b) || b.len < 20 || memchr(b.data, 0, b.len) != NULL)
 		return false;
-	if (strncmp(b.data, psprintf("%016llx", (unsigned long long) fhir_hash(b.data + 16, b.len - 16, shape_hash(req))), 16) != 0)
+	if (strncmp(b.data,
+	            psprintf("%016llx", (unsigned long long)fhir_hash(b.data + 16, b.len - 16, shape_hash(req))),
+	            16) != 0)
 		return false;
 	out->backward = b.data[16] == 'p';
 	p = b.data + 17;
@@ -173,15 +173,16 @@ cursor_parse(const SearchRequest *req, SearchCursor *out)
 	out->id = id;
 	out->values = palloc0((req->nsorts + 1) * sizeof(Datum));
 	out->nulls = palloc0((req->nsorts + 1) * sizeof(bool));
-	for (int i = 0; i < req->nsorts; i++)
-	{
+	for (int i = 0; i < req->nsorts; i++) {
 		char *v;
 
 		if (!get_field(&p, end, &v))
 			return false;
 		out->nulls[i] = v == NULL;
 		if (v)
-			out->values[i] = search_sort_type(&req->sorts[i]) == TEXTOID ? CStringGetTextDatum(v) : Int64GetDatum(strtoll(v, NULL, 10));
+			out->values[i] = search_sort_type(&req->sorts[i]) == TEXTOID
+			                     ? CStringGetTextDatum(v)
+			                     : Int64GetDatum(strtoll(v, NULL, 10));
 	}
 	return p == end;
 }
@@ -193,12 +194,10 @@ search_cursor_read(const SearchRequest *req, SearchCursor *out)
 	if (req->cursor == NULL)
 		return false;
 	if (!cursor_parse(req, out))
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("invalid _cursor"),
-				errdetail("It is damaged or belongs to another search."),
-				errhint("Follow the links of the Bundle as they are, or start again without _cursor."),
-				fhir_issue("value", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("invalid _cursor"),
+		        errdetail("It is damaged or belongs to another search."),
+		        errhint("Follow the links of the Bundle as they are, or start again without _cursor."),
+		        fhir_issue("value", NULL));
 	return true;
 }
 
@@ -216,27 +215,26 @@ sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
 {
 	appendStringInfoString(&s->sql, " ORDER BY ");
 	for (int i = 0; i < req->nsorts; i++)
-		appendStringInfo(&s->sql, "q.s%d %s NULLS %s, ", i + 1, down(&req->sorts[i], cur) ? "DESC" : "ASC", cur->backward ? "FIRST" : "LAST");
+		appendStringInfo(&s->sql, "q.s%d %s NULLS %s, ", i + 1, down(&req->sorts[i], cur) ? "DESC" : "ASC",
+		                 cur->backward ? "FIRST" : "LAST");
 	if (req->ntypes > 1)
 		appendStringInfo(&s->sql, "q.type %s, ", cur->backward ? "DESC" : "ASC");
 	appendStringInfo(&s->sql, "q.id %s", cur->backward ? "DESC" : "ASC");
 }
 
 static void
-sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, const char *alias, bool descending)
+sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, const char *alias,
+                   bool descending)
 {
 	const char *op = descending ? OP("<") : OP(">");
 
-	if (req->ntypes > 1)
-	{
+	if (req->ntypes > 1) {
 		appendStringInfo(&s->sql, "(%s.type, %s.id)%s(", alias, alias, op);
 		sql_param(s, TEXTOID, CStringGetTextDatum(cur->type));
 		appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\", ");
 		sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
 		appendStringInfoString(&s->sql, " COLLATE pg_catalog.\"C\")");
-	}
-	else
-	{
+	} else {
 		appendStringInfo(&s->sql, "%s.id%s", alias, op);
 		sql_param(s, TEXTOID, CStringGetTextDatum(cur->id));
 	}
@@ -244,7 +242,8 @@ sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur
 
 /* Among the rows with the cursor's own sort value, those after its id. */
 static void
-sql_walk_ties(SqlText *s, const SearchRequest *req, const SearchCursor *cur, const char *column, const char *alias)
+sql_walk_ties(SqlText *s, const SearchRequest *req, const SearchCursor *cur, const char *column,
+              const char *alias)
 {
 	appendStringInfo(&s->sql, " AND (%s" OP("<>"), column);
 	sql_param(s, search_sort_type(&req->sorts[0]), cur->values[0]);
@@ -259,14 +258,13 @@ sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, int i)
 {
 	const SearchSort *sort = &req->sorts[i];
 
-	if (i == req->nsorts)
-	{
+	if (i == req->nsorts) {
 		sql_identity_after(s, req, cur, "q", cur->backward);
 		return;
 	}
-	if (cur->nulls[i])
-	{
-		appendStringInfo(&s->sql, "(%sq.s%d IS NULL AND ", cur->backward ? psprintf("q.s%d IS NOT NULL OR ", i + 1) : "", i + 1);
+	if (cur->nulls[i]) {
+		appendStringInfo(&s->sql, "(%sq.s%d IS NULL AND ",
+		                 cur->backward ? psprintf("q.s%d IS NOT NULL OR ", i + 1) : "", i + 1);
 		sql_after(s, req, cur, i + 1);
 		appendStringInfoChar(&s->sql, ')');
 		return;
@@ -295,8 +293,7 @@ static void
 sql_find(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int limit, bool count)
 {
 	appendStringInfoString(&s->sql, "SELECT q.* FROM (SELECT r.rid, r.type, r.id, r.version, r.last_updated");
-	for (int i = 0; i < req->nsorts; i++)
-	{
+	for (int i = 0; i < req->nsorts; i++) {
 		appendStringInfoString(&s->sql, ", ");
 		sql_sort_expression(s, &req->sorts[i], "r");
 		appendStringInfo(&s->sql, " AS s%d", i + 1);
@@ -305,8 +302,7 @@ sql_find(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, in
 		appendStringInfoString(&s->sql, ", pg_catalog.count(*) OVER () AS total");
 	sql_from_where(s, "r", LEG_MATCH, req->types, req->all_types ? 0 : req->ntypes, req->where, req->nwhere);
 	appendStringInfoString(&s->sql, " OFFSET 0) q");
-	if (after)
-	{
+	if (after) {
 		appendStringInfoString(&s->sql, " WHERE ");
 		sql_after(s, req, cur, 0);
 	}
@@ -322,7 +318,9 @@ walked_column(const SearchSort *sort)
 {
 	if (sort == NULL || sort->kind == SORT_ID)
 		return NULL;
-	return sort->kind == SORT_ORDERED ? "o.lo" : sort->kind == SORT_STRING ? "pg_catalog.\"left\"(o.value, 100)" : "o.last_updated";
+	return sort->kind == SORT_ORDERED  ? "o.lo"
+	       : sort->kind == SORT_STRING ? "pg_catalog.\"left\"(o.value, 100)"
+	                                   : "o.last_updated";
 }
 
 /* Does an index have this order? */
@@ -333,7 +331,8 @@ can_walk(const SearchRequest *req, const SearchCursor *cur, bool after)
 
 	if (sort == NULL)
 		return true;
-	if (req->nsorts > 1 || req->ntypes > 1 || sort->kind == SORT_DOC || sort->nkeys > 1 || (after && cur->nulls[0]))
+	if (req->nsorts > 1 || req->ntypes > 1 || sort->kind == SORT_DOC || sort->nkeys > 1 ||
+	    (after && cur->nulls[0]))
 		return false;
 	/* backward, the rows without a value come first: they are in no such index */
 	return !(cur->backward && (sort->kind == SORT_ORDERED || sort->kind == SORT_STRING));
@@ -346,43 +345,38 @@ sql_walk_from(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool afte
 	const SearchSort *sort = req->nsorts ? &req->sorts[0] : NULL;
 	const char *column = walked_column(sort);
 
-	if (sort && (sort->kind == SORT_ORDERED || sort->kind == SORT_STRING))
-	{
+	if (sort && (sort->kind == SORT_ORDERED || sort->kind == SORT_STRING)) {
 		/* LATERAL, OFFSET 0: row by row in the order of o, whatever the planner thinks of the checks */
-		appendStringInfo(&s->sql, " FROM %s.%s o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP("=") "o.rid", store_schema(),
-						 sort->kind == SORT_ORDERED ? "ordered" : "string", store_schema());
+		appendStringInfo(
+		    &s->sql,
+		    " FROM %s.%s o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP("=") "o.rid",
+		    store_schema(), sort->kind == SORT_ORDERED ? "ordered" : "string", store_schema());
 		/* of a resource's several values the one that it sorts by */
 		appendStringInfo(&s->sql, " AND %s" OP("="), column);
 		sql_sort_expression(s, sort, "r");
 		appendStringInfoString(&s->sql, " OFFSET 0) r WHERE o.key" OP("="));
-		sql_param(s, INT8OID, Int64GetDatum((int64) sort->keys[0]));
-	}
-	else if (sort && sort->kind == SORT_UPDATED)
-	{
-		appendStringInfo(&s->sql, " FROM %s.version o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP("=") "o.rid AND r.version" OP("=")
-						 "o.version OFFSET 0) r WHERE o.type" OP("="),
-						 store_schema(), store_schema());
+		sql_param(s, INT8OID, Int64GetDatum((int64)sort->keys[0]));
+	} else if (sort && sort->kind == SORT_UPDATED) {
+		appendStringInfo(&s->sql,
+		                 " FROM %s.version o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP(
+		                     "=") "o.rid AND r.version" OP("=") "o.version OFFSET 0) r WHERE o.type" OP("="),
+		                 store_schema(), store_schema());
 		sql_param(s, TEXTOID, CStringGetTextDatum(req->types[0]->name));
 		for (int i = 0; i < req->nwhere; i++)
-			if (req->where[i]->kind == CRIT_UPDATED)
-			{
+			if (req->where[i]->kind == CRIT_UPDATED) {
 				appendStringInfoString(&s->sql, " AND ");
 				sql_crit(s, "o", req->where[i]);
 			}
-	}
-	else
+	} else
 		appendStringInfo(&s->sql, " FROM %s.resource r WHERE true", store_schema());
 	appendStringInfoString(&s->sql, " AND NOT r.deleted");
 	if (!req->all_types)
 		sql_type(s, "r", req->types, req->ntypes);
 	search_restrict(s, "r", LEG_MATCH);
-	if (after && column)
-	{
+	if (after && column) {
 		appendStringInfo(&s->sql, " AND %s%s", column, down(sort, cur) ? OP("<=") : OP(">="));
 		sql_param(s, search_sort_type(sort), cur->values[0]);
-	}
-	else if (after)
-	{
+	} else if (after) {
 		appendStringInfoString(&s->sql, " AND ");
 		sql_identity_after(s, req, cur, "r", sort ? down(sort, cur) : cur->backward);
 	}
@@ -403,8 +397,8 @@ sql_walk_order(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
 }
 
 /*
- * walk > 0: only so many candidates are looked at, in a subquery that the criteria can't enter. walk = 0: no bound, and
- * PostgreSQL may still find that another way is better.
+ * walk > 0: only so many candidates are looked at, in a subquery that the criteria can't enter. walk = 0: no
+ * bound, and PostgreSQL may still find that another way is better.
  */
 static void
 sql_walk(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int walk, int limit)
@@ -415,12 +409,13 @@ sql_walk(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, in
 	if (req->nsorts && column == NULL)
 		column = "r.id";
 	if (walk > 0)
-		appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated%s FROM (", req->nsorts ? ", q.s1" : "");
-	appendStringInfo(&s->sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated%s%s%s", walk > 0 ? ", r.keys, r.ord" : "",
-					 column ? ", " : "", column ? psprintf("%s AS s1", column) : "");
+		appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated%s FROM (",
+		                 req->nsorts ? ", q.s1" : "");
+	appendStringInfo(&s->sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated%s%s%s",
+	                 walk > 0 ? ", r.keys, r.ord" : "", column ? ", " : "",
+	                 column ? psprintf("%s AS s1", column) : "");
 	sql_walk_from(s, req, cur, after);
-	if (walk == 0)
-	{
+	if (walk == 0) {
 		if (ties)
 			sql_walk_ties(s, req, cur, column, "r");
 		sql_where(s, "r", req->where, req->nwhere);
@@ -437,9 +432,12 @@ sql_walk(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, in
 	/* as the subquery's, so that nothing is sorted again */
 	if (column)
 		appendStringInfo(&s->sql, " ORDER BY q.s1 %s%s", down(&req->sorts[0], cur) ? "DESC" : "ASC",
-						 req->sorts[0].kind == SORT_ID ? "" : cur->backward ? ", q.id DESC" : ", q.id ASC");
+		                 req->sorts[0].kind == SORT_ID ? ""
+		                 : cur->backward               ? ", q.id DESC"
+		                                               : ", q.id ASC");
 	else
-		appendStringInfoString(&s->sql, cur->backward ? " ORDER BY q.type DESC, q.id DESC" : " ORDER BY q.type ASC, q.id ASC");
+		appendStringInfoString(&s->sql, cur->backward ? " ORDER BY q.type DESC, q.id DESC"
+		                                              : " ORDER BY q.type ASC, q.id ASC");
 	sql_limit(s, limit);
 }
 
@@ -452,8 +450,7 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 
 	page->rows = palloc0((SPI_processed + 1) * sizeof(SearchRow));
 	page->nrows = 0;
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
+	for (uint64 i = 0; i < SPI_processed; i++) {
 		SearchRow *row = &page->rows[page->nrows];
 		bool null;
 
@@ -467,8 +464,7 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 		row->mode = "match";
 		row->sort = palloc((req->nsorts + 1) * sizeof(Datum));
 		row->sort_null = palloc((req->nsorts + 1) * sizeof(bool));
-		for (int k = 0; k < req->nsorts; k++)
-		{
+		for (int k = 0; k < req->nsorts; k++) {
 			Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 6 + k, &row->sort_null[k]);
 
 			if (!row->sort_null[k] && search_sort_type(&req->sorts[k]) == TEXTOID)
@@ -481,17 +477,18 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 }
 
 /*
- * How many rows of the order to look at: 0 = no bound, -1 = don't walk. Where an index gives all matches, a walk is worth it when it
- * will probably find a page within fewer rows than there are matches. Where none does, many match: try so many first.
+ * How many rows of the order to look at: 0 = no bound, -1 = don't walk. Where an index gives all matches, a
+ * walk is worth it when it will probably find a page within fewer rows than there are matches. Where none
+ * does, many match: try so many first.
  */
 static int
 walk_bound(SearchRequest *req, int limit)
 {
-	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows, need;
+	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows,
+	       need;
 	bool indexed = false, listable = false, any = false;
 
-	for (int i = 0; i < req->nwhere; i++)
-	{
+	for (int i = 0; i < req->nwhere; i++) {
 		Crit *c = req->where[i];
 		double n = search_crit_rows(c, type_rows);
 
@@ -499,8 +496,7 @@ walk_bound(SearchRequest *req, int limit)
 			continue;
 		any = true;
 		product *= Min(1, n / type_rows);
-		if (search_indexed(c))
-		{
+		if (search_indexed(c)) {
 			indexed = true;
 			least = Min(least, n);
 		}
@@ -510,17 +506,16 @@ walk_bound(SearchRequest *req, int limit)
 		return 0;
 	need = limit * type_rows / Max(product, 1);
 	if (!indexed)
-		return (int) Min(limit * 10.0 + 2000, 1000000);
+		return (int)Min(limit * 10.0 + 2000, 1000000);
 	if (least < 1000 || need * 2 > least)
 		return -1;
-	return (int) Min(need * 3 + 500, 100000);
+	return (int)Min(need * 3 + 500, 100000);
 }
 
 static void
 reverse(SearchPage *page)
 {
-	for (int i = 0, k = page->nrows - 1; i < k; i++, k--)
-	{
+	for (int i = 0, k = page->nrows - 1; i < k; i++, k--) {
 		SearchRow t = page->rows[i];
 
 		page->rows[i] = page->rows[k];
@@ -537,8 +532,7 @@ search_page(SearchRequest *req, SearchPage *out)
 
 	memset(out, 0, sizeof(*out));
 	walk = can_walk(req, &cur, after) ? walk_bound(req, limit) : -1;
-	if (walk >= 0)
-	{
+	if (walk >= 0) {
 		SqlText s;
 
 		sql_init(&s);
@@ -546,21 +540,21 @@ search_page(SearchRequest *req, SearchPage *out)
 		search_run(req, &s, walk ? "page: walk in order, a bounded number of rows" : "page: walk in order");
 		fetch_rows(req, out);
 		/* an index on sort values lacks the rows without one */
-		complete = walk == 0 && (req->nsorts == 0 || req->sorts[0].kind == SORT_ID || req->sorts[0].kind == SORT_UPDATED);
+		complete = walk == 0 &&
+		           (req->nsorts == 0 || req->sorts[0].kind == SORT_ID || req->sorts[0].kind == SORT_UPDATED);
 	}
-	if (out->nrows < limit && !complete)
-	{
+	if (out->nrows < limit && !complete) {
 		SqlText s;
 
 		search_sets_finish(req);
 		sql_init(&s);
 		sql_find(&s, req, &cur, after, limit, req->total == TOTAL_ACCURATE);
 		search_run(req, &s, "page: find, then sort");
-		if (req->total == TOTAL_ACCURATE && SPI_processed > 0)
-		{
+		if (req->total == TOTAL_ACCURATE && SPI_processed > 0) {
 			bool null;
 
-			req->known_total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6 + req->nsorts, &null));
+			req->known_total = DatumGetInt64(
+			    SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6 + req->nsorts, &null));
 		}
 		fetch_rows(req, out);
 	}
@@ -585,14 +579,13 @@ search_total(SearchRequest *req, bool estimate)
 
 	if (req->known_total >= 0)
 		return req->known_total;
-	if (estimate)
-	{
+	if (estimate) {
 		double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows;
 
 		for (int i = 0; i < req->nwhere; i++)
 			product *= Min(1, search_crit_rows(req->where[i], type_rows) / type_rows);
 		if (product > 10000)
-			return (int64) product;
+			return (int64)product;
 	}
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*)");

@@ -1,8 +1,9 @@
 /*
- * search_parse.c: application/x-www-form-urlencoded text -> decoded pairs, and the result controls (_count, _total, _summary ...).
+ * search_parse.c: application/x-www-form-urlencoded text -> decoded pairs, and the result controls (_count,
+ * _total, _summary ...).
  *
- * A pair stays in its decoded form with the escapes of its value (\, \| \$ \\) in place: only the code that knows a parameter's type
- * may split it. Whatever is refused here is refused by name.
+ * A pair stays in its decoded form with the escapes of its value (\, \| \$ \\) in place: only the code that
+ * knows a parameter's type may split it. Whatever is refused here is refused by name.
  */
 #include "base/compat.h"
 
@@ -34,34 +35,25 @@ url_decode(const char *s, int len)
 	char *out = palloc(len + 1);
 	int n = 0;
 
-	for (int i = 0; i < len; i++)
-	{
+	for (int i = 0; i < len; i++) {
 		int hi, lo;
 
 		if (s[i] == '+')
 			out[n++] = ' ';
 		else if (s[i] != '%')
 			out[n++] = s[i];
-		else if (i + 2 < len && (hi = hex_digit(s[i + 1])) >= 0 && (lo = hex_digit(s[i + 2])) >= 0)
-		{
-			out[n++] = (char) (hi << 4 | lo);
+		else if (i + 2 < len && (hi = hex_digit(s[i + 1])) >= 0 && (lo = hex_digit(s[i + 2])) >= 0) {
+			out[n++] = (char)(hi << 4 | lo);
 			i += 2;
-		}
-		else
-			ereport(ERROR,
-					errcode(FH400),
-					errmsg("malformed percent-encoding in the query"),
-					errdetail("At \"%.*s\".", pg_mbcliplen(s + i, len - i, 40), s + i),
-					errhint("Write a literal %% as %%25."),
-					fhir_issue("invalid", NULL));
+		} else
+			ereport(ERROR, errcode(FH400), errmsg("malformed percent-encoding in the query"),
+			        errdetail("At \"%.*s\".", pg_mbcliplen(s + i, len - i, 40), s + i),
+			        errhint("Write a literal %% as %%25."), fhir_issue("invalid", NULL));
 	}
 	out[n] = '\0';
 	if (memchr(out, 0, n) != NULL || !pg_verify_mbstr(PG_UTF8, out, n, true))
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("the query is not valid UTF-8 text"),
-				errdetail("In \"%.*s\".", pg_mbcliplen(s, len, 60), s),
-				fhir_issue("invalid", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("the query is not valid UTF-8 text"),
+		        errdetail("In \"%.*s\".", pg_mbcliplen(s, len, 60), s), fhir_issue("invalid", NULL));
 	return out;
 }
 
@@ -70,15 +62,13 @@ search_url_encode(StringInfo out, const char *s, const char *keep)
 {
 	static const char hex[] = "0123456789ABCDEF";
 
-	for (; *s; s++)
-	{
-		unsigned char c = (unsigned char) *s;
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
 
-		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-_.~", c) != NULL ||
-			strchr(keep, c) != NULL)
-			appendStringInfoCharMacro(out, (char) c);
-		else
-		{
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    strchr("-_.~", c) != NULL || strchr(keep, c) != NULL)
+			appendStringInfoCharMacro(out, (char)c);
+		else {
 			appendStringInfoCharMacro(out, '%');
 			appendStringInfoCharMacro(out, hex[c >> 4]);
 			appendStringInfoCharMacro(out, hex[c & 15]);
@@ -92,8 +82,7 @@ search_split(const char *s, char sep, char ***parts)
 	int n = 1;
 	char *copy = pstrdup(s);
 
-	for (const char *p = s; *p; p++)
-	{
+	for (const char *p = s; *p; p++) {
 		if (*p == '\\' && p[1])
 			p++;
 		else if (*p == sep)
@@ -102,12 +91,10 @@ search_split(const char *s, char sep, char ***parts)
 	*parts = palloc(n * sizeof(char *));
 	n = 0;
 	(*parts)[n++] = copy;
-	for (char *p = copy; *p; p++)
-	{
+	for (char *p = copy; *p; p++) {
 		if (*p == '\\' && p[1])
 			p++;
-		else if (*p == sep)
-		{
+		else if (*p == sep) {
 			*p = '\0';
 			(*parts)[n++] = p + 1;
 		}
@@ -120,8 +107,7 @@ search_unescape(const char *s)
 {
 	char *out = palloc(strlen(s) + 1), *o = out;
 
-	for (; *s; s++)
-	{
+	for (; *s; s++) {
 		if (*s == '\\' && s[1] && strchr(",|$\\", s[1]) != NULL)
 			s++;
 		*o++ = *s;
@@ -140,8 +126,7 @@ search_nearest_offer(SearchNearest *n, const char *candidate)
 	if (len > 200 || clen > 200 || abs(len - clen) > bound)
 		return;
 	d = varstr_levenshtein_less_equal(n->name, len, candidate, clen, 1, 1, 1, bound, true);
-	if (d <= bound)
-	{
+	if (d <= bound) {
 		n->best = candidate;
 		n->distance = d;
 	}
@@ -157,7 +142,7 @@ parse_count(const char *value)
 
 	if (value[0] < '0' || value[0] > '9' || *end != '\0')
 		search_bad_value("_count", value, "not a number of resources", "Use _count=0 ... or leave it out.");
-	return (int) Min(n, (long) PG_INT32_MAX - 1);
+	return (int)Min(n, (long)PG_INT32_MAX - 1);
 }
 
 static SearchTotal
@@ -179,7 +164,7 @@ parse_summary(const char *value)
 
 	for (int i = 0; i < lengthof(names); i++)
 		if (strcmp(value, names[i]) == 0)
-			return (SearchSummary) i;
+			return (SearchSummary)i;
 	search_bad_value("_summary", value, "unknown code", "Use true, text, data, count or false.");
 }
 
@@ -189,9 +174,9 @@ parse_elements(SearchRequest *req, const char *value)
 	char **parts;
 	int n = search_split(value, ',', &parts);
 
-	req->elements = req->elements ? repalloc(req->elements, (req->nelements + n) * sizeof(char *)) : palloc(n * sizeof(char *));
-	for (int i = 0; i < n; i++)
-	{
+	req->elements = req->elements ? repalloc(req->elements, (req->nelements + n) * sizeof(char *))
+	                              : palloc(n * sizeof(char *));
+	for (int i = 0; i < n; i++) {
 		char *name = parts[i], *dot = strchr(name, '.');
 
 		/* "Patient.name" is taken for "name" where the type fits */
@@ -199,12 +184,12 @@ parse_elements(SearchRequest *req, const char *value)
 			name = dot + 1;
 		if (*name == '\0')
 			search_bad_value("_elements", value, "an element's name is empty", NULL);
-		if (req->type && !model_property(req->type, name, strlen(name)))
-		{
+		if (req->type && !model_property(req->type, name, strlen(name))) {
 			const ModelProperty *p[1];
 
 			if (model_element(req->type, name, strlen(name), p, 1) == 0)
-				search_bad_value("_elements", value, psprintf("%s has no element \"%s\"", req->type->name, name), NULL);
+				search_bad_value("_elements", value,
+				                 psprintf("%s has no element \"%s\"", req->type->name, name), NULL);
 		}
 		req->elements[req->nelements++] = name;
 	}
@@ -219,8 +204,7 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 	int n;
 
 	inc.reverse = strncmp(name, "_revinclude", 11) == 0;
-	if (modifier)
-	{
+	if (modifier) {
 		if (strcmp(modifier, ":iterate") != 0 && strcmp(modifier, ":recurse") != 0)
 			search_bad_modifier(inc.reverse ? "_revinclude" : "_include", modifier + 1, "iterate");
 		inc.iterate = true;
@@ -228,57 +212,56 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 	n = search_split(value, ':', &parts);
 	if (n > 3 || (n == 1 && strcmp(value, "*") != 0))
 		search_bad_value(name, value, "not of the form Type:parameter or Type:parameter:Target",
-						 psprintf("For example %s=Observation:subject.", name));
-	if (n > 1)
-	{
+		                 psprintf("For example %s=Observation:subject.", name));
+	if (n > 1) {
 		inc.source = model_resource(parts[0], strlen(parts[0]));
 		if (!inc.source)
 			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[0]), NULL);
-		if (strcmp(parts[1], "*") != 0)
-		{
+		if (strcmp(parts[1], "*") != 0) {
 			const KeyParam *p = search_param(inc.source, parts[1], strlen(parts[1]));
 
 			if (!p)
 				search_unknown_param(inc.source, parts[1]);
 			if (p->type != PARAM_REFERENCE)
-				search_bad_value(name, value, psprintf("\"%s\" is no reference parameter of %s", parts[1], inc.source->name), NULL);
+				search_bad_value(
+				    name, value,
+				    psprintf("\"%s\" is no reference parameter of %s", parts[1], inc.source->name), NULL);
 			inc.code = p->code;
 		}
 	}
-	if (n > 2 && *parts[2])
-	{
+	if (n > 2 && *parts[2]) {
 		inc.target = model_resource(parts[2], strlen(parts[2]));
 		if (!inc.target)
 			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[2]), NULL);
 	}
-	req->includes = req->includes ? repalloc(req->includes, (req->nincludes + 1) * sizeof(inc)) : palloc(sizeof(inc));
+	req->includes =
+	    req->includes ? repalloc(req->includes, (req->nincludes + 1) * sizeof(inc)) : palloc(sizeof(inc));
 	req->includes[req->nincludes++] = inc;
 }
 
-/* Parameters of other versions of FHIR, and those that R4 defines and this server does not have: by name, so that nobody waits. */
+/* Parameters of other versions of FHIR, and those that R4 defines and this server does not have: by name, so
+ * that nobody waits. */
 static void
 refuse_known(const char *name)
 {
 	static const struct {
 		const char *name, *why;
 	} refused[] = {
-		{"_query", "Named queries are defined by servers; this one has none."},
-		{"_contained", "Contained resources are not searched by themselves."},
-		{"_containedType", "Contained resources are not searched by themselves."},
-		{"_maxresults", "It belongs to FHIR R5; use _count."},
-		{"_graph", "It belongs to FHIR R5; use _include and _revinclude."},
-		{"_in", "It belongs to FHIR R5; use _list."},
-		{"_language", "It belongs to FHIR R5."},
+	    {"_query", "Named queries are defined by servers; this one has none."},
+	    {"_contained", "Contained resources are not searched by themselves."},
+	    {"_containedType", "Contained resources are not searched by themselves."},
+	    {"_maxresults", "It belongs to FHIR R5; use _count."},
+	    {"_graph", "It belongs to FHIR R5; use _include and _revinclude."},
+	    {"_in", "It belongs to FHIR R5; use _list."},
+	    {"_language", "It belongs to FHIR R5."},
 	};
 	int len = strcspn(name, ":.");
 
 	for (int i = 0; i < lengthof(refused); i++)
 		if (strlen(refused[i].name) == len && strncmp(name, refused[i].name, len) == 0)
-			ereport(ERROR,
-					errcode(FH400),
-					errmsg("search parameter \"%s\" is not supported", refused[i].name),
-					errdetail("%s", refused[i].why),
-					fhir_issue("not-supported", NULL));
+			ereport(ERROR, errcode(FH400),
+			        errmsg("search parameter \"%s\" is not supported", refused[i].name),
+			        errdetail("%s", refused[i].why), fhir_issue("not-supported", NULL));
 }
 
 /* True if the pair was a result control. */
@@ -287,12 +270,10 @@ parse_control(SearchRequest *req, const char *name, const char *value)
 {
 	if (name[0] != '_')
 		return false;
-	if (strcmp(name, "_count") == 0)
-	{
+	if (strcmp(name, "_count") == 0) {
 		req->count_asked = parse_count(value);
 		req->count = Min(req->count_asked, fhir_max_count);
-	}
-	else if (strcmp(name, "_total") == 0)
+	} else if (strcmp(name, "_total") == 0)
 		req->total = parse_total(value);
 	else if (strcmp(name, "_summary") == 0)
 		req->summary = parse_summary(value);
@@ -308,8 +289,7 @@ parse_control(SearchRequest *req, const char *name, const char *value)
 		parse_include(req, name, value);
 	else if (strcmp(name, "_format") == 0 || strcmp(name, "_pretty") == 0)
 		return true; /* the REST layer's */
-	else
-	{
+	else {
 		refuse_known(name);
 		return false;
 	}
@@ -325,28 +305,27 @@ parse_types(SearchRequest *req)
 	req->types = palloc(max * sizeof(ModelType *));
 	if (req->type)
 		req->types[req->ntypes++] = req->type;
-	for (int i = 0; i < req->npairs; i++)
-	{
+	for (int i = 0; i < req->npairs; i++) {
 		char **parts;
 		int n;
 
 		if (strcmp(req->pairs[i].name, "_type") != 0)
 			continue;
 		if (req->ntypes > 0)
-			search_bad_value("_type", req->pairs[i].value, req->type ? "the search has its type already" : "given twice", NULL);
+			search_bad_value("_type", req->pairs[i].value,
+			                 req->type ? "the search has its type already" : "given twice", NULL);
 		n = search_split(req->pairs[i].value, ',', &parts);
-		for (int k = 0; k < n; k++)
-		{
+		for (int k = 0; k < n; k++) {
 			const ModelType *t = model_resource(parts[k], strlen(parts[k]));
 
-			if (!t)
-			{
+			if (!t) {
 				SearchNearest near = {parts[k]};
 
 				for (int m = 1; m < model_ntypes; m++)
 					if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
 						search_nearest_offer(&near, model_types[m].name);
-				search_bad_value("_type", parts[k], "no resource type", near.best ? psprintf("Perhaps \"%s\"?", near.best) : NULL);
+				search_bad_value("_type", parts[k], "no resource type",
+				                 near.best ? psprintf("Perhaps \"%s\"?", near.best) : NULL);
 			}
 			if (req->ntypes == max)
 				req->types = repalloc(req->types, (max *= 2) * sizeof(ModelType *));
@@ -359,7 +338,7 @@ parse_types(SearchRequest *req)
 static int
 compare_types(const void *a, const void *b)
 {
-	return strcmp((*(const ModelType *const *) a)->name, (*(const ModelType *const *) b)->name);
+	return strcmp((*(const ModelType *const *)a)->name, (*(const ModelType *const *)b)->name);
 }
 
 /* Sorted by name, once each; every type if none was named. */
@@ -368,14 +347,13 @@ settle_types(SearchRequest *req)
 {
 	int n = 0;
 
-	if (req->ntypes == 0)
-	{
+	if (req->ntypes == 0) {
 		req->all_types = true;
 		req->types = repalloc(req->types, model_ntypes * sizeof(ModelType *));
 		for (int m = 1; m < model_ntypes; m++)
 			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract &&
-				(!req->compartment || req->compartment == &model_types[m] ||
-				 model_compartment(req->compartment->name, &model_types[m]) != NULL))
+			    (!req->compartment || req->compartment == &model_types[m] ||
+			     model_compartment(req->compartment->name, &model_types[m]) != NULL))
 				req->types[req->ntypes++] = &model_types[m];
 		if (req->compartment)
 			req->all_types = false;
@@ -395,13 +373,11 @@ split_pairs(SearchRequest *req, const char *query)
 	if (*query == '?')
 		query++;
 	req->pairs = palloc(max * sizeof(SearchPair));
-	while (*query)
-	{
+	while (*query) {
 		int len = strcspn(query, "&");
 		const char *eq = memchr(query, '=', len);
 
-		if (len > 0)
-		{
+		if (len > 0) {
 			SearchPair p = {0};
 
 			p.name = url_decode(query, eq ? eq - query : len);
@@ -415,16 +391,15 @@ split_pairs(SearchRequest *req, const char *query)
 			query++;
 	}
 	if (req->npairs > fhir_max_search_parameters)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("the query has too many parameters"),
-				errdetail("%d parameters; fhir.max_search_parameters is %d.", req->npairs, fhir_max_search_parameters),
-				fhir_issue("too-costly", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("the query has too many parameters"),
+		        errdetail("%d parameters; fhir.max_search_parameters is %d.", req->npairs,
+		                  fhir_max_search_parameters),
+		        fhir_issue("too-costly", NULL));
 }
 
 /*
- * Under handling=lenient an error about the query (FH400) becomes a note, anything else passes. Only pure computation
- * runs inside, so that no subtransaction is needed.
+ * Under handling=lenient an error about the query (FH400) becomes a note, anything else passes. Only pure
+ * computation runs inside, so that no subtransaction is needed.
  */
 static void
 control_leniently(SearchRequest *req, SearchPair *p)
@@ -454,7 +429,8 @@ search_ignore(SearchRequest *req, MemoryContext cxt)
 		PG_RE_THROW();
 	FlushErrorState();
 	fhir_issues_reset();
-	req->ignored = lappend(req->ignored, psprintf("%s%s%s", e->message, e->detail ? ": " : "", e->detail ? e->detail : ""));
+	req->ignored = lappend(req->ignored,
+	                       psprintf("%s%s%s", e->message, e->detail ? ": " : "", e->detail ? e->detail : ""));
 }
 
 void
@@ -464,8 +440,7 @@ search_parse(SearchRequest *req, const char *query)
 	parse_types(req);
 	settle_types(req);
 	req->count = Min(fhir_default_count, fhir_max_count);
-	for (int i = 0; i < req->npairs; i++)
-	{
+	for (int i = 0; i < req->npairs; i++) {
 		SearchPair *p = &req->pairs[i];
 
 		if (p->used) /* _type */

@@ -1,9 +1,10 @@
 /*
  * search_plan.c: criteria -> SQL text of fixed fragments and $n parameters.
  *
- * No text of a request ever enters a statement: identifiers come from the list below, values are parameters. Every leg of a search that
- * reads resources goes through sql_from_where (or search_restrict for legs of a special form), so that a caller's
- * restriction reaches matches, totals, chains, _has, includes and lists alike.
+ * No text of a request ever enters a statement: identifiers come from the list below, values are parameters.
+ * Every leg of a search that reads resources goes through sql_from_where (or search_restrict for legs of a
+ * special form), so that a caller's restriction reaches matches, totals, chains, _has, includes and lists
+ * alike.
  */
 #include "base/compat.h"
 
@@ -15,7 +16,8 @@
 #include "search/search_internal.h"
 #include "store/store.h"
 
-/* More alternatives than this are looked up in each row rather than in the index: a GIN scan for n keys costs n a row. */
+/* More alternatives than this are looked up in each row rather than in the index: a GIN scan for n keys costs
+ * n a row. */
 #define MAX_INDEXED_KEYS 256
 
 const char *(*search_restriction_hook)(const char *alias, int leg) = NULL;
@@ -30,12 +32,12 @@ sql_init(SqlText *s)
 void
 sql_param(SqlText *s, Oid type, Datum value)
 {
-	if (s->nparams == s->maxparams)
-	{
+	if (s->nparams == s->maxparams) {
 		s->maxparams = s->maxparams ? s->maxparams * 2 : 16;
-		s->params = s->params ? repalloc(s->params, s->maxparams * sizeof(SqlParam)) : palloc(s->maxparams * sizeof(SqlParam));
+		s->params = s->params ? repalloc(s->params, s->maxparams * sizeof(SqlParam))
+		                      : palloc(s->maxparams * sizeof(SqlParam));
 	}
-	s->params[s->nparams++] = (SqlParam) {type, value};
+	s->params[s->nparams++] = (SqlParam){type, value};
 	appendStringInfo(&s->sql, "$%d", s->nparams);
 }
 
@@ -70,8 +72,7 @@ sql_text_array(char *const *v, int n)
 void
 search_restrict(SqlText *s, const char *alias, SearchLeg leg)
 {
-	if (search_restriction_hook)
-	{
+	if (search_restriction_hook) {
 		const char *predicate = search_restriction_hook(alias, leg);
 
 		if (predicate)
@@ -84,7 +85,7 @@ search_restrict(SqlText *s, const char *alias, SearchLeg leg)
 static int
 compare_keys(const void *a, const void *b)
 {
-	int64 x = *(const int64 *) a, y = *(const int64 *) b;
+	int64 x = *(const int64 *)a, y = *(const int64 *)b;
 
 	return x < y ? -1 : x > y;
 }
@@ -105,15 +106,12 @@ static void
 sql_keys(SqlText *s, const char *alias, Crit *c)
 {
 	keys_sort(c);
-	if (c->nkeys <= MAX_INDEXED_KEYS)
-	{
+	if (c->nkeys <= MAX_INDEXED_KEYS) {
 		appendStringInfo(&s->sql, "%s.keys" OP("&&"), alias);
-		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
-	}
-	else
-	{
+		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+	} else {
 		appendStringInfo(&s->sql, "%s.fhir_keys_any(%s.keys, ", search_ext_schema(), alias);
-		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
+		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
 		appendStringInfoChar(&s->sql, ')');
 	}
 }
@@ -122,7 +120,8 @@ static void
 sql_ordered(SqlText *s, const char *alias, const Crit *c)
 {
 	appendStringInfo(&s->sql, "%s.fhir_ordered_any(%s.ord, ", search_ext_schema(), alias);
-	sql_param(s, INT8ARRAYOID, sql_int8_array((const int64 *) c->boxes, c->nboxes * (sizeof(OrdBox) / sizeof(int64))));
+	sql_param(s, INT8ARRAYOID,
+	          sql_int8_array((const int64 *)c->boxes, c->nboxes * (sizeof(OrdBox) / sizeof(int64))));
 	appendStringInfoChar(&s->sql, ')');
 }
 
@@ -130,7 +129,7 @@ sql_ordered(SqlText *s, const char *alias, const Crit *c)
 static TimestampTz
 timestamp_of(int64 micros)
 {
-	const int64 shift = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	const int64 shift = (int64)(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 
 	if (micros < MIN_TIMESTAMP + shift)
 		return DT_NOBEGIN;
@@ -144,8 +143,7 @@ sql_updated(SqlText *s, const char *alias, const Crit *c)
 {
 	if (c->nboxes == 0)
 		appendStringInfoString(&s->sql, "false");
-	for (int i = 0; i < c->nboxes; i++)
-	{
+	for (int i = 0; i < c->nboxes; i++) {
 		const OrdBox *b = &c->boxes[i];
 
 		/* the value is a point: lo = hi */
@@ -164,31 +162,32 @@ static void sql_rest(SqlText *s, const char *alias, Crit **where, int n, bool do
 static void
 sql_has(SqlText *s, const char *alias, const Crit *c)
 {
-	for (int i = 0; i < c->nlinks; i++)
-	{
+	for (int i = 0; i < c->nlinks; i++) {
 		char inner[16];
 		const CritLink *l = &c->links[i];
 		Crit all = {CRIT_KEYS};
 
 		snprintf(inner, sizeof(inner), "h%d", ++s->naliases);
 		/*
-		 * OFFSET 0, inner: who refers to this row comes from the index, with the hashes that are asked for in any case; all other
-		 * criteria are checked on those few. A count and no EXISTS, for which the planner would rather scan the table until it meets one.
+		 * OFFSET 0, inner: who refers to this row comes from the index, with the hashes that are asked for in
+		 * any case; all other criteria are checked on those few. A count and no EXISTS, for which the planner
+		 * would rather scan the table until it meets one.
 		 */
-		appendStringInfo(&s->sql, "%s(SELECT pg_catalog.count(*) FROM (SELECT * FROM %s.resource %s WHERE %s.keys" OP("@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
-						 i ? " OR " : "(", store_schema(), inner, inner, search_ext_schema(), alias, alias);
-		sql_param(s, INT8OID, Int64GetDatum((int64) keys_reference_salt(l->source)));
+		appendStringInfo(&s->sql,
+		                 "%s(SELECT pg_catalog.count(*) FROM (SELECT * FROM %s.resource %s WHERE %s.keys" OP(
+		                     "@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
+		                 i ? " OR " : "(", store_schema(), inner, inner, search_ext_schema(), alias, alias);
+		sql_param(s, INT8OID, Int64GetDatum((int64)keys_reference_salt(l->source)));
 		appendStringInfoChar(&s->sql, ']');
-		collect_all((Crit **) &l->arg, 1, &all);
-		if (all.nkeys)
-		{
+		collect_all((Crit **)&l->arg, 1, &all);
+		if (all.nkeys) {
 			appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), inner);
-			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) all.keys, all.nkeys));
+			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)all.keys, all.nkeys));
 		}
 		appendStringInfo(&s->sql, " AND NOT %s.deleted OFFSET 0) %s WHERE true", inner, inner);
 		search_restrict(s, inner, LEG_HAS);
-		sql_rest(s, inner, (Crit **) &l->arg, 1, false);
-		sql_rest(s, inner, (Crit **) &l->arg, 1, true);
+		sql_rest(s, inner, (Crit **)&l->arg, 1, false);
+		sql_rest(s, inner, (Crit **)&l->arg, 1, true);
 		appendStringInfoString(&s->sql, ")" OP(">") "0");
 	}
 	appendStringInfoChar(&s->sql, ')');
@@ -197,9 +196,12 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 static void
 sql_doc(SqlText *s, const char *alias, const Crit *c)
 {
-	appendStringInfo(&s->sql, "%s.fhir_search_recheck((SELECT d.doc FROM %s.version d WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
-					 search_ext_schema(), store_schema(), alias, alias);
-	sql_param(s, TEXTOID, CStringGetTextDatum(c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code));
+	appendStringInfo(&s->sql,
+	                 "%s.fhir_search_recheck((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
+	                     "=") "%s.rid AND d.version" OP("=") "%s.version), ",
+	                 search_ext_schema(), store_schema(), alias, alias);
+	sql_param(s, TEXTOID,
+	          CStringGetTextDatum(c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code));
 	appendStringInfoString(&s->sql, ", ");
 	sql_param(s, TEXTOID, CStringGetTextDatum(c->values[0]));
 	appendStringInfoChar(&s->sql, ')');
@@ -211,8 +213,7 @@ sql_list(SqlText *s, const char *alias, const Crit *c)
 	const char *word = c->kind == CRIT_AND ? " AND " : " OR ";
 
 	appendStringInfoChar(&s->sql, '(');
-	for (int i = 0; i < c->nargs; i++)
-	{
+	for (int i = 0; i < c->nargs; i++) {
 		if (i)
 			appendStringInfoString(&s->sql, word);
 		sql_crit(s, alias, c->args[i]);
@@ -223,8 +224,7 @@ sql_list(SqlText *s, const char *alias, const Crit *c)
 void
 sql_crit(SqlText *s, const char *alias, Crit *c)
 {
-	switch (c->kind)
-	{
+	switch (c->kind) {
 		case CRIT_TRUE:
 			appendStringInfoString(&s->sql, "true");
 			break;
@@ -243,11 +243,10 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 			break;
 		case CRIT_NEAR:
 			appendStringInfo(&s->sql, "%s.fhir_near(%s.ord, ", search_ext_schema(), alias);
-			sql_param(s, INT8OID, Int64GetDatum((int64) c->keys[0]));
+			sql_param(s, INT8OID, Int64GetDatum((int64)c->keys[0]));
 			appendStringInfoString(&s->sql, ", ");
-			sql_param(s, INT8OID, Int64GetDatum((int64) keys_more(c->keys[0])));
-			for (int i = 0; i < 3; i++)
-			{
+			sql_param(s, INT8OID, Int64GetDatum((int64)keys_more(c->keys[0])));
+			for (int i = 0; i < 3; i++) {
 				appendStringInfoString(&s->sql, ", ");
 				sql_param(s, FLOAT8OID, Float8GetDatum(c->near[i]));
 			}
@@ -292,8 +291,7 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 static void
 collect_all(Crit **where, int n, Crit *all)
 {
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		if (where[i]->kind == CRIT_KEYS && where[i]->nkeys == 1)
 			crit_add_key(all, where[i]->keys[0]);
 		else if (where[i]->kind == CRIT_AND)
@@ -304,14 +302,12 @@ collect_all(Crit **where, int n, Crit *all)
 static void
 sql_rest(SqlText *s, const char *alias, Crit **where, int n, bool docs)
 {
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		Crit *c = where[i];
 
 		if (c->kind == CRIT_TRUE || (c->kind == CRIT_KEYS && c->nkeys == 1))
 			continue;
-		if (c->kind == CRIT_AND)
-		{
+		if (c->kind == CRIT_AND) {
 			sql_rest(s, alias, c->args, c->nargs, docs);
 			continue;
 		}
@@ -328,10 +324,9 @@ sql_where(SqlText *s, const char *alias, Crit **where, int n)
 	Crit all = {CRIT_KEYS};
 
 	collect_all(where, n, &all);
-	if (all.nkeys)
-	{
+	if (all.nkeys) {
 		appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), alias);
-		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) all.keys, all.nkeys));
+		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)all.keys, all.nkeys));
 	}
 	sql_rest(s, alias, where, n, false);
 	sql_rest(s, alias, where, n, true);
@@ -340,13 +335,10 @@ sql_where(SqlText *s, const char *alias, Crit **where, int n)
 void
 sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntypes)
 {
-	if (ntypes == 1)
-	{
+	if (ntypes == 1) {
 		appendStringInfo(&s->sql, " AND %s.type" OP("="), alias);
 		sql_param(s, TEXTOID, CStringGetTextDatum(types[0]->name));
-	}
-	else
-	{
+	} else {
 		char **names = palloc(ntypes * sizeof(char *));
 
 		for (int i = 0; i < ntypes; i++)
@@ -358,21 +350,22 @@ sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntype
 }
 
 /*
- * Hashes are of places in one type, so a required one says the type, too. Asking for both would make PostgreSQL take them for
- * independent and think of far too few rows.
+ * Hashes are of places in one type, so a required one says the type, too. Asking for both would make
+ * PostgreSQL take them for independent and think of far too few rows.
  */
 static bool
 implies_type(Crit **where, int n)
 {
 	for (int i = 0; i < n; i++)
 		if ((where[i]->kind == CRIT_KEYS && where[i]->nkeys <= MAX_INDEXED_KEYS) ||
-			(where[i]->kind == CRIT_AND && implies_type(where[i]->args, where[i]->nargs)))
+		    (where[i]->kind == CRIT_AND && implies_type(where[i]->args, where[i]->nargs)))
 			return true;
 	return false;
 }
 
 void
-sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types, int ntypes, Crit **where, int nwhere)
+sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types, int ntypes,
+               Crit **where, int nwhere)
 {
 	appendStringInfo(&s->sql, " FROM %s.resource %s WHERE NOT %s.deleted", store_schema(), alias, alias);
 	if (ntypes > 0 && !implies_type(where, nwhere))

@@ -1,9 +1,10 @@
 /*
  * search_resolve.c: parameters -> criteria.
  *
- * A name is  code[:modifier]  |  reference[:Type].rest  |  _has:Type:reference:rest, where rest is a name again. A criterion is
- * resolved for each searched type by itself and the results are OR-ed: hashes carry their type, so that this
- * is one list of hashes in the end. Negation (:not, :missing=true) goes around that OR.
+ * A name is  code[:modifier]  |  reference[:Type].rest  |  _has:Type:reference:rest, where rest is a name
+ * again. A criterion is resolved for each searched type by itself and the results are OR-ed: hashes carry
+ * their type, so that this is one list of hashes in the end. Negation (:not, :missing=true) goes around that
+ * OR.
  */
 #include "base/compat.h"
 
@@ -56,7 +57,7 @@ crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 hi_min, int6
 	if ((c->nboxes & (c->nboxes - 1)) == 0)
 		c->boxes = c->boxes ? repalloc(c->boxes, c->nboxes * 2 * sizeof(OrdBox)) : palloc(sizeof(OrdBox));
 	b = &c->boxes[c->nboxes++];
-	*b = (OrdBox) {key, lo_min, lo_max, hi_min, hi_max};
+	*b = (OrdBox){key, lo_min, lo_max, hi_min, hi_max};
 }
 
 static void
@@ -73,8 +74,7 @@ mergeable(const Crit *a, const Crit *b)
 {
 	if (a->kind != b->kind)
 		return false;
-	switch (a->kind)
-	{
+	switch (a->kind) {
 		case CRIT_KEYS:
 		case CRIT_ORDERED:
 		case CRIT_UPDATED:
@@ -99,30 +99,27 @@ crit_join(CritKind kind, Crit *a, Crit *b)
 		return a;
 	if (b->kind == zero)
 		return b;
-	if (kind == CRIT_OR && a->kind == CRIT_OR)
-	{
+	if (kind == CRIT_OR && a->kind == CRIT_OR) {
 		/* try the alternatives that are there */
 		for (int i = 0; i < a->nargs; i++)
-			if (mergeable(a->args[i], b))
-			{
+			if (mergeable(a->args[i], b)) {
 				a->args[i] = crit_join(CRIT_OR, a->args[i], b);
 				return a;
 			}
 	}
-	if (kind == CRIT_OR && mergeable(a, b))
-	{
+	if (kind == CRIT_OR && mergeable(a, b)) {
 		for (int i = 0; i < b->nkeys; i++)
 			crit_add_key(a, b->keys[i]);
 		for (int i = 0; i < b->nvalues; i++)
 			crit_add_value(a, b->values[i]);
 		for (int i = 0; i < b->nboxes; i++)
-			crit_add_box(a, b->boxes[i].key, b->boxes[i].lo_min, b->boxes[i].lo_max, b->boxes[i].hi_min, b->boxes[i].hi_max);
+			crit_add_box(a, b->boxes[i].key, b->boxes[i].lo_min, b->boxes[i].lo_max, b->boxes[i].hi_min,
+			             b->boxes[i].hi_max);
 		return a;
 	}
 	if (a->kind == kind)
 		c = a;
-	else
-	{
+	else {
 		c = crit_new(kind);
 		add_arg(c, a);
 	}
@@ -160,18 +157,20 @@ void
 search_unknown_param(const ModelType *t, const char *code)
 {
 	SearchNearest near = {code};
-	static const char *const controls[] = {"_id", "_lastUpdated", "_count", "_sort", "_total", "_summary", "_elements", "_include",
-										   "_revinclude", "_has", "_type", "_filter", "_list"};
+	static const char *const controls[] = {"_id",      "_lastUpdated", "_count",   "_sort",       "_total",
+	                                       "_summary", "_elements",    "_include", "_revinclude", "_has",
+	                                       "_type",    "_filter",      "_list"};
 
 	keys_params_each(t, offer_param, &near);
 	for (int i = 0; i < lengthof(controls); i++)
 		search_nearest_offer(&near, controls[i]);
-	ereport(ERROR,
-			errcode(FH400),
-			errmsg("unknown search parameter \"%.*s\" of %s", pg_mbcliplen(code, strlen(code), 80), code, t->name),
-			near.best ? errhint("Perhaps \"%s\"?", near.best)
-					  : errhint("The CapabilityStatement (fhir_capabilities) lists the parameters of each type."),
-			fhir_issue("not-supported", NULL));
+	ereport(ERROR, errcode(FH400),
+	        errmsg("unknown search parameter \"%.*s\" of %s", pg_mbcliplen(code, strlen(code), 80), code,
+	               t->name),
+	        near.best
+	            ? errhint("Perhaps \"%s\"?", near.best)
+	            : errhint("The CapabilityStatement (fhir_capabilities) lists the parameters of each type."),
+	        fhir_issue("not-supported", NULL));
 }
 
 const KeyParam *
@@ -183,9 +182,9 @@ search_param(const ModelType *t, const char *code, int len)
 /* ---- names ---- */
 
 typedef struct NameParts {
-	const char *code;	  /* up to the first ':' or '.' */
+	const char *code;     /* up to the first ':' or '.' */
 	const char *modifier; /* between ':' and '.', NULL if none */
-	const char *rest;	  /* after '.', NULL if no chain */
+	const char *rest;     /* after '.', NULL if no chain */
 } NameParts;
 
 static NameParts
@@ -196,8 +195,7 @@ split_name(const char *name)
 
 	p.code = pnstrdup(name, len);
 	name += len;
-	if (*name == ':')
-	{
+	if (*name == ':') {
 		/* a URL may stand in no modifier, so the first dot ends it */
 		len = strcspn(++name, ".");
 		p.modifier = pnstrdup(name, len);
@@ -233,15 +231,13 @@ missing_groups(const KeyMissing *m, int n)
 {
 	Crit *all = NULL, *group = NULL;
 
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		Crit *key = crit_new(CRIT_KEYS);
 
 		crit_add_key(key, m[i].key);
 		if (!m[i].absence)
 			key = crit_not(key);
-		if (i > 0 && m[i].group != m[i - 1].group)
-		{
+		if (i > 0 && m[i].group != m[i - 1].group) {
 			all = crit_join(CRIT_AND, all, group);
 			group = NULL;
 		}
@@ -273,8 +269,7 @@ missing(const ModelType *const *types, int ntypes, const char *code, const char 
 		search_bad_value(psprintf("%s:missing", code), value, "not a boolean", "Use true or false.");
 	if (is_common(code))
 		return crit_new(wanted ? CRIT_FALSE : CRIT_TRUE);
-	for (int i = 0; i < ntypes; i++)
-	{
+	for (int i = 0; i < ntypes; i++) {
 		KeyMissing *m;
 		int n = keys_missing(require_param(types[i], code), &m);
 		Crit *one;
@@ -284,8 +279,7 @@ missing(const ModelType *const *types, int ntypes, const char *code, const char 
 		one = missing_groups(m, n);
 		if (!wanted)
 			one = crit_not(one);
-		if (ntypes > 1)
-		{
+		if (ntypes > 1) {
 			/* the absence of a key says something of its own type only */
 			Crit *type = crit_new(CRIT_TYPE);
 
@@ -314,7 +308,7 @@ static void
 add_link(Crit *c, const KeySource *source, const ModelType *type, Crit *arg)
 {
 	c->links = c->links ? repalloc(c->links, (c->nlinks + 1) * sizeof(CritLink)) : palloc(sizeof(CritLink));
-	c->links[c->nlinks++] = (CritLink) {source, type, arg};
+	c->links[c->nlinks++] = (CritLink){source, type, arg};
 }
 
 /* May the reference parameter lead to t? */
@@ -333,8 +327,7 @@ knows(const ModelType *t, const char *name)
 {
 	int len = strcspn(name, ":.");
 
-	if (strncmp(name, "_has:", 5) == 0)
-	{
+	if (strncmp(name, "_has:", 5) == 0) {
 		/* does its reference lead to t? */
 		const char *from = name + 5, *ref = from + strcspn(from, ":");
 		const ModelType *type = model_resource(from, ref - from);
@@ -342,9 +335,9 @@ knows(const ModelType *t, const char *name)
 
 		return p == NULL || refers_to(p, t);
 	}
-	if ((len == 3 && strncmp(name, "_id", 3) == 0) ||
-		(len == 12 && strncmp(name, "_lastUpdated", 12) == 0) || (len == 7 && strncmp(name, "_filter", 7) == 0) || (len == 5 && strncmp(name, "_text", 5) == 0) ||
-		(len == 8 && strncmp(name, "_content", 8) == 0))
+	if ((len == 3 && strncmp(name, "_id", 3) == 0) || (len == 12 && strncmp(name, "_lastUpdated", 12) == 0) ||
+	    (len == 7 && strncmp(name, "_filter", 7) == 0) || (len == 5 && strncmp(name, "_text", 5) == 0) ||
+	    (len == 8 && strncmp(name, "_content", 8) == 0))
 		return true;
 	return search_param(t, name, len) != NULL;
 }
@@ -355,22 +348,22 @@ chain_targets(const KeyParam *p, const char *type_name, const ModelType ***out)
 	int n = 0;
 
 	*out = palloc(model_ntypes * sizeof(ModelType *));
-	if (type_name)
-	{
+	if (type_name) {
 		const ModelType *t = model_resource(type_name, strlen(type_name));
 
 		if (!t)
 			search_bad_modifier(p->code, type_name, "a resource type, as this is a chain");
 		if (!target_allowed(p->targets, t))
-			ereport(ERROR,
-					errcode(FH400),
-					errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, p->base->name, type_name),
-					fhir_issue("value", NULL));
+			ereport(ERROR, errcode(FH400),
+			        errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, p->base->name,
+			               type_name),
+			        fhir_issue("value", NULL));
 		(*out)[n++] = t;
 		return n;
 	}
 	for (int m = 1; m < model_ntypes; m++)
-		if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract && target_allowed(p->targets, &model_types[m]))
+		if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract &&
+		    target_allowed(p->targets, &model_types[m]))
 			(*out)[n++] = &model_types[m];
 	return n;
 }
@@ -384,14 +377,11 @@ chain(SearchRequest *req, const ModelType *t, const NameParts *name, const char 
 	Crit *c = crit_new(CRIT_CHAIN);
 
 	if (p->type != PARAM_REFERENCE)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("search parameter \"%s\" of %s can't be chained", p->code, t->name),
-				errdetail("It is not of type reference."),
-				fhir_issue("invalid", NULL));
+		ereport(ERROR, errcode(FH400),
+		        errmsg("search parameter \"%s\" of %s can't be chained", p->code, t->name),
+		        errdetail("It is not of type reference."), fhir_issue("invalid", NULL));
 	ntargets = chain_targets(p, name->modifier, &targets);
-	for (int i = 0; i < ntargets; i++)
-	{
+	for (int i = 0; i < ntargets; i++) {
 		Crit *arg;
 
 		if (ntargets > 1 && (!refers_to(p, targets[i]) || !knows(targets[i], name->rest)))
@@ -402,17 +392,18 @@ chain(SearchRequest *req, const ModelType *t, const NameParts *name, const char 
 				add_link(c, p->legs[k].source, targets[i], arg);
 	}
 	if (c->nlinks == 0)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("unknown search parameter \"%s\" in chain \"%s.%s\"", name->rest, name->code, name->rest),
-				errdetail("No type that %s of %s may refer to has it.", name->code, t->name),
-				fhir_issue("not-supported", NULL));
+		ereport(
+		    ERROR, errcode(FH400),
+		    errmsg("unknown search parameter \"%s\" in chain \"%s.%s\"", name->rest, name->code, name->rest),
+		    errdetail("No type that %s of %s may refer to has it.", name->code, t->name),
+		    fhir_issue("not-supported", NULL));
 	return c;
 }
 
 /* _has:Observation:patient:code=1234; rest = "Observation:patient:code" */
 static Crit *
-has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest, const char *value, int depth)
+has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest, const char *value,
+    int depth)
 {
 	int tlen = strcspn(rest, ":"), plen;
 	const ModelType *from = model_resource(rest, tlen);
@@ -420,33 +411,22 @@ has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *r
 	Crit *c = crit_new(CRIT_HAS), *arg;
 
 	if (!from)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("unknown resource type \"%.*s\" in _has", tlen, rest),
-				errhint("The form is _has:Type:reference:parameter=value."),
-				fhir_issue("value", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("unknown resource type \"%.*s\" in _has", tlen, rest),
+		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("value", NULL));
 	if (rest[tlen] != ':' || rest[tlen + 1 + (plen = strcspn(rest + tlen + 1, ":"))] != ':')
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("incomplete parameter \"_has:%s\"", rest),
-				errhint("The form is _has:Type:reference:parameter=value."),
-				fhir_issue("invalid", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("incomplete parameter \"_has:%s\"", rest),
+		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
 	p = require_param(from, pnstrdup(rest + tlen + 1, plen));
 	if (p->type != PARAM_REFERENCE)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("search parameter \"%s\" of %s is no reference", p->code, from->name),
-				fhir_issue("invalid", NULL));
+		ereport(ERROR, errcode(FH400),
+		        errmsg("search parameter \"%s\" of %s is no reference", p->code, from->name),
+		        fhir_issue("invalid", NULL));
 	rest += tlen + 1 + plen + 1;
 	if (*rest == '\0')
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("_has names no parameter of %s", from->name),
-				errhint("The form is _has:Type:reference:parameter=value."),
-				fhir_issue("invalid", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("_has names no parameter of %s", from->name),
+		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
 	arg = search_resolve_criterion(req, &from, 1, rest, value, depth + 1);
-	for (int k = 0; k < p->nlegs; k++)
-	{
+	for (int k = 0; k < p->nlegs; k++) {
 		bool any = false;
 
 		for (int i = 0; i < ntypes && !any; i++)
@@ -455,10 +435,10 @@ has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *r
 			add_link(c, p->legs[k].source, from, arg);
 	}
 	if (c->nlinks == 0)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name),
-				fhir_issue("value", NULL));
+		ereport(
+		    ERROR, errcode(FH400),
+		    errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name),
+		    fhir_issue("value", NULL));
 	return c;
 }
 
@@ -471,8 +451,7 @@ ids(const char *value)
 	char **parts;
 	int n = search_split(value, ',', &parts);
 
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		char *id = search_unescape(parts[i]);
 
 		if (*id == '\0')
@@ -489,12 +468,12 @@ list(const char *value)
 	char **parts;
 	int n = search_split(value, ',', &parts);
 
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		char *id = search_unescape(parts[i]);
 
 		if (*id == '$' || *id == '\0')
-			search_bad_value("_list", value, *id ? "functional lists are not supported" : "an id is empty", "Give the id of a List.");
+			search_bad_value("_list", value, *id ? "functional lists are not supported" : "an id is empty",
+			                 "Give the id of a List.");
 		crit_add_value(c, strncmp(id, "List/", 5) == 0 ? id + 5 : id);
 	}
 	return c;
@@ -523,7 +502,8 @@ special(SearchRequest *req, const ModelType *const *types, int ntypes, const Nam
 }
 
 Crit *
-search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name, const char *value, int depth)
+search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name,
+                         const char *value, int depth)
 {
 	NameParts n;
 	Crit *c = NULL;
@@ -531,11 +511,10 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 
 	check_stack_depth();
 	if (depth > fhir_max_chain_depth)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("the chain is too long"),
-				errdetail("It goes on with \"%s\" after %d steps; fhir.max_chain_depth is %d.", name, depth, fhir_max_chain_depth),
-				fhir_issue("too-costly", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("the chain is too long"),
+		        errdetail("It goes on with \"%s\" after %d steps; fhir.max_chain_depth is %d.", name, depth,
+		                  fhir_max_chain_depth),
+		        fhir_issue("too-costly", NULL));
 	if (strncmp(name, "_has:", 5) == 0)
 		return has(req, types, ntypes, name + 5, value, depth);
 	n = split_name(name);
@@ -546,8 +525,7 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 	if (!n.rest && (c = special(req, types, ntypes, &n, value)) != NULL)
 		return c;
 	negated = n.modifier && !n.rest && (strcmp(n.modifier, "not") == 0 || strcmp(n.modifier, "not-in") == 0);
-	for (int i = 0; i < ntypes; i++)
-	{
+	for (int i = 0; i < ntypes; i++) {
 		Crit *one;
 
 		if (n.rest)
@@ -572,27 +550,22 @@ compartment(SearchRequest *req)
 	Crit *c = NULL;
 	char *ref = psprintf("%s/%s", req->compartment->name, req->compartment_id);
 
-	for (int i = 0; i < req->ntypes; i++)
-	{
+	for (int i = 0; i < req->ntypes; i++) {
 		const ModelType *t = req->types[i];
 		const char *const *codes = model_compartment(req->compartment->name, t);
 		Crit *one = NULL;
 
-		if (t == req->compartment)
-		{
+		if (t == req->compartment) {
 			one = crit_new(CRIT_AND);
 			add_arg(one, crit_new(CRIT_TYPE));
 			one->args[0]->type = t;
 			add_arg(one, crit_new(CRIT_ID));
 			crit_add_value(one->args[1], pstrdup(req->compartment_id));
-		}
-		else if (codes == NULL)
-			ereport(ERROR,
-					errcode(FH400),
-					errmsg("%s is not in the %s compartment", t->name, req->compartment->name),
-					fhir_issue("not-supported", NULL));
-		for (; codes && *codes; codes++)
-		{
+		} else if (codes == NULL)
+			ereport(ERROR, errcode(FH400),
+			        errmsg("%s is not in the %s compartment", t->name, req->compartment->name),
+			        fhir_issue("not-supported", NULL));
+		for (; codes && *codes; codes++) {
 			const KeyParam *p;
 
 			if (strcmp(*codes, "{def}") == 0)
@@ -601,8 +574,7 @@ compartment(SearchRequest *req)
 			if (!p)
 				continue;
 			for (int k = 0; k < p->nlegs; k++)
-				if (target_allowed(p->legs[k].targets, req->compartment))
-				{
+				if (target_allowed(p->legs[k].targets, req->compartment)) {
 					Crit *key = crit_new(CRIT_KEYS);
 
 					crit_add_key(key, keys_reference(p->legs[k].source, ref, strlen(ref)));
@@ -621,7 +593,8 @@ add_where(SearchRequest *req, Crit *c, const char *label)
 {
 	if (c->label == NULL)
 		c->label = label;
-	req->where = req->where ? repalloc(req->where, (req->nwhere + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
+	req->where =
+	    req->where ? repalloc(req->where, (req->nwhere + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
 	req->where[req->nwhere++] = c;
 }
 
@@ -632,7 +605,8 @@ resolve_leniently(SearchRequest *req, SearchPair *p)
 
 	PG_TRY();
 	{
-		add_where(req, search_resolve_criterion(req, req->types, req->ntypes, p->name, p->value, 0), psprintf("%s=%s", p->name, p->value));
+		add_where(req, search_resolve_criterion(req, req->types, req->ntypes, p->name, p->value, 0),
+		          psprintf("%s=%s", p->name, p->value));
 		p->used = true;
 	}
 	PG_CATCH();
@@ -647,18 +621,16 @@ search_resolve(SearchRequest *req)
 {
 	if (req->compartment)
 		add_where(req, compartment(req), NULL);
-	for (int i = 0; i < req->npairs; i++)
-	{
+	for (int i = 0; i < req->npairs; i++) {
 		SearchPair *p = &req->pairs[i];
 
 		if (p->control)
 			continue;
 		if (req->handling == SEARCH_LENIENT)
 			resolve_leniently(req, p);
-		else
-		{
+		else {
 			add_where(req, search_resolve_criterion(req, req->types, req->ntypes, p->name, p->value, 0),
-					  psprintf("%s=%s", p->name, p->value));
+			          psprintf("%s=%s", p->name, p->value));
 			p->used = true;
 		}
 	}

@@ -18,7 +18,8 @@
 #define DOCUMENT_BATCH 500
 
 void
-search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling, bool all)
+search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling,
+               bool all)
 {
 	req->type = type;
 	req->handling = handling;
@@ -36,8 +37,7 @@ fetch_batch(SearchRequest *req, SearchRow *rows, int n)
 	SPITupleTable *t;
 	SqlText s;
 
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		rids[i] = rows[i].rid;
 		versions[i] = rows[i].version;
 	}
@@ -47,14 +47,14 @@ fetch_batch(SearchRequest *req, SearchRow *rows, int n)
 	sql_param(&s, INT8ARRAYOID, sql_int8_array(rids, n));
 	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
 	sql_param(&s, INT8ARRAYOID, sql_int8_array(versions, n));
-	appendStringInfo(&s.sql,
-					 ")) WITH ORDINALITY u(rid, version, n) CROSS JOIN LATERAL (SELECT v.doc FROM %s.version v WHERE v.rid" OP("=")
-					 "u.rid AND v.version" OP("=") "u.version::pg_catalog.int4 OFFSET 0) v",
-					 store_schema());
+	appendStringInfo(
+	    &s.sql,
+	    ")) WITH ORDINALITY u(rid, version, n) CROSS JOIN LATERAL (SELECT v.doc FROM %s.version v WHERE "
+	    "v.rid" OP("=") "u.rid AND v.version" OP("=") "u.version::pg_catalog.int4 OFFSET 0) v",
+	    store_schema());
 	search_run(req, &s, "documents");
 	t = SPI_tuptable;
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
+	for (uint64 i = 0; i < SPI_processed; i++) {
 		bool null;
 		int64 at = DatumGetInt64(SPI_getbinval(t->vals[i], t->tupdesc, 1, &null)) - 1;
 		Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 2, &null);
@@ -69,14 +69,15 @@ fetch_batch(SearchRequest *req, SearchRow *rows, int n)
 }
 
 void
-search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg), void *arg)
+search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg),
+                 void *arg)
 {
-	for (int start = 0; start < n; start += DOCUMENT_BATCH)
-	{
+	for (int start = 0; start < n; start += DOCUMENT_BATCH) {
 		int end = Min(n, start + DOCUMENT_BATCH);
 		SearchRow *need = palloc((end - start) * sizeof(SearchRow));
 		int nneed = 0;
-		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search documents", ALLOCSET_DEFAULT_SIZES);
+		MemoryContext cxt =
+		    AllocSetContextCreate(CurrentMemoryContext, "fhir search documents", ALLOCSET_DEFAULT_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(cxt);
 
 		/* documents already at hand stay; the others live for this batch */
@@ -109,12 +110,14 @@ id_like(const char *s, int len)
 	if (len < 1 || len > FHIR_ID_MAX)
 		return false;
 	for (int i = 0; i < len; i++)
-		if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || s[i] == '-' || s[i] == '.'))
+		if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
+		      s[i] == '-' || s[i] == '.'))
 			return false;
 	return true;
 }
 
-/* "Type/id" with or without "/_history/v", relative or below fhir.base_url; anything else refers to no resource of this store. */
+/* "Type/id" with or without "/_history/v", relative or below fhir.base_url; anything else refers to no
+ * resource of this store. */
 void
 search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn, void *arg)
 {
@@ -122,8 +125,7 @@ search_local_reference(const char *ref, int len, const ModelTypeId *targets, Sea
 	const char *slash, *end;
 	const ModelType *t;
 
-	if (base > 0 && len > base && strncmp(ref, fhir_base_url, base) == 0 && ref[base] == '/')
-	{
+	if (base > 0 && len > base && strncmp(ref, fhir_base_url, base) == 0 && ref[base] == '/') {
 		ref += base + 1;
 		len -= base + 1;
 	}
@@ -137,8 +139,7 @@ search_local_reference(const char *ref, int len, const ModelTypeId *targets, Sea
 		end = ref + len;
 	if (!id_like(slash + 1, end - slash - 1))
 		return;
-	if (targets && targets[0])
-	{
+	if (targets && targets[0]) {
 		while (*targets && *targets != t->id && !model_type_by_id(*targets)->abstract)
 			targets++;
 		if (*targets == MODEL_NONE)
@@ -172,12 +173,14 @@ reference_item(void *arg, const FpItem *item)
 
 	if (v->type == jbvString)
 		search_local_reference(v->val.string.val, v->val.string.len, w->targets, w->fn, w->arg);
-	else if (v->type == jbvBinary && fhir_json_get_lit(v->val.binary.data, "reference", &ref) && ref.type == jbvString)
+	else if (v->type == jbvBinary && fhir_json_get_lit(v->val.binary.data, "reference", &ref) &&
+	         ref.type == jbvString)
 		search_local_reference(ref.val.string.val, ref.val.string.len, w->targets, w->fn, w->arg);
 }
 
 void
-search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc, SearchRefFn fn, void *arg)
+search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc, SearchRefFn fn,
+                  void *arg)
 {
 	ReferenceWalk w = {targets, fn, arg};
 
@@ -226,10 +229,10 @@ text_item(void *arg, const FpItem *item)
 	offer_member(w, v->val.binary.data, "value");
 	offer_member(w, v->val.binary.data, "reference");
 	/* CodeableConcept */
-	if (!fhir_json_get_lit(v->val.binary.data, "coding", &coding) || coding.type != jbvBinary || !JsonContainerIsArray(coding.val.binary.data))
+	if (!fhir_json_get_lit(v->val.binary.data, "coding", &coding) || coding.type != jbvBinary ||
+	    !JsonContainerIsArray(coding.val.binary.data))
 		return;
-	for (uint32 k = 0; k < JsonContainerSize(coding.val.binary.data); k++)
-	{
+	for (uint32 k = 0; k < JsonContainerSize(coding.val.binary.data); k++) {
 		JsonbValue *c = getIthJsonbValueFromContainer(coding.val.binary.data, k);
 
 		if (c->type == jbvBinary)

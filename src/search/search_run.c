@@ -1,9 +1,9 @@
 /*
  * search_run.c: running statements within SPI, their plans cached by text.
  *
- * A statement's text is the shape of a search: values are parameters. Statements that depend on the values' frequencies are planned
- * for them each time (a fraction of a millisecond, and the statistics of keys are worth it); look-ups by identity
- * have one plan for all. read_only: all of them use the caller's snapshot.
+ * A statement's text is the shape of a search: values are parameters. Statements that depend on the values'
+ * frequencies are planned for them each time (a fraction of a millisecond, and the statistics of keys are
+ * worth it); look-ups by identity have one plan for all. read_only: all of them use the caller's snapshot.
  */
 #include "base/compat.h"
 
@@ -23,12 +23,13 @@
 
 typedef struct PlanEntry {
 	uint64 hash; /* key */
-	char *sql;	 /* in plan_context */
+	char *sql;   /* in plan_context */
 	SPIPlanPtr plan;
 } PlanEntry;
 
 static HTAB *plans = NULL;
-static MemoryContext plan_context = NULL; /* texts and the table; child of TopMemoryContext, emptied when full */
+static MemoryContext plan_context =
+    NULL; /* texts and the table; child of TopMemoryContext, emptied when full */
 
 static void
 forget_plans(void)
@@ -55,8 +56,7 @@ plan_entry(const char *sql)
 		plan_context = AllocSetContextCreate(TopMemoryContext, "fhir search plans", ALLOCSET_DEFAULT_SIZES);
 	if (plans && hash_get_num_entries(plans) >= MAX_PLANS)
 		forget_plans();
-	if (plans == NULL)
-	{
+	if (plans == NULL) {
 		HASHCTL ctl = {0};
 
 		ctl.keysize = sizeof(uint64);
@@ -65,14 +65,12 @@ plan_entry(const char *sql)
 		plans = hash_create("fhir search plans", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	e = hash_search(plans, &hash, HASH_ENTER, &found);
-	if (found && (e->plan == NULL || strcmp(e->sql, sql) != 0))
-	{
+	if (found && (e->plan == NULL || strcmp(e->sql, sql) != 0)) {
 		if (e->plan)
 			SPI_freeplan(e->plan);
 		found = false;
 	}
-	if (!found)
-	{
+	if (!found) {
 		e->plan = NULL;
 		e->sql = MemoryContextStrdup(plan_context, sql);
 	}
@@ -83,25 +81,27 @@ static void
 explain(SearchRequest *req, SqlText *s, const char *what, Oid *types, Datum *values)
 {
 	MemoryContext cxt = MemoryContextSwitchTo(req->context);
-	int rc = SPI_execute_with_args(psprintf("EXPLAIN (%s) %s", req->analyze ? "ANALYZE, BUFFERS, COSTS" : "COSTS", s->sql.data), s->nparams, types,
-								   values, NULL, false, 0);
+	int rc = SPI_execute_with_args(
+	    psprintf("EXPLAIN (%s) %s", req->analyze ? "ANALYZE, BUFFERS, COSTS" : "COSTS", s->sql.data),
+	    s->nparams, types, values, NULL, false, 0);
 
 	if (rc < 0)
 		elog(ERROR, "cannot explain a search: %s", SPI_result_code_string(rc));
 	req->explain = lappend(req->explain, psprintf("-- %s", what));
 	req->explain = lappend(req->explain, psprintf("   %s", s->sql.data));
-	for (int i = 0; i < s->nparams; i++)
-	{
+	for (int i = 0; i < s->nparams; i++) {
 		Oid out;
 		bool varlena;
 		char *text;
 
 		getTypeOutputInfo(types[i], &out, &varlena);
 		text = OidOutputFunctionCall(out, values[i]);
-		req->explain = lappend(req->explain, psprintf("   $%d = %.120s%s", i + 1, text, strlen(text) > 120 ? " ..." : ""));
+		req->explain = lappend(req->explain,
+		                       psprintf("   $%d = %.120s%s", i + 1, text, strlen(text) > 120 ? " ..." : ""));
 	}
 	for (uint64 i = 0; i < SPI_processed; i++)
-		req->explain = lappend(req->explain, psprintf("   %s", SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)));
+		req->explain = lappend(
+		    req->explain, psprintf("   %s", SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)));
 	SPI_freetuptable(SPI_tuptable);
 	MemoryContextSwitchTo(cxt);
 }
@@ -115,8 +115,7 @@ search_run(SearchRequest *req, SqlText *s, const char *what)
 	char *nulls = palloc(s->nparams + 1);
 	int rc;
 
-	for (int i = 0; i < s->nparams; i++)
-	{
+	for (int i = 0; i < s->nparams; i++) {
 		types[i] = s->params[i].type;
 		values[i] = s->params[i].value;
 		nulls[i] = ' ';
@@ -124,9 +123,9 @@ search_run(SearchRequest *req, SqlText *s, const char *what)
 	if (req->explaining)
 		explain(req, s, what, types, values);
 	e = plan_entry(s->sql.data);
-	if (e->plan == NULL)
-	{
-		SPIPlanPtr plan = SPI_prepare_cursor(s->sql.data, s->nparams, types, s->generic ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN);
+	if (e->plan == NULL) {
+		SPIPlanPtr plan = SPI_prepare_cursor(s->sql.data, s->nparams, types,
+		                                     s->generic ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN);
 
 		if (plan == NULL)
 			elog(ERROR, "cannot prepare a search: %s", SPI_result_code_string(SPI_result));
@@ -164,25 +163,27 @@ search_end(int level)
 	AtEOXact_GUC(true, level);
 }
 
-/* Quoted schema of the extension's functions; asked again when functions change (DROP and CREATE EXTENSION). */
+/* Quoted schema of the extension's functions; asked again when functions change (DROP and CREATE EXTENSION).
+ */
 const char *
 search_ext_schema(void)
 {
 	static bool registered = false;
 
-	if (!registered)
-	{
-		CacheRegisterSyscacheCallback(PROCOID, forget_schema, (Datum) 0);
+	if (!registered) {
+		CacheRegisterSyscacheCallback(PROCOID, forget_schema, (Datum)0);
 		registered = true;
 	}
-	if (schema[0] == '\0')
-	{
+	if (schema[0] == '\0') {
 		bool isnull;
 		Datum d;
 
-		if (SPI_execute("SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n"
-						" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace WHERE e.extname OPERATOR(pg_catalog.=) 'fhir'",
-						true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		if (SPI_execute("SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e JOIN "
+		                "pg_catalog.pg_namespace n"
+		                " ON n.oid OPERATOR(pg_catalog.=) e.extnamespace WHERE e.extname "
+		                "OPERATOR(pg_catalog.=) 'fhir'",
+		                true, 1) != SPI_OK_SELECT ||
+		    SPI_processed != 1)
 			elog(ERROR, "extension fhir is not installed");
 		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 		strlcpy(schema, quote_identifier(TextDatumGetCString(d)), sizeof(schema));

@@ -8,7 +8,8 @@
  *   ordered  few -> rows; many: stays, asked of resource.ord
  *   _list    entries of Lists -> rows
  *
- * So the statement in the end knows exact sizes, and PostgreSQL plans it by them. All in the search's one snapshot.
+ * So the statement in the end knows exact sizes, and PostgreSQL plans it by them. All in the search's one
+ * snapshot.
  */
 #include "base/compat.h"
 
@@ -39,7 +40,7 @@ typedef struct SetRun {
 static int
 compare_rows(const void *a, const void *b)
 {
-	int64 x = *(const int64 *) a, y = *(const int64 *) b;
+	int64 x = *(const int64 *)a, y = *(const int64 *)b;
 
 	return x < y ? -1 : x > y;
 }
@@ -51,8 +52,7 @@ take_rows(Crit *c)
 	int n = 0;
 	int64 *rows = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(int64));
 
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
+	for (uint64 i = 0; i < SPI_processed; i++) {
 		bool null;
 
 		rows[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
@@ -70,7 +70,8 @@ take_rows(Crit *c)
 
 /* ---- ordered ---- */
 
-/* Intervals up to this length are found by their start, longer ones by an index of their own (see store.h). */
+/* Intervals up to this length are found by their start, longer ones by an index of their own (see store.h).
+ */
 #define LONG_INTERVAL INT64CONST(86400000000)
 
 static void
@@ -81,31 +82,32 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
 
 	for (int k = 0; k < 5; k++)
 		v[k] = palloc(c->nboxes * sizeof(int64));
-	for (int i = 0; i < c->nboxes; i++)
-	{
+	for (int i = 0; i < c->nboxes; i++) {
 		const OrdBox *b = &c->boxes[i];
 		int64 lo_min = b->lo_min;
 
 		/* A short interval that ends at or after hi_min starts at or after hi_min - its length. */
 		if (narrow && b->hi_min > PG_INT64_MIN + LONG_INTERVAL + 2)
 			lo_min = Max(lo_min, b->hi_min - LONG_INTERVAL - 2);
-		v[0][n] = (int64) b->key;
+		v[0][n] = (int64)b->key;
 		v[1][n] = lo_min;
 		v[2][n] = b->lo_max;
 		v[3][n] = b->hi_min;
 		v[4][n++] = b->hi_max;
 	}
 	appendStringInfoString(&s->sql, "ROWS FROM (");
-	for (int k = 0; k < 5; k++)
-	{
+	for (int k = 0; k < 5; k++) {
 		appendStringInfoString(&s->sql, k ? "), pg_catalog.unnest(" : "pg_catalog.unnest(");
 		sql_param(s, INT8ARRAYOID, sql_int8_array(v[k], n));
 	}
-	appendStringInfoString(&s->sql, ")) AS b(key, lo_min, lo_max, hi_min, hi_max) CROSS JOIN LATERAL (SELECT o.rid FROM ");
-	appendStringInfo(&s->sql,
-					 "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP("<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=")
-					 "b.hi_max%s LIMIT %d) o",
-					 store_schema(), narrow ? "" : " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000", limit);
+	appendStringInfoString(
+	    &s->sql, ")) AS b(key, lo_min, lo_max, hi_min, hi_max) CROSS JOIN LATERAL (SELECT o.rid FROM ");
+	appendStringInfo(
+	    &s->sql,
+	    "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP(
+	        "<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=") "b.hi_max%s LIMIT %d) o",
+	    store_schema(),
+	    narrow ? "" : " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000", limit);
 }
 
 /* Does a box leave the start open and bound the end? Then long intervals may start anywhere before. */
@@ -128,8 +130,7 @@ run_ordered(SearchRequest *req, Crit *c, int few)
 	appendStringInfoString(&s.sql, "(SELECT o.rid FROM ");
 	sql_boxes(&s, c, true, few + 1);
 	appendStringInfo(&s.sql, " LIMIT %d)", few + 1);
-	if (open_start(c))
-	{
+	if (open_start(c)) {
 		appendStringInfoString(&s.sql, " UNION ALL (SELECT o.rid FROM ");
 		sql_boxes(&s, c, false, few + 1);
 		appendStringInfo(&s.sql, " LIMIT %d)", few + 1);
@@ -143,7 +144,8 @@ run_ordered(SearchRequest *req, Crit *c, int few)
 
 /* ---- string ---- */
 
-/* The least text above every text that starts with s; NULL if there is none. By code points, as "C" compares UTF-8. */
+/* The least text above every text that starts with s; NULL if there is none. By code points, as "C" compares
+ * UTF-8. */
 static char *
 prefix_end(const char *s)
 {
@@ -151,19 +153,17 @@ prefix_end(const char *s)
 	char *out = palloc(len + 5);
 
 	memcpy(out, s, len + 1);
-	while (len > 0)
-	{
+	while (len > 0) {
 		int start = len - 1;
 		pg_wchar c;
 
-		while (start > 0 && ((unsigned char) out[start] & 0xC0) == 0x80)
+		while (start > 0 && ((unsigned char)out[start] & 0xC0) == 0x80)
 			start--;
-		c = utf8_to_unicode((unsigned char *) out + start);
-		if (c < 0x10FFFF)
-		{
+		c = utf8_to_unicode((unsigned char *)out + start);
+		if (c < 0x10FFFF) {
 			c = c == 0xD7FF ? 0xE000 : c + 1;
-			unicode_to_utf8(c, (unsigned char *) out + start);
-			out[start + pg_utf_mblen((unsigned char *) out + start)] = '\0';
+			unicode_to_utf8(c, (unsigned char *)out + start);
+			out[start + pg_utf_mblen((unsigned char *)out + start)] = '\0';
 			return out;
 		}
 		len = start;
@@ -180,8 +180,7 @@ like_pattern(const char *text, StringMode mode)
 	initStringInfo(&b);
 	if (mode == STRING_CONTAINS)
 		appendStringInfoChar(&b, '%');
-	for (; *text; text++)
-	{
+	for (; *text; text++) {
 		if (strchr("%_\\", *text) != NULL)
 			appendStringInfoChar(&b, '\\');
 		appendStringInfoChar(&b, *text);
@@ -207,13 +206,11 @@ sql_prefix(SqlText *s, const char *text)
 
 	appendStringInfoString(&s->sql, " AND pg_catalog.\"left\"(t.value, 100)" OP(">="));
 	sql_param(s, TEXTOID, CStringGetTextDatum(prefix));
-	if (end)
-	{
+	if (end) {
 		appendStringInfoString(&s->sql, " AND pg_catalog.\"left\"(t.value, 100)" OP("<"));
 		sql_param(s, TEXTOID, CStringGetTextDatum(end));
 	}
-	if (strlen(prefix) < strlen(text))
-	{
+	if (strlen(prefix) < strlen(text)) {
 		appendStringInfoString(&s->sql, " AND t.value" OP("~~"));
 		sql_param(s, TEXTOID, CStringGetTextDatum(like_pattern(text, STRING_PREFIX)));
 	}
@@ -225,20 +222,21 @@ run_string(SearchRequest *req, Crit *c)
 	SqlText s;
 
 	sql_init(&s);
-	for (int i = 0; i < c->nvalues; i++)
-	{
-		appendStringInfo(&s.sql, "%sSELECT t.rid FROM %s.string t WHERE t.key" OP("=") "ANY (", i ? " UNION ALL " : "", store_schema());
-		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
+	for (int i = 0; i < c->nvalues; i++) {
+		appendStringInfo(&s.sql, "%sSELECT t.rid FROM %s.string t WHERE t.key" OP("=") "ANY (",
+		                 i ? " UNION ALL " : "", store_schema());
+		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
 		appendStringInfoChar(&s.sql, ')');
 		if (c->mode == STRING_PREFIX)
 			sql_prefix(&s, c->values[i]);
-		else
-		{
+		else {
 			appendStringInfoString(&s.sql, " AND t.value" OP("~~"));
 			sql_param(&s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));
 		}
 	}
-	search_run(req, &s, c->mode == STRING_PREFIX ? "criterion: texts that start so" : "criterion: texts that contain this");
+	search_run(req, &s,
+	           c->mode == STRING_PREFIX ? "criterion: texts that start so"
+	                                    : "criterion: texts that contain this");
 	take_rows(c);
 }
 
@@ -250,19 +248,19 @@ run_term(SearchRequest *req, Crit *c)
 	Crit *keys = crit_new(CRIT_KEYS);
 
 	sql_init(&s);
-	for (int i = 0; i < c->nvalues; i++)
-	{
-		appendStringInfo(&s.sql, "%sSELECT t.hash FROM %s.term t WHERE t.key" OP("=") "ANY (", i ? " UNION ALL " : "", store_schema());
-		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
+	for (int i = 0; i < c->nvalues; i++) {
+		appendStringInfo(&s.sql, "%sSELECT t.hash FROM %s.term t WHERE t.key" OP("=") "ANY (",
+		                 i ? " UNION ALL " : "", store_schema());
+		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
 		appendStringInfoString(&s.sql, ") AND t.value" OP("~~"));
 		sql_param(&s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));
 	}
 	search_run(req, &s, "criterion: texts of the dictionary");
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
+	for (uint64 i = 0; i < SPI_processed; i++) {
 		bool null;
 
-		crit_add_key(keys, (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null)));
+		crit_add_key(keys, (uint64)DatumGetInt64(
+		                       SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null)));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	c->kind = keys->nkeys ? CRIT_KEYS : CRIT_FALSE;
@@ -277,8 +275,7 @@ run_chain(SearchRequest *req, Crit *c)
 {
 	Crit *keys = crit_new(CRIT_KEYS);
 
-	for (int i = 0; i < c->nlinks; i++)
-	{
+	for (int i = 0; i < c->nlinks; i++) {
 		const ModelType *type = c->links[i].type;
 		SqlText s;
 
@@ -291,11 +288,12 @@ run_chain(SearchRequest *req, Crit *c)
 		appendStringInfoString(&s.sql, "SELECT r.id");
 		sql_from_where(&s, "r", LEG_CHAIN, &type, 1, &c->links[i].arg, 1);
 		search_run(req, &s, psprintf("chain: the %s at the other end", type->name));
-		for (uint64 row = 0; row < SPI_processed; row++)
-		{
+		for (uint64 row = 0; row < SPI_processed; row++) {
 			bool null;
-			text *id = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null));
-			uint64 identity = keys_identity(type->name, strlen(type->name), VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+			text *id =
+			    DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null));
+			uint64 identity =
+			    keys_identity(type->name, strlen(type->name), VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
 
 			for (int k = i; k < c->nlinks && c->links[k].arg == c->links[i].arg; k++)
 				crit_add_key(keys, identity ^ keys_reference_salt(c->links[k].source));
@@ -319,8 +317,7 @@ add_id(const char *type, int tlen, const char *id, int ilen, void *arg)
 {
 	IdList *l = arg;
 
-	if (l->n == l->max)
-	{
+	if (l->n == l->max) {
 		l->max = l->max ? l->max * 2 : 64;
 		l->types = l->types ? repalloc(l->types, l->max * sizeof(char *)) : palloc(l->max * sizeof(char *));
 		l->ids = l->ids ? repalloc(l->ids, l->max * sizeof(char *)) : palloc(l->max * sizeof(char *));
@@ -335,21 +332,22 @@ rows_of_ids(SearchRequest *req, Crit *c, IdList *l, const ModelType *const *type
 {
 	SqlText s;
 
-	if (l->n == 0)
-	{
+	if (l->n == 0) {
 		c->kind = CRIT_FALSE;
 		return;
 	}
 	sql_init(&s);
 	s.generic = true;
-	appendStringInfoString(&s.sql, "SELECT r.rid FROM (SELECT DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
+	appendStringInfoString(&s.sql,
+	                       "SELECT r.rid FROM (SELECT DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
 	sql_param(&s, TEXTARRAYOID, sql_text_array(l->types, l->n));
 	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
 	sql_param(&s, TEXTARRAYOID, sql_text_array(l->ids, l->n));
-	appendStringInfo(&s.sql,
-					 ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type FROM %s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=")
-					 "u.i AND NOT r.deleted OFFSET 0) r WHERE true",
-					 store_schema());
+	appendStringInfo(
+	    &s.sql,
+	    ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type FROM %s.resource r WHERE r.type" OP(
+	        "=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted OFFSET 0) r WHERE true",
+	    store_schema());
 	sql_type(&s, "r", types, ntypes);
 	search_run(req, &s, "criterion: the resources referred to");
 	take_rows(c);
@@ -376,12 +374,12 @@ fetch_versions(SearchRow **rows)
 	int n = SPI_processed;
 
 	*rows = palloc0((n + 1) * sizeof(SearchRow));
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		bool null;
 
 		(*rows)[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
-		(*rows)[i].version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
+		(*rows)[i].version =
+		    DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return n;
@@ -402,8 +400,7 @@ run_has(SetRun *run, Crit *c)
 	int n;
 
 	search_sets(req, &from, 1, &arg, 1, true);
-	if (arg->kind == CRIT_FALSE)
-	{
+	if (arg->kind == CRIT_FALSE) {
 		c->kind = CRIT_FALSE;
 		return;
 	}
@@ -429,16 +426,18 @@ list_document(int i, Jsonb *doc, void *arg)
 {
 	JsonbValue entries;
 
-	if (!fhir_json_get_lit(&doc->root, "entry", &entries) || entries.type != jbvBinary || !JsonContainerIsArray(entries.val.binary.data))
+	if (!fhir_json_get_lit(&doc->root, "entry", &entries) || entries.type != jbvBinary ||
+	    !JsonContainerIsArray(entries.val.binary.data))
 		return;
-	for (uint32 k = 0; k < JsonContainerSize(entries.val.binary.data); k++)
-	{
+	for (uint32 k = 0; k < JsonContainerSize(entries.val.binary.data); k++) {
 		JsonbValue *e = getIthJsonbValueFromContainer(entries.val.binary.data, k), item, deleted;
 		char *ref;
 
-		if (e->type != jbvBinary || !fhir_json_get_lit(e->val.binary.data, "item", &item) || item.type != jbvBinary)
+		if (e->type != jbvBinary || !fhir_json_get_lit(e->val.binary.data, "item", &item) ||
+		    item.type != jbvBinary)
 			continue;
-		if (fhir_json_get_lit(e->val.binary.data, "deleted", &deleted) && deleted.type == jbvBool && deleted.val.boolean)
+		if (fhir_json_get_lit(e->val.binary.data, "deleted", &deleted) && deleted.type == jbvBool &&
+		    deleted.val.boolean)
 			continue;
 		ref = fhir_json_get_string(item.val.binary.data, "reference");
 		if (ref)
@@ -476,9 +475,11 @@ run_many_keys(SearchRequest *req, Crit *c, int few)
 	sql_init(&s);
 	s.generic = true;
 	appendStringInfoString(&s.sql, "SELECT r.rid FROM pg_catalog.unnest(");
-	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
-	appendStringInfo(&s.sql, ") k CROSS JOIN LATERAL (SELECT r.rid FROM %s.resource r WHERE r.keys" OP("@>") "ARRAY[k] OFFSET 0) r LIMIT %d", store_schema(),
-					 few + 1);
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+	appendStringInfo(&s.sql,
+	                 ") k CROSS JOIN LATERAL (SELECT r.rid FROM %s.resource r WHERE r.keys" OP(
+	                     "@>") "ARRAY[k] OFFSET 0) r LIMIT %d",
+	                 store_schema(), few + 1);
 	search_run(req, &s, "criterion: rows with any of many hashes, as far as they are few");
 	if (SPI_processed > few)
 		SPI_freetuptable(SPI_tuptable);
@@ -492,8 +493,7 @@ run_many_keys(SearchRequest *req, Crit *c, int few)
 static bool
 selective(Crit *c, double type_rows)
 {
-	if (c->kind == CRIT_AND)
-	{
+	if (c->kind == CRIT_AND) {
 		for (int i = 0; i < c->nargs; i++)
 			if (selective(c->args[i], type_rows))
 				return true;
@@ -501,7 +501,8 @@ selective(Crit *c, double type_rows)
 	}
 	if (c->kind == CRIT_KEYS && c->nkeys > 256)
 		return false;
-	return (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE) && search_crit_rows(c, type_rows) < FEW_ROWS;
+	return (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE) &&
+	       search_crit_rows(c, type_rows) < FEW_ROWS;
 }
 
 /* First what is needed in any case, then (late) what is only worth it when nothing else is selective. */
@@ -509,8 +510,7 @@ static void
 run_tree(SetRun *run, Crit *c, bool late)
 {
 	check_stack_depth();
-	switch (c->kind)
-	{
+	switch (c->kind) {
 		case CRIT_ORDERED:
 			if (late)
 				run_ordered(run->req, c, run->few);
@@ -573,14 +573,14 @@ search_indexed(const Crit *c)
 		for (int i = 0; i < c->nargs; i++)
 			if (search_indexed(c->args[i]))
 				return true;
-	if (c->kind == CRIT_OR)
-	{
+	if (c->kind == CRIT_OR) {
 		for (int i = 0; i < c->nargs; i++)
 			if (!search_indexed(c->args[i]))
 				return false;
 		return true;
 	}
-	return (c->kind == CRIT_KEYS && c->nkeys <= 256) || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE;
+	return (c->kind == CRIT_KEYS && c->nkeys <= 256) || c->kind == CRIT_ROWS || c->kind == CRIT_ID ||
+	       c->kind == CRIT_FALSE;
 }
 
 /* Could its rows be listed? */
@@ -597,8 +597,7 @@ search_listable(const Crit *c)
 static bool
 finish(SearchRequest *req, Crit *c)
 {
-	if (c->kind == CRIT_AND)
-	{
+	if (c->kind == CRIT_AND) {
 		for (int i = 0; i < c->nargs; i++)
 			if (finish(req, c->args[i]))
 				return true;

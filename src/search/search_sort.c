@@ -1,9 +1,10 @@
 /*
  * search_sort.c: _sort: which values order the matches, and the SQL that computes them.
  *
- * Dates, numbers and quantities sort by the start of their interval: ascending by the lowest, descending by the highest of a resource's values.
- * Strings sort by the first 100 characters of their folded text (what the index holds), all else by the text in the document. Missing
- * values come last in both directions; ties are broken by type and id.
+ * Dates, numbers and quantities sort by the start of their interval: ascending by the lowest, descending by
+ * the highest of a resource's values. Strings sort by the first 100 characters of their folded text (what the
+ * index holds), all else by the text in the document. Missing values come last in both directions; ties are
+ * broken by type and id.
  */
 #include "base/compat.h"
 
@@ -20,16 +21,14 @@ sort_keys(SearchSort *sort, const KeyParam *p)
 	uint64 text_keys[32];
 	int max = 0;
 
-	for (int i = 0; i < p->nlegs; i++)
-	{
+	for (int i = 0; i < p->nlegs; i++) {
 		const KeySource *source = p->legs[i].source;
 		uint64 *parts = text_keys;
 		int n = 1;
 
 		if (p->type == PARAM_STRING)
 			n = keys_string_parts(source, parts, lengthof(text_keys));
-		else if (p->type == PARAM_QUANTITY)
-		{
+		else if (p->type == PARAM_QUANTITY) {
 			/* by the number alone, whatever the unit */
 			KeyUnit *units;
 			int nunits = search_units(source, NULL, &units);
@@ -38,8 +37,7 @@ sort_keys(SearchSort *sort, const KeyParam *p)
 			parts[0] = keys_ordered(source);
 			for (int k = 0; k < nunits; k++)
 				parts[n++] = units[k].hash;
-		}
-		else
+		} else
 			parts[0] = keys_ordered(source);
 		max += n;
 		sort->keys = sort->keys ? repalloc(sort->keys, max * sizeof(uint64)) : palloc(max * sizeof(uint64));
@@ -61,10 +59,8 @@ resolve_one(SearchRequest *req, const char *code, bool descending)
 		sort.kind = SORT_UPDATED;
 	else if (strcmp(code, "_score") == 0)
 		return; /* every match fits the criteria equally well */
-	else
-	{
-		for (int i = 0; i < req->ntypes; i++)
-		{
+	else {
+		for (int i = 0; i < req->ntypes; i++) {
 			const KeyParam *p = search_param(req->types[i], code, strlen(code));
 
 			if (!p)
@@ -92,8 +88,7 @@ search_resolve_sort(SearchRequest *req, const char *value)
 
 	if (n > 8)
 		search_bad_value("_sort", value, "more than 8 sort keys", NULL);
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		bool descending = *parts[i] == '-';
 		const char *code = parts[i] + (descending ? 1 : 0);
 
@@ -108,8 +103,7 @@ search_resolve_sort(SearchRequest *req, const char *value)
 Oid
 search_sort_type(const SearchSort *sort)
 {
-	switch (sort->kind)
-	{
+	switch (sort->kind) {
 		case SORT_UPDATED:
 			return TIMESTAMPTZOID;
 		case SORT_ORDERED:
@@ -122,8 +116,7 @@ search_sort_type(const SearchSort *sort)
 void
 sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias)
 {
-	switch (sort->kind)
-	{
+	switch (sort->kind) {
 		case SORT_ID:
 			appendStringInfo(&s->sql, "%s.id", alias);
 			break;
@@ -132,18 +125,23 @@ sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias)
 			break;
 		case SORT_ORDERED:
 			appendStringInfo(&s->sql, "%s.fhir_ordered_value(%s.ord, ", search_ext_schema(), alias);
-			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) sort->keys, sort->nkeys));
+			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)sort->keys, sort->nkeys));
 			appendStringInfo(&s->sql, ", %s)", sort->descending ? "true" : "false");
 			break;
 		case SORT_STRING:
-			appendStringInfo(&s->sql, "(SELECT pg_catalog.%s(pg_catalog.\"left\"(t.value, 100)) FROM %s.string t WHERE t.rid" OP("=") "%s.rid AND t.key" OP("=") "ANY (",
-							 sort->descending ? "max" : "min", store_schema(), alias);
-			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) sort->keys, sort->nkeys));
+			appendStringInfo(
+			    &s->sql,
+			    "(SELECT pg_catalog.%s(pg_catalog.\"left\"(t.value, 100)) FROM %s.string t WHERE t.rid" OP(
+			        "=") "%s.rid AND t.key" OP("=") "ANY (",
+			    sort->descending ? "max" : "min", store_schema(), alias);
+			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)sort->keys, sort->nkeys));
 			appendStringInfoString(&s->sql, "))");
 			break;
 		case SORT_DOC:
-			appendStringInfo(&s->sql, "%s.fhir_sort_text((SELECT d.doc FROM %s.version d WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
-							 search_ext_schema(), store_schema(), alias, alias);
+			appendStringInfo(&s->sql,
+			                 "%s.fhir_sort_text((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
+			                     "=") "%s.rid AND d.version" OP("=") "%s.version), ",
+			                 search_ext_schema(), store_schema(), alias, alias);
 			sql_param(s, TEXTOID, CStringGetTextDatum(sort->code));
 			appendStringInfo(&s->sql, ", %s) COLLATE pg_catalog.\"C\"", sort->descending ? "true" : "false");
 			break;

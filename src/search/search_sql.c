@@ -1,5 +1,6 @@
 /*
- * search_sql.c: the SQL functions of search, the functions that its statements call, and the hook for conditional writes.
+ * search_sql.c: the SQL functions of search, the functions that its statements call, and the hook for
+ * conditional writes.
  */
 #include "base/compat.h"
 
@@ -37,18 +38,14 @@ type_argument(FunctionCallInfo fcinfo, int i)
 		return NULL;
 	name = text_to_cstring(PG_GETARG_TEXT_PP(i));
 	t = model_resource(name, strlen(name));
-	if (t == NULL)
-	{
+	if (t == NULL) {
 		SearchNearest near = {name};
 
 		for (int m = 1; m < model_ntypes; m++)
 			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
 				search_nearest_offer(&near, model_types[m].name);
-		ereport(ERROR,
-				errcode(FH404),
-				errmsg("unknown resource type \"%.100s\"", name),
-				near.best ? errhint("Perhaps \"%s\"?", near.best) : 0,
-				fhir_issue("not-supported", NULL));
+		ereport(ERROR, errcode(FH404), errmsg("unknown resource type \"%.100s\"", name),
+		        near.best ? errhint("Perhaps \"%s\"?", near.best) : 0, fhir_issue("not-supported", NULL));
 	}
 	return t;
 }
@@ -66,14 +63,16 @@ fhir_search(PG_FUNCTION_ARGS)
 	StringInfoData out;
 
 	initStringInfo(&out);
-	search_bundle(type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, fhir_base_url ? fhir_base_url : "", &out);
+	search_bundle(type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT,
+	              fhir_base_url ? fhir_base_url : "", &out);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data));
 }
 
 int64
 search_count(const ModelType *type, const char *query)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
+	              old;
 	SearchRequest req = {0};
 	int level;
 	int64 n;
@@ -100,19 +99,18 @@ fhir_count(PG_FUNCTION_ARGS)
 static Tuplestorestate *
 begin_set(FunctionCallInfo fcinfo, TupleDesc *desc)
 {
-	ReturnSetInfo *rsi = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsi = (ReturnSetInfo *)fcinfo->resultinfo;
 	MemoryContext old;
 	Tuplestorestate *store;
 
 	if (rsi == NULL || !IsA(rsi, ReturnSetInfo) || !(rsi->allowedModes & SFRM_Materialize))
-		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("set-valued function called in context that cannot accept a set"));
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		        errmsg("set-valued function called in context that cannot accept a set"));
 	old = MemoryContextSwitchTo(rsi->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
-	{
+	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE) {
 		*desc = CreateTemplateTupleDesc(1);
 		TupleDescInitEntry(*desc, 1, "line", TEXTOID, -1, 0);
-	}
-	else
+	} else
 		*desc = CreateTupleDescCopy(*desc);
 	store = tuplestore_begin_heap((rsi->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
 	rsi->returnMode = SFRM_Materialize;
@@ -151,7 +149,8 @@ Datum
 fhir_search_rows(PG_FUNCTION_ARGS)
 {
 	RowWriter w;
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
+	              old;
 	SearchRequest req = {0};
 	int level;
 	SearchPage page;
@@ -165,9 +164,9 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
 	for (int i = 0; i < req.npairs; i++)
 		counted = counted || strcmp(req.pairs[i].name, "_count") == 0;
-	req.count = counted ? req.count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
-	if (req.count > 0 && req.summary != SUMMARY_COUNT)
-	{
+	req.count =
+	    counted ? req.count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
+	if (req.count > 0 && req.summary != SUMMARY_COUNT) {
 		search_page(&req, &page);
 		search_includes(&req, page.rows, page.nrows, &included, &nincluded);
 		w.rows = page.rows;
@@ -178,7 +177,7 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(old);
 	search_end(level);
 	MemoryContextDelete(cxt);
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 /* ---- fhir_explain ---- */
@@ -187,24 +186,24 @@ static const char *
 crit_text(const Crit *c)
 {
 	static const char *const shapes[] = {
-		[CRIT_TRUE] = "always true",
-		[CRIT_FALSE] = "never true: nothing in the store can match",
-		[CRIT_TYPE] = "type",
-		[CRIT_KEYS] = "equality: hashes in resource.keys (GIN index resource_keys)",
-		[CRIT_ORDERED] = "order: many values, checked in resource.ord of each row",
-		[CRIT_STRING] = "text",
-		[CRIT_TERM] = "display text",
-		[CRIT_ID] = "id (index resource_identity)",
-		[CRIT_UPDATED] = "last_updated, checked in each row or walked in index version_changed",
-		[CRIT_ROWS] = "rows found by an index before",
-		[CRIT_DOC] = "document: no index, checked on the document of each row",
-		[CRIT_NEAR] = "distance",
-		[CRIT_CHAIN] = "chain",
-		[CRIT_HAS] = "_has: many refer, asked of each row (GIN index resource_keys)",
-		[CRIT_LIST] = "list",
-		[CRIT_AND] = "all of",
-		[CRIT_OR] = "any of",
-		[CRIT_NOT] = "not (checked in each row)",
+	    [CRIT_TRUE] = "always true",
+	    [CRIT_FALSE] = "never true: nothing in the store can match",
+	    [CRIT_TYPE] = "type",
+	    [CRIT_KEYS] = "equality: hashes in resource.keys (GIN index resource_keys)",
+	    [CRIT_ORDERED] = "order: many values, checked in resource.ord of each row",
+	    [CRIT_STRING] = "text",
+	    [CRIT_TERM] = "display text",
+	    [CRIT_ID] = "id (index resource_identity)",
+	    [CRIT_UPDATED] = "last_updated, checked in each row or walked in index version_changed",
+	    [CRIT_ROWS] = "rows found by an index before",
+	    [CRIT_DOC] = "document: no index, checked on the document of each row",
+	    [CRIT_NEAR] = "distance",
+	    [CRIT_CHAIN] = "chain",
+	    [CRIT_HAS] = "_has: many refer, asked of each row (GIN index resource_keys)",
+	    [CRIT_LIST] = "list",
+	    [CRIT_AND] = "all of",
+	    [CRIT_OR] = "any of",
+	    [CRIT_NOT] = "not (checked in each row)",
 	};
 
 	return shapes[c->kind];
@@ -225,7 +224,8 @@ fhir_explain(PG_FUNCTION_ARGS)
 {
 	TupleDesc desc;
 	Tuplestorestate *store = begin_set(fcinfo, &desc);
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES), old;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
+	              old;
 	SearchRequest req = {0};
 	int level;
 	SearchPage page;
@@ -238,29 +238,29 @@ fhir_explain(PG_FUNCTION_ARGS)
 	req.analyze = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
 	type_rows = search_type_rows(req.types, req.ntypes);
-	put_line(store, desc, psprintf("%s: about %.0f resources", req.type ? req.type->name : "all types", type_rows));
-	for (int i = 0; i < req.nwhere; i++)
-	{
+	put_line(store, desc,
+	         psprintf("%s: about %.0f resources", req.type ? req.type->name : "all types", type_rows));
+	for (int i = 0; i < req.nwhere; i++) {
 		Crit *c = req.where[i];
 
-		put_line(store, desc, psprintf("criterion %s: %s; about %.0f rows", c->label, crit_text(c), search_crit_rows(c, type_rows)));
+		put_line(store, desc,
+		         psprintf("criterion %s: %s; about %.0f rows", c->label, crit_text(c),
+		                  search_crit_rows(c, type_rows)));
 		if (c->kind == CRIT_DOC)
 			put_line(store, desc, psprintf("WARNING: no index answers %s", c->label));
 	}
-	if (req.count > 0 && req.summary != SUMMARY_COUNT)
-	{
+	if (req.count > 0 && req.summary != SUMMARY_COUNT) {
 		search_page(&req, &page);
 		if (req.total == TOTAL_ACCURATE && !page.whole)
 			search_total(&req, false);
-	}
-	else
+	} else
 		search_total(&req, false);
 	foreach (cell, req.explain)
 		put_line(store, desc, lfirst(cell));
 	MemoryContextSwitchTo(old);
 	search_end(level);
 	MemoryContextDelete(cxt);
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 /* ---- functions that search's statements call ---- */
@@ -268,15 +268,14 @@ fhir_explain(PG_FUNCTION_ARGS)
 static int64 *
 int8_elements(ArrayType *a, int *n)
 {
-	if (ARR_NDIM(a) == 0)
-	{
+	if (ARR_NDIM(a) == 0) {
 		*n = 0;
 		return NULL;
 	}
 	if (ARR_NDIM(a) != 1 || ARR_HASNULL(a) || ARR_ELEMTYPE(a) != INT8OID)
 		elog(ERROR, "not an array of bigint without nulls");
 	*n = ARR_DIMS(a)[0];
-	return (int64 *) ARR_DATA_PTR(a);
+	return (int64 *)ARR_DATA_PTR(a);
 }
 
 /* Is any element of a in sorted array b? */
@@ -288,12 +287,10 @@ fhir_keys_any(PG_FUNCTION_ARGS)
 	int na, nb;
 	int64 *x = int8_elements(a, &na), *y = int8_elements(b, &nb);
 
-	for (int i = 0; i < na; i++)
-	{
+	for (int i = 0; i < na; i++) {
 		int lo = 0, hi = nb - 1;
 
-		while (lo <= hi)
-		{
+		while (lo <= hi) {
 			int mid = (lo + hi) / 2;
 
 			if (y[mid] == x[i])
@@ -318,12 +315,11 @@ fhir_ordered_any(PG_FUNCTION_ARGS)
 	int nboxes = nb / (sizeof(OrdBox) / sizeof(int64));
 
 	for (int i = 0; i + 2 < na; i += 3)
-		for (int k = 0; k < nboxes; k++)
-		{
-			const OrdBox *box = (OrdBox *) boxes + k;
+		for (int k = 0; k < nboxes; k++) {
+			const OrdBox *box = (OrdBox *)boxes + k;
 
-			if (v[i] == (int64) box->key && v[i + 1] >= box->lo_min && v[i + 1] <= box->lo_max && v[i + 2] >= box->hi_min &&
-				v[i + 2] <= box->hi_max)
+			if (v[i] == (int64)box->key && v[i + 1] >= box->lo_min && v[i + 1] <= box->lo_max &&
+			    v[i + 2] >= box->hi_min && v[i + 2] <= box->hi_max)
 				PG_RETURN_BOOL(true);
 		}
 	PG_RETURN_BOOL(false);
@@ -341,8 +337,7 @@ fhir_ordered_value(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i + 2 < na; i += 3)
 		for (int k = 0; k < nb; k++)
-			if (v[i] == keys[k] && (!found || (highest ? v[i + 1] > best : v[i + 1] < best)))
-			{
+			if (v[i] == keys[k] && (!found || (highest ? v[i + 1] > best : v[i + 1] < best))) {
 				best = v[i + 1];
 				found = true;
 			}
@@ -357,7 +352,8 @@ fhir_identity(PG_FUNCTION_ARGS)
 {
 	text *type = PG_GETARG_TEXT_PP(0), *id = PG_GETARG_TEXT_PP(1);
 
-	PG_RETURN_INT64((int64) keys_identity(VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type), VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id)));
+	PG_RETURN_INT64((int64)keys_identity(VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type), VARDATA_ANY(id),
+	                                     VARSIZE_ANY_EXHDR(id)));
 }
 
 /* The text that a token, reference or uri parameter sorts by: code, reference, uri; lowest or highest. */
@@ -366,7 +362,8 @@ Datum
 fhir_sort_text(PG_FUNCTION_ARGS)
 {
 	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
-	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)), *type_name = fhir_json_get_string(&doc->root, "resourceType");
+	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)),
+	     *type_name = fhir_json_get_string(&doc->root, "resourceType");
 	bool highest = PG_GETARG_BOOL(2);
 	const ModelType *type = type_name ? model_resource(type_name, strlen(type_name)) : NULL;
 	const KeyParam *p = type ? search_param(type, code, strlen(code)) : NULL;
@@ -388,17 +385,20 @@ fhir_search_recheck(PG_FUNCTION_ARGS)
 	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
 	if (strcmp(name, "_text") == 0 || strcmp(name, "_content") == 0)
-		PG_RETURN_BOOL(search_text_matches(&store_unpack(PG_GETARG_DATUM(0))->root, name[1] == 'c', text_to_cstring(PG_GETARG_TEXT_PP(2))));
+		PG_RETURN_BOOL(search_text_matches(&store_unpack(PG_GETARG_DATUM(0))->root, name[1] == 'c',
+		                                   text_to_cstring(PG_GETARG_TEXT_PP(2))));
 	initStringInfo(&query);
 	search_url_encode(&query, name, ":");
 	appendStringInfoChar(&query, '=');
 	search_url_encode(&query, text_to_cstring(PG_GETARG_TEXT_PP(2)), "");
-	return DirectFunctionCall2(fhir_matches, JsonbPGetDatum(store_unpack(PG_GETARG_DATUM(0))), PointerGetDatum(cstring_to_text_with_len(query.data, query.len)));
+	return DirectFunctionCall2(fhir_matches, JsonbPGetDatum(store_unpack(PG_GETARG_DATUM(0))),
+	                           PointerGetDatum(cstring_to_text_with_len(query.data, query.len)));
 }
 
 /* ---- conditional writes ---- */
 
-/* In a snapshot of now, whatever the isolation level: what this transaction wrote and what others committed meanwhile is seen. */
+/* In a snapshot of now, whatever the isolation level: what this transaction wrote and what others committed
+ * meanwhile is seen. */
 static int
 match(const ModelType *type, const char *query, StoreMatch *out, int max)
 {
@@ -416,22 +416,17 @@ match(const ModelType *type, const char *query, StoreMatch *out, int max)
 	search_prepare(&req, type, query, SEARCH_STRICT, false);
 	for (int i = 0; i < req.npairs; i++)
 		if (req.pairs[i].control && strcmp(req.pairs[i].name, "_type") != 0)
-			ereport(ERROR,
-					errcode(FH400),
-					errmsg("\"%s\" is no criterion", req.pairs[i].name),
-					errdetail("The query of a conditional interaction has criteria only."),
-					fhir_issue("invalid", NULL));
+			ereport(ERROR, errcode(FH400), errmsg("\"%s\" is no criterion", req.pairs[i].name),
+			        errdetail("The query of a conditional interaction has criteria only."),
+			        fhir_issue("invalid", NULL));
 	if (req.nwhere == 0)
-		ereport(ERROR,
-				errcode(FH412),
-				errmsg("the query of a conditional interaction has no criterion"),
-				errhint("Name what identifies the resource, for example identifier=system|value."),
-				fhir_issue("invalid", NULL));
+		ereport(ERROR, errcode(FH412), errmsg("the query of a conditional interaction has no criterion"),
+		        errhint("Name what identifies the resource, for example identifier=system|value."),
+		        fhir_issue("invalid", NULL));
 	req.count = max;
 	search_page(&req, &page);
 	n = page.nrows;
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		out[i].rid = page.rows[i].rid;
 		strlcpy(out[i].id, page.rows[i].id, sizeof(out[i].id));
 	}

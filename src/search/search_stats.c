@@ -1,8 +1,9 @@
 /*
- * search_stats.c: how many resources a criterion lets pass, from PostgreSQL's statistics (ANALYZE) of resource.type and resource.keys.
+ * search_stats.c: how many resources a criterion lets pass, from PostgreSQL's statistics (ANALYZE) of
+ * resource.type and resource.keys.
  *
- * Used to choose between "find the matches, then sort" and "walk in order and check", and for _total=estimate. A wrong estimate
- * costs time only: a walk is bounded.
+ * Used to choose between "find the matches, then sort" and "walk in order and check", and for
+ * _total=estimate. A wrong estimate costs time only: a walk is bounded.
  */
 #include "base/compat.h"
 
@@ -26,19 +27,20 @@ resource_table(double *rows)
 	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(rel));
 
 	*rows = -1;
-	if (HeapTupleIsValid(tup))
-	{
-		*rows = ((Form_pg_class) GETSTRUCT(tup))->reltuples;
+	if (HeapTupleIsValid(tup)) {
+		*rows = ((Form_pg_class)GETSTRUCT(tup))->reltuples;
 		ReleaseSysCache(tup);
 	}
 	return rel;
 }
 
-/* Fills slot for a column's statistics of a kind; false if there are none. Free with free_attstatsslot + ReleaseSysCache. */
+/* Fills slot for a column's statistics of a kind; false if there are none. Free with free_attstatsslot +
+ * ReleaseSysCache. */
 static bool
 open_stats(Oid rel, const char *column, int kind, HeapTuple *tup, AttStatsSlot *slot)
 {
-	*tup = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(rel), Int16GetDatum(get_attnum(rel, column)), BoolGetDatum(false));
+	*tup = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(rel), Int16GetDatum(get_attnum(rel, column)),
+	                       BoolGetDatum(false));
 	if (!HeapTupleIsValid(*tup))
 		return false;
 	if (get_attstatsslot(slot, *tup, kind, InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
@@ -60,14 +62,12 @@ search_type_rows(const ModelType *const *types, int ntypes)
 		return 1000;
 	if (!open_stats(rel, "type", STATISTIC_KIND_MCV, &tup, &slot))
 		return rows;
-	for (int i = 0; i < slot.nvalues; i++)
-	{
+	for (int i = 0; i < slot.nvalues; i++) {
 		char *name = TextDatumGetCString(slot.values[i]);
 
 		known += slot.numbers[i];
 		for (int k = 0; k < ntypes; k++)
-			if (strcmp(types[k]->name, name) == 0)
-			{
+			if (strcmp(types[k]->name, name) == 0) {
 				sum += slot.numbers[i];
 				found++;
 			}
@@ -87,14 +87,13 @@ key_fraction(const AttStatsSlot *slot, uint64 key)
 	int lo = 0, hi = slot->nvalues - 1;
 	double least = slot->nnumbers > slot->nvalues ? slot->numbers[slot->nvalues] : 0.001;
 
-	while (lo <= hi)
-	{
+	while (lo <= hi) {
 		int mid = (lo + hi) / 2;
 		int64 v = DatumGetInt64(slot->values[mid]);
 
-		if (v == (int64) key)
+		if (v == (int64)key)
 			return slot->numbers[mid];
-		if (v < (int64) key)
+		if (v < (int64)key)
 			lo = mid + 1;
 		else
 			hi = mid - 1;
@@ -126,8 +125,7 @@ search_crit_rows(Crit *c, double type_rows)
 
 	if (c->matches >= 0)
 		return c->matches;
-	switch (c->kind)
-	{
+	switch (c->kind) {
 		case CRIT_FALSE:
 			return 0;
 		case CRIT_KEYS:

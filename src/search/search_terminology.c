@@ -1,8 +1,9 @@
 /*
  * search_terminology.c: token :in, :not-in, :above, :below, by the ValueSets and CodeSystems in the store.
  *
- * A value set is made a list of (system, code), code NULL for a whole system, and each becomes a hash. Nothing is taken for empty: what is
- * not in the store, or uses a filter that is not understood, is refused by name.
+ * A value set is made a list of (system, code), code NULL for a whole system, and each becomes a hash.
+ * Nothing is taken for empty: what is not in the store, or uses a filter that is not understood, is refused
+ * by name.
  */
 #include "base/compat.h"
 
@@ -28,18 +29,19 @@ typedef struct CodeSet {
 static void
 add_code(CodeSet *set, const char *system, const char *code)
 {
-	if (set->n == set->max)
-	{
+	if (set->n == set->max) {
 		set->max = set->max ? set->max * 2 : 64;
-		set->codes = set->codes ? repalloc(set->codes, set->max * sizeof(Code)) : palloc(set->max * sizeof(Code));
+		set->codes =
+		    set->codes ? repalloc(set->codes, set->max * sizeof(Code)) : palloc(set->max * sizeof(Code));
 	}
-	set->codes[set->n++] = (Code) {system, code};
+	set->codes[set->n++] = (Code){system, code};
 }
 
 static bool
 covers(const Code *a, const Code *b)
 {
-	return strcmp(a->system, b->system) == 0 && (a->code == NULL || (b->code && strcmp(a->code, b->code) == 0));
+	return strcmp(a->system, b->system) == 0 &&
+	       (a->code == NULL || (b->code && strcmp(a->code, b->code) == 0));
 }
 
 static bool
@@ -69,11 +71,8 @@ intersect(const CodeSet *a, const CodeSet *b)
 static void
 not_supported(const char *what, const char *url)
 {
-	ereport(ERROR,
-			errcode(FH400),
-			errmsg("%s", what),
-			errdetail("In \"%.200s\".", url),
-			fhir_issue("not-supported", NULL));
+	ereport(ERROR, errcode(FH400), errmsg("%s", what), errdetail("In \"%.200s\".", url),
+	        fhir_issue("not-supported", NULL));
 }
 
 /* ---- JSON ---- */
@@ -83,7 +82,8 @@ array_of(JsonbContainer *c, const char *name)
 {
 	JsonbValue v;
 
-	if (!fhir_json_get(c, name, strlen(name), &v) || v.type != jbvBinary || !JsonContainerIsArray(v.val.binary.data))
+	if (!fhir_json_get(c, name, strlen(name), &v) || v.type != jbvBinary ||
+	    !JsonContainerIsArray(v.val.binary.data))
 		return NULL;
 	return v.val.binary.data;
 }
@@ -93,7 +93,8 @@ object_of(JsonbContainer *c, const char *name)
 {
 	JsonbValue v;
 
-	if (!fhir_json_get(c, name, strlen(name), &v) || v.type != jbvBinary || !JsonContainerIsObject(v.val.binary.data))
+	if (!fhir_json_get(c, name, strlen(name), &v) || v.type != jbvBinary ||
+	    !JsonContainerIsObject(v.val.binary.data))
 		return NULL;
 	return v.val.binary.data;
 }
@@ -106,8 +107,8 @@ object_at(JsonbContainer *array, int i)
 	return v && v->type == jbvBinary && JsonContainerIsObject(v->val.binary.data) ? v->val.binary.data : NULL;
 }
 
-#define FOREACH_OBJECT(array, o) \
-	for (int i_ = 0, n_ = (array) ? (int) JsonContainerSize(array) : 0; i_ < n_; i_++) \
+#define FOREACH_OBJECT(array, o)                                                                             \
+	for (int i_ = 0, n_ = (array) ? (int)JsonContainerSize(array) : 0; i_ < n_; i_++)                        \
 		if ((o = object_at(array, i_)) != NULL)
 
 /* ---- documents ---- */
@@ -123,14 +124,14 @@ take_document(int i, Jsonb *doc, void *arg)
 	Found *f = arg;
 	char *version = fhir_json_get_string(&doc->root, "version");
 
-	if (f->doc == NULL && (f->version == NULL || (version && strcmp(version, f->version) == 0)))
-	{
+	if (f->doc == NULL && (f->version == NULL || (version && strcmp(version, f->version) == 0))) {
 		f->doc = palloc(VARSIZE(doc));
 		memcpy(f->doc, doc, VARSIZE(doc));
 	}
 }
 
-/* The resource with that canonical URL (perhaps `|version`), or "Type/id": the newest; NULL if there is none. */
+/* The resource with that canonical URL (perhaps `|version`), or "Type/id": the newest; NULL if there is none.
+ */
 static Jsonb *
 load(const ModelType *type, const char *url)
 {
@@ -145,33 +146,29 @@ load(const ModelType *type, const char *url)
 
 	memset(rows, 0, sizeof(rows));
 	req.context = CurrentMemoryContext;
-	if (bar)
-	{
+	if (bar) {
 		*bar = '\0';
 		found.version = bar + 1;
 	}
-	if (strncmp(url, type->name, tlen) == 0 && url[tlen] == '/')
-	{
+	if (strncmp(url, type->name, tlen) == 0 && url[tlen] == '/') {
 		c = crit_new(CRIT_ID);
 		crit_add_value(c, canonical + tlen + 1);
-	}
-	else
-	{
+	} else {
 		c = crit_new(CRIT_KEYS);
 		crit_add_key(c, keys_uri(p->legs[0].source, canonical, strlen(canonical)));
 	}
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.version");
 	sql_from_where(&s, "r", LEG_TERMINOLOGY, &type, 1, &c, 1);
-	appendStringInfo(&s.sql, " ORDER BY r.last_updated DESC, r.rid DESC LIMIT %d", (int) lengthof(rows));
+	appendStringInfo(&s.sql, " ORDER BY r.last_updated DESC, r.rid DESC LIMIT %d", (int)lengthof(rows));
 	search_run(&req, &s, "value set");
 	n = SPI_processed;
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		bool null;
 
 		rows[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
-		rows[i].version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
+		rows[i].version =
+		    DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	search_documents(&req, rows, n, take_document, &found);
@@ -184,19 +181,20 @@ require(const ModelType *type, const char *url)
 	Jsonb *doc = load(type, url);
 
 	if (doc == NULL)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("%s \"%.200s\" is not in this store", type->id == MODEL_T_ValueSet ? "value set" : "code system", url),
-				errhint("Store it as a %s resource first.", type->name),
-				fhir_issue("not-found", NULL));
+		ereport(ERROR, errcode(FH400),
+		        errmsg("%s \"%.200s\" is not in this store",
+		               type->id == MODEL_T_ValueSet ? "value set" : "code system", url),
+		        errhint("Store it as a %s resource first.", type->name), fhir_issue("not-found", NULL));
 	return doc;
 }
 
 /* ---- code systems ---- */
 
-/* Adds the codes of a concept list; with root: only below (or, below false, above) the code `root`. True if root was met. */
+/* Adds the codes of a concept list; with root: only below (or, below false, above) the code `root`. True if
+ * root was met. */
 static bool
-concepts(CodeSet *out, const char *system, JsonbContainer *list, const char *root, bool below, bool self, bool inside)
+concepts(CodeSet *out, const char *system, JsonbContainer *list, const char *root, bool below, bool self,
+         bool inside)
 {
 	JsonbContainer *o;
 	bool met = false;
@@ -212,7 +210,8 @@ concepts(CodeSet *out, const char *system, JsonbContainer *list, const char *roo
 			continue;
 		if (root == NULL || (is_root && self) || (below && inside))
 			add_code(out, system, code);
-		in_children = concepts(out, system, array_of(o, "concept"), root, below, self, inside || (is_root && below));
+		in_children =
+		    concepts(out, system, array_of(o, "concept"), root, below, self, inside || (is_root && below));
 		if (in_children && !below && !is_root)
 			add_code(out, system, code); /* an ancestor */
 		met = met || is_root || in_children;
@@ -226,10 +225,8 @@ hierarchy(CodeSet *out, const char *system, const char *code, bool below, bool s
 	Jsonb *doc = require(model_type_by_id(MODEL_T_CodeSystem), system);
 
 	if (!concepts(out, system, array_of(&doc->root, "concept"), code, below, self, false))
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("code system \"%.200s\" has no code \"%.100s\"", system, code),
-				fhir_issue("not-found", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("code system \"%.200s\" has no code \"%.100s\"", system, code),
+		        fhir_issue("not-found", NULL));
 }
 
 /* ---- value sets ---- */
@@ -245,7 +242,8 @@ filtered(JsonbContainer *filters, const char *system, const char *url)
 
 	FOREACH_OBJECT(filters, f)
 	{
-		char *property = fhir_json_get_string(f, "property"), *op = fhir_json_get_string(f, "op"), *value = fhir_json_get_string(f, "value");
+		char *property = fhir_json_get_string(f, "property"), *op = fhir_json_get_string(f, "op"),
+		     *value = fhir_json_get_string(f, "value");
 		CodeSet one = {0};
 
 		if (!property || !op || !value || (strcmp(property, "concept") != 0 && strcmp(property, "code") != 0))
@@ -271,11 +269,11 @@ component(JsonbContainer *include, const char *url, int depth)
 {
 	CodeSet out = {0};
 	char *system = fhir_json_get_string(include, "system");
-	JsonbContainer *list = array_of(include, "concept"), *filters = array_of(include, "filter"), *sets = array_of(include, "valueSet"), *o;
+	JsonbContainer *list = array_of(include, "concept"), *filters = array_of(include, "filter"),
+	               *sets = array_of(include, "valueSet"), *o;
 	bool first = system == NULL;
 
-	if (system && list)
-	{
+	if (system && list) {
 		FOREACH_OBJECT(list, o)
 		{
 			char *code = fhir_json_get_string(o, "code");
@@ -283,13 +281,11 @@ component(JsonbContainer *include, const char *url, int depth)
 			if (code)
 				add_code(&out, system, code);
 		}
-	}
-	else if (system && filters)
+	} else if (system && filters)
 		out = filtered(filters, system, url);
 	else if (system)
 		add_code(&out, system, NULL);
-	for (int i = 0; sets && i < JsonContainerSize(sets); i++)
-	{
+	for (int i = 0; sets && i < JsonContainerSize(sets); i++) {
 		JsonbValue *v = getIthJsonbValueFromContainer(sets, i);
 		CodeSet other;
 
@@ -307,14 +303,14 @@ subtract(const CodeSet *a, const CodeSet *b, const char *url)
 {
 	CodeSet out = {0};
 
-	for (int i = 0; i < a->n; i++)
-	{
+	for (int i = 0; i < a->n; i++) {
 		if (set_has(b, &a->codes[i]))
 			continue;
 		if (a->codes[i].code == NULL)
 			for (int k = 0; k < b->n; k++)
 				if (strcmp(b->codes[k].system, a->codes[i].system) == 0)
-					not_supported("the value set excludes codes of a system that it includes as a whole", url);
+					not_supported("the value set excludes codes of a system that it includes as a whole",
+					              url);
 		add_code(&out, a->codes[i].system, a->codes[i].code);
 	}
 	return out;
@@ -347,8 +343,7 @@ value_set(const char *url, int depth)
 		not_supported("value sets include each other too deeply, or in a circle", url);
 	doc = require(model_type_by_id(MODEL_T_ValueSet), url);
 	compose = object_of(&doc->root, "compose");
-	if (compose == NULL)
-	{
+	if (compose == NULL) {
 		JsonbContainer *e = object_of(&doc->root, "expansion");
 
 		if (e == NULL)
@@ -381,19 +376,16 @@ codes_criterion(const KeyParam *p, const KeyLeg *leg, const CodeSet *set)
 	Crit *c = crit_new(CRIT_FALSE);
 
 	if (set->n > fhir_max_search_values)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("too many codes for search parameter \"%s\"", p->code),
-				errdetail("%d codes; fhir.max_search_values is %d.", set->n, fhir_max_search_values),
-				fhir_issue("too-costly", NULL));
-	for (int i = 0; i < set->n; i++)
-	{
+		ereport(ERROR, errcode(FH400), errmsg("too many codes for search parameter \"%s\"", p->code),
+		        errdetail("%d codes; fhir.max_search_values is %d.", set->n, fhir_max_search_values),
+		        fhir_issue("too-costly", NULL));
+	for (int i = 0; i < set->n; i++) {
 		const Code *code = &set->codes[i];
 		Crit *one;
 		uint64 key;
 
-		switch (keys_token(leg->source, code->system, strlen(code->system), code->code, code->code ? (int) strlen(code->code) : -1, &key))
-		{
+		switch (keys_token(leg->source, code->system, strlen(code->system), code->code,
+		                   code->code ? (int)strlen(code->code) : -1, &key)) {
 			case KEYS_NEVER:
 				continue;
 			case KEYS_BY_KEY:
@@ -439,20 +431,21 @@ search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, b
 int
 search_member_of(const char *valueset, int vslen, const char *system, int slen, const char *code, int clen)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir value set", ALLOCSET_DEFAULT_SIZES), old;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir value set", ALLOCSET_DEFAULT_SIZES),
+	              old;
 	int level = search_begin(), answer = -1;
 	char *url;
 
 	old = MemoryContextSwitchTo(cxt);
 	url = pnstrdup(valueset, vslen);
-	if (load(model_type_by_id(MODEL_T_ValueSet), url) != NULL)
-	{
+	if (load(model_type_by_id(MODEL_T_ValueSet), url) != NULL) {
 		CodeSet set = value_set(url, 0);
 		Code wanted = {system ? pnstrdup(system, slen) : NULL, pnstrdup(code, clen)};
 
 		answer = 0;
 		for (int i = 0; i < set.n && !answer; i++)
-			if (wanted.system ? covers(&set.codes[i], &wanted) : set.codes[i].code && strcmp(set.codes[i].code, wanted.code) == 0)
+			if (wanted.system ? covers(&set.codes[i], &wanted)
+			                  : set.codes[i].code && strcmp(set.codes[i].code, wanted.code) == 0)
 				answer = 1;
 	}
 	MemoryContextSwitchTo(old);

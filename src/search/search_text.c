@@ -1,7 +1,9 @@
 /*
- * search_text.c: _text (the narrative) and _content (all text of a resource), decided on the document: no index holds them.
+ * search_text.c: _text (the narrative) and _content (all text of a resource), decided on the document: no
+ * index holds them.
  *
- * Every word of the value must begin some word of the text; both folded for case and accents. `,` separates alternatives.
+ * Every word of the value must begin some word of the text; both folded for case and accents. `,` separates
+ * alternatives.
  */
 #include "base/compat.h"
 
@@ -16,8 +18,7 @@ search_text_criterion(const ModelType *const *types, int ntypes, const char *cod
 	int n = search_split(value, ',', &values), len;
 	Crit *any = NULL;
 
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		Crit *c = crit_new(CRIT_DOC);
 		char *text = search_unescape(values[i]);
 
@@ -38,14 +39,12 @@ strip_tags(StringInfo out, const char *s, int len)
 {
 	bool tag = false;
 
-	for (int i = 0; i < len; i++)
-	{
+	for (int i = 0; i < len; i++) {
 		if (s[i] == '<')
 			tag = true;
 		if (!tag)
 			appendStringInfoCharMacro(out, s[i]);
-		if (s[i] == '>')
-		{
+		if (s[i] == '>') {
 			tag = false;
 			appendStringInfoCharMacro(out, ' ');
 		}
@@ -59,12 +58,12 @@ collect(StringInfo out, JsonbContainer *doc, bool content)
 	JsonbIteratorToken token;
 	JsonbValue v, text, div;
 
-	if (fhir_json_get_lit(doc, "text", &text) && text.type == jbvBinary && fhir_json_get_lit(text.val.binary.data, "div", &div) &&
-		div.type == jbvString)
+	if (fhir_json_get_lit(doc, "text", &text) && text.type == jbvBinary &&
+	    fhir_json_get_lit(text.val.binary.data, "div", &div) && div.type == jbvString)
 		strip_tags(out, div.val.string.val, div.val.string.len);
 	while (content && (token = JsonbIteratorNext(&it, &v, false)) != WJB_DONE)
-		if ((token == WJB_VALUE || token == WJB_ELEM) && v.type == jbvString && !(v.val.string.len > 0 && v.val.string.val[0] == '<'))
-		{
+		if ((token == WJB_VALUE || token == WJB_ELEM) && v.type == jbvString &&
+		    !(v.val.string.len > 0 && v.val.string.val[0] == '<')) {
 			appendStringInfoCharMacro(out, ' ');
 			appendBinaryStringInfo(out, v.val.string.val, v.val.string.len);
 		}
@@ -73,7 +72,7 @@ collect(StringInfo out, JsonbContainer *doc, bool content)
 static bool
 word_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (unsigned char) c >= 0x80;
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
 }
 
 /* Does a word of text begin with word? */
@@ -97,8 +96,7 @@ search_text_matches(JsonbContainer *doc, bool content, const char *words)
 	initStringInfo(&raw);
 	collect(&raw, doc, content);
 	text = keys_fold(raw.data, raw.len, &len);
-	while (*words)
-	{
+	while (*words) {
 		int n = strcspn(words, " ");
 
 		if (!has_word(text, pnstrdup(words, n), n))

@@ -12,23 +12,20 @@
 void
 search_bad_value(const char *code, const char *value, const char *why, const char *hint)
 {
-	ereport(ERROR,
-			errcode(FH400),
-			errmsg("invalid value of search parameter \"%.*s\": %s", pg_mbcliplen(code, strlen(code), 80), code, why),
-			errdetail("Value \"%.*s\".", pg_mbcliplen(value, strlen(value), 200), value),
-			hint ? errhint("%s", hint) : 0,
-			fhir_issue("value", NULL));
+	ereport(ERROR, errcode(FH400),
+	        errmsg("invalid value of search parameter \"%.*s\": %s", pg_mbcliplen(code, strlen(code), 80),
+	               code, why),
+	        errdetail("Value \"%.*s\".", pg_mbcliplen(value, strlen(value), 200), value),
+	        hint ? errhint("%s", hint) : 0, fhir_issue("value", NULL));
 }
 
 void
 search_bad_modifier(const char *code, const char *modifier, const char *allowed)
 {
-	ereport(ERROR,
-			errcode(FH400),
-			errmsg("modifier \":%.*s\" can't be used with search parameter \"%s\"", pg_mbcliplen(modifier, strlen(modifier), 80), modifier,
-				   code),
-			allowed ? errhint("Possible here: %s.", allowed) : 0,
-			fhir_issue("not-supported", NULL));
+	ereport(ERROR, errcode(FH400),
+	        errmsg("modifier \":%.*s\" can't be used with search parameter \"%s\"",
+	               pg_mbcliplen(modifier, strlen(modifier), 80), modifier, code),
+	        allowed ? errhint("Possible here: %s.", allowed) : 0, fhir_issue("not-supported", NULL));
 }
 
 /* Decided on the document of each row that the other criteria let pass. */
@@ -87,12 +84,14 @@ token_of_type(const KeyParam *p, const KeyLeg *leg, char **parts, int n, const c
 	Crit *c = crit_new(CRIT_KEYS);
 
 	if (n != 3)
-		search_bad_value(p->code, value, "not of the form system|code|value", "For example http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053.");
+		search_bad_value(p->code, value, "not of the form system|code|value",
+		                 "For example http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053.");
 	for (int i = 0; i < 3; i++)
 		parts[i] = search_unescape(parts[i]);
 	if (!*parts[1] || !*parts[2])
 		search_bad_value(p->code, value, "code and value must not be empty", NULL);
-	crit_add_key(c, keys_of_type(leg->source, parts[0], strlen(parts[0]), parts[1], strlen(parts[1]), parts[2], strlen(parts[2])));
+	crit_add_key(c, keys_of_type(leg->source, parts[0], strlen(parts[0]), parts[1], strlen(parts[1]),
+	                             parts[2], strlen(parts[2])));
 	return c;
 }
 
@@ -133,14 +132,12 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 		parts[i] = search_unescape(parts[i]);
 	slen = n == 2 ? strlen(parts[0]) : -1;
 	clen = strlen(parts[n - 1]);
-	if (clen == 0)
-	{
+	if (clen == 0) {
 		if (slen <= 0)
 			search_bad_value(p->code, value, "neither a system nor a code is given", NULL);
 		clen = -1;
 	}
-	switch (keys_token(leg->source, n == 2 ? parts[0] : NULL, slen, parts[n - 1], clen, &key))
-	{
+	switch (keys_token(leg->source, n == 2 ? parts[0] : NULL, slen, parts[n - 1], clen, &key)) {
 		case KEYS_NEVER:
 			return crit_new(CRIT_FALSE);
 		case KEYS_BY_KEY:
@@ -168,7 +165,8 @@ targets_have(const ModelTypeId *targets, const ModelType *t)
 	return false;
 }
 
-/* The resource type that a literal reference names: "Type/id", ".../Type/id", each with or without "/_history/v"; NULL if none. */
+/* The resource type that a literal reference names: "Type/id", ".../Type/id", each with or without
+ * "/_history/v"; NULL if none. */
 static const ModelType *
 reference_type(const char *ref)
 {
@@ -203,8 +201,8 @@ reference_identifier(const KeyParam *p, const KeyLeg *leg, const char *value)
 		form = *parts[1] ? 's' : 'y';
 	if (n == 2 && form == 'y' && !*parts[0])
 		search_bad_value(p->code, value, "neither a system nor a value is given", NULL);
-	crit_add_key(c, keys_ref_identifier(leg->source, n == 2 ? parts[0] : NULL, n == 2 ? strlen(parts[0]) : 0, parts[n - 1],
-										strlen(parts[n - 1]), form));
+	crit_add_key(c, keys_ref_identifier(leg->source, n == 2 ? parts[0] : NULL, n == 2 ? strlen(parts[0]) : 0,
+	                                    parts[n - 1], strlen(parts[n - 1]), form));
 	return c;
 }
 
@@ -222,13 +220,11 @@ add_untyped(Crit *c, const KeyParam *p, const KeyLeg *leg, const char *id)
 {
 	const ModelTypeId *t = leg->targets && leg->targets[0] ? leg->targets : p->targets;
 
-	if (t && t[0] && !model_type_by_id(t[0])->abstract)
-	{
+	if (t && t[0] && !model_type_by_id(t[0])->abstract) {
 		for (; *t; t++)
 			if (targets_have(p->targets, model_type_by_id(*t)))
 				add_typed_reference(c, leg->source, model_type_by_id(*t), id);
-	}
-	else
+	} else
 		for (int m = 1; m < model_ntypes; m++)
 			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
 				add_typed_reference(c, leg->source, &model_types[m], id);
@@ -255,39 +251,32 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 		return urls_below(leg, ref);
 	if (modifier && strcmp(modifier, "above") == 0)
 		return urls_above(leg, ref, keys_reference);
-	if (modifier)
-	{
+	if (modifier) {
 		named = model_resource(modifier, strlen(modifier));
 		if (!named)
-			search_bad_modifier(p->code, modifier, "missing, identifier, above and below (canonical), or a resource type");
+			search_bad_modifier(p->code, modifier,
+			                    "missing, identifier, above and below (canonical), or a resource type");
 		if (!targets_have(p->targets, named))
 			search_bad_modifier(p->code, modifier, "a resource type that the parameter refers to");
 	}
 	c = crit_new(CRIT_KEYS);
-	if (looks_like_id(ref))
-	{
-		if (named)
-		{
+	if (looks_like_id(ref)) {
+		if (named) {
 			if (!targets_have(leg->targets, named))
 				return crit_new(CRIT_FALSE);
 			add_typed_reference(c, leg->source, named, ref);
-		}
-		else
-		{
+		} else {
 			add_untyped(c, p, leg, ref);
 			/* a canonical may be one word */
 			crit_add_key(c, keys_reference(leg->source, ref, strlen(ref)));
 		}
-	}
-	else
-	{
+	} else {
 		const ModelType *t = reference_type(ref);
 
 		if (named && t && t != named)
 			return crit_new(CRIT_FALSE);
 		crit_add_key(c, keys_reference(leg->source, ref, strlen(ref)));
-		if (leg->targets && leg->targets[0])
-		{
+		if (leg->targets && leg->targets[0]) {
 			if (t && !targets_have(leg->targets, t))
 				return crit_new(CRIT_FALSE);
 			if (!t) /* urn:uuid:...: only Reference.type can tell */
@@ -320,8 +309,7 @@ string(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *v
 	bool contains = false, was_cut;
 	char *text;
 
-	if (modifier && strcmp(modifier, "exact") == 0)
-	{
+	if (modifier && strcmp(modifier, "exact") == 0) {
 		text = search_unescape(value);
 		c = crit_new(CRIT_KEYS);
 		crit_add_key(c, keys_exact(leg->source, text, strlen(text)));
@@ -335,8 +323,7 @@ string(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *v
 	was_cut = cut(text, contains ? KEYS_STRING_OVERLAP : KEYS_STRING_MAX);
 	c = crit_new(CRIT_STRING);
 	n = keys_string_parts(leg->source, parts, lengthof(parts));
-	for (int i = 0; i < n; i++)
-	{
+	for (int i = 0; i < n; i++) {
 		crit_add_key(c, parts[i]);
 		if (contains)
 			crit_add_key(c, keys_more(parts[i]));
@@ -378,8 +365,7 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 {
 	Crit *c;
 
-	switch ((ModelParamType) p->type)
-	{
+	switch ((ModelParamType)p->type) {
 		case PARAM_TOKEN:
 			return token(p, leg, modifier, value);
 		case PARAM_REFERENCE:
@@ -413,10 +399,9 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 				return search_near(p, leg, value);
 			break;
 	}
-	ereport(ERROR,
-			errcode(FH400),
-			errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
-			fhir_issue("not-supported", NULL));
+	ereport(ERROR, errcode(FH400),
+	        errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
+	        fhir_issue("not-supported", NULL));
 }
 
 Crit *
@@ -427,18 +412,14 @@ search_values(const KeyParam *p, const char *modifier, const char *value)
 	Crit *c = NULL;
 
 	if (n > fhir_max_search_values)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("too many values of search parameter \"%s\"", p->code),
-				errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),
-				fhir_issue("too-costly", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("too many values of search parameter \"%s\"", p->code),
+		        errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),
+		        fhir_issue("too-costly", NULL));
 	if (p->nlegs == 0)
-		ereport(ERROR,
-				errcode(FH400),
-				errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
-				fhir_issue("not-supported", NULL));
-	for (int i = 0; i < n; i++)
-	{
+		ereport(ERROR, errcode(FH400),
+		        errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
+		        fhir_issue("not-supported", NULL));
+	for (int i = 0; i < n; i++) {
 		if (*values[i] == '\0')
 			search_bad_value(p->code, value, "one of the values is empty", NULL);
 		for (int k = 0; k < p->nlegs; k++)
