@@ -143,7 +143,7 @@ request_end(void *arg, struct MHD_Connection *connection, void **context, enum M
 	}
 	status = code == MHD_REQUEST_TERMINATED_COMPLETED_OK || r->client->phase == PHASE_LINGER ? r->status : 0;
 	metrics_request(&loop->metrics, r->method, status, took, r->in, r->out);
-	log_request(loop, r->id, r->client->address, r->method_text, r->target.data, status, r->in, r->out, took);
+	log_request(loop, r->id, r->peer[0] ? r->peer : r->client->address, r->method_text, r->target.data, status, r->in, r->out, took);
 	r->client->request = NULL;
 	client_phase(r->client, r->client->phase == PHASE_LINGER ? PHASE_LINGER : PHASE_HEADER);
 	body_free(r);

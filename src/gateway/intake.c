@@ -30,7 +30,7 @@ typedef struct Intake
 	bool too_many, bad_name;
 	int lengths, codings, hosts;
 	const char *length, *coding, *host, *encoding, *expect;
-	const char *forwarded_proto, *forwarded_host, *id;
+	const char *forwarded_proto, *forwarded_host, *forwarded_for, *id;
 } Intake;
 
 typedef struct Known
@@ -60,6 +60,7 @@ static const Known known[] = {
 	{NAME("x-request-id"), IN(id), 0, 0, true},
 	{NAME("x-forwarded-proto"), IN(forwarded_proto), 0, 0, true},
 	{NAME("x-forwarded-host"), IN(forwarded_host), 0, 0, true},
+	{NAME("x-forwarded-for"), IN(forwarded_for), 0, 0, false},
 	{NAME("accept-encoding"), 0, 0, 0, true},
 	{NAME("connection"), 0, 0, 0, true},
 	{NAME("keep-alive"), 0, 0, 0, true},
@@ -256,6 +257,26 @@ choose_id(Request *r, const char *given)
 	r->id[16] = '\0';
 }
 
+/* For the log: the address that a trusted proxy added last, else the peer's own. */
+static void
+choose_peer(Request *r, const char *forwarded_for)
+{
+	const char *last;
+	size_t len;
+
+	if (forwarded_for == NULL || !r->client->trusted)
+		return;
+	last = strrchr(forwarded_for, ',');
+	last = last != NULL ? last + 1 : forwarded_for;
+	last += strspn(last, " \t");
+	len = strspn(last, "0123456789abcdefABCDEF.:[]");
+	if (len > 0 && len < sizeof r->peer)
+	{
+		memcpy(r->peer, last, len);
+		r->peer[len] = '\0';
+	}
+}
+
 static bool
 is_number(const char *s)
 {
@@ -324,9 +345,10 @@ intake_begin(Request *r, const char *method, const char *version)
 	in.count = in.lengths = in.codings = in.hosts = 0;
 	in.too_many = in.bad_name = false;
 	in.length = in.coding = in.host = in.encoding = in.expect = NULL;
-	in.forwarded_proto = in.forwarded_host = in.id = NULL;
+	in.forwarded_proto = in.forwarded_host = in.forwarded_for = in.id = NULL;
 	MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, take_field, &in);
 	choose_id(r, in.id);
+	choose_peer(r, in.forwarded_for);
 	r->method = method_number(method);
 	strncpy(r->method_text, method, sizeof r->method_text - 1);
 	r->method_text[sizeof r->method_text - 1] = '\0';

@@ -46,6 +46,7 @@ typedef struct Request
 	struct Request *next_spare;
 
 	char id[129];
+	char peer[64]; /* the client's address as a trusted proxy gave it, "" if none did */
 	int method; /* METHOD_… */
 	char method_text[24];
 	Buf target;	 /* as sent */

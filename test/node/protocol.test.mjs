@@ -102,7 +102,12 @@ test('X-Forwarded-* are believed only from a trusted proxy; --public-url wins', 
 	assert.equal((await echo('', { headers })).headers['x-fhir-base'], g.url);
 	const trusting = await start({ 'trust-proxy': '10.0.0.0/8, 127.0.0.0/8' });
 	assert.equal((await (await fetch(`${trusting.url}/echo`, { headers })).json()).headers['x-fhir-base'], 'https://ehr.example.org/fhir');
+	const id = `for-${Date.now()}`;
+	await (await fetch(`${trusting.url}/echo`, { headers: { 'X-Forwarded-For': '1.2.3.4, 198.51.100.7', 'X-Request-Id': id } })).text();
+	assert.equal((await trusting.logged(id)).client, '198.51.100.7');
 	const stranger = await start({ 'trust-proxy': '10.0.0.0/8' });
+	await (await fetch(`${stranger.url}/echo`, { headers: { 'X-Forwarded-For': '198.51.100.7', 'X-Request-Id': id } })).text();
+	assert.equal((await stranger.logged(id)).client, '127.0.0.1');
 	assert.equal((await (await fetch(`${stranger.url}/echo`, { headers })).json()).headers['x-fhir-base'], stranger.url);
 	const fixed = await start({ 'public-url': 'https://public.example.org/r4/', 'trust-proxy': '*' });
 	assert.equal((await (await fetch(`${fixed.url}/echo`, { headers })).json()).headers['x-fhir-base'], 'https://public.example.org/r4');
