@@ -4,9 +4,10 @@
  * programs: content of a FhirPath varlena -> FpProgram, for evaluation;
  * texts:    (text, context type, strict) -> FhirPath, for callers who have only text.
  *
- * Both are chained hash tables over a ring of entries; a clock hand picks the entry to replace. A program
- * that is replaced while any evaluation runs, and a text's FhirPath that was handed out, are freed at the end
- * of the transaction. An error leaves `depth` too high until then: that only delays the freeing.
+ * Both are chained hash tables over a ring of entries, bounded in entries and bytes; a clock hand picks the
+ * entry to replace. A program that is replaced while any evaluation runs, and a text's FhirPath that was
+ * handed out, are freed at the end of the transaction. An error leaves `depth` too high until then: that only
+ * delays the freeing.
  */
 #include "fhirpath/fhirpath_int.h"
 
@@ -15,13 +16,15 @@
 #include "base/hash.h"
 
 #define CACHE_ENTRIES 8192
+#define CACHE_BYTES (64 * 1024 * 1024) /* of each cache; beyond, it starts anew */
 #define CACHE_BUCKETS 8192
 
 typedef struct Entry {
 	uint64 hash;
-	int32 next; /* in the bucket, -1 end */
-	bool used;  /* since the hand last passed */
-	bool handed_out;
+	int32 next;        /* in the bucket, -1 end */
+	bool used;         /* since the hand last passed */
+	uint64 handed_out; /* texts: in which transaction, by transactions */
+	Size size;
 	bool strict;
 	ModelTypeId context;
 	int textlen;
@@ -34,6 +37,7 @@ typedef struct Cache {
 	int32 buckets[CACHE_BUCKETS];
 	Entry *entries;
 	int n, max, hand;
+	Size bytes;
 } Cache;
 
 static Cache *programs, *texts;
@@ -41,6 +45,7 @@ static MemoryContext cache_mcxt;
 static MemoryContext dead_texts; /* FhirPaths that were handed out */
 static FpProgram *dead_programs;
 static int depth;
+static uint64 transactions = 1;
 
 static void
 free_dead(void)
@@ -62,8 +67,7 @@ at_transaction_end(XactEvent event, void *arg)
 	depth = 0;
 	free_dead();
 	MemoryContextReset(dead_texts);
-	for (int i = 0; i < texts->n; i++)
-		texts->entries[i].handed_out = false;
+	transactions++;
 }
 
 static void
@@ -104,7 +108,7 @@ drop(Entry *e)
 			MemoryContextDelete(e->prog->mcxt);
 	}
 	if (e->path != NULL) {
-		if (e->handed_out) {
+		if (e->handed_out == transactions) {
 			/* whoever holds the pointer keeps this block; the context that frees it changes */
 			MemoryContextSetParent(GetMemoryChunkContext(e->path), dead_texts);
 		} else
@@ -138,6 +142,7 @@ allot(Cache *c, uint64 hash)
 		at = c->hand;
 		c->hand = (c->hand + 1) % CACHE_ENTRIES;
 		unlink_entry(c, at);
+		c->bytes -= c->entries[at].size;
 		drop(&c->entries[at]);
 	}
 	e = &c->entries[at];
@@ -149,16 +154,32 @@ allot(Cache *c, uint64 hash)
 	return e;
 }
 
+/* Empties the cache when size more bytes would be too many. */
+static void
+make_room(Cache *c, Size size)
+{
+	if (c->bytes + size > CACHE_BYTES) {
+		for (int i = 0; i < c->n; i++)
+			drop(&c->entries[i]);
+		for (int i = 0; i < CACHE_BUCKETS; i++)
+			c->buckets[i] = -1;
+		c->n = c->hand = 0;
+		c->bytes = 0;
+	}
+	c->bytes += size;
+}
+
 FpProgram *
 fp_load(const FhirPath *flat)
 {
 	uint64 hash = (uint64)flat->hash[1] << 32 | flat->hash[0];
 	FpProgram *prog;
+	Size size;
+	Entry *e;
 
 	init();
 	for (int32 i = programs->buckets[hash % CACHE_BUCKETS]; i >= 0; i = programs->entries[i].next) {
-		Entry *e = &programs->entries[i];
-
+		e = &programs->entries[i];
 		if (e->hash == hash && VARSIZE(e->prog->flat) == VARSIZE(flat) &&
 		    memcmp(e->prog->flat, flat, VARSIZE(flat)) == 0) {
 			e->used = true;
@@ -166,7 +187,11 @@ fp_load(const FhirPath *flat)
 		}
 	}
 	prog = fp_program_build(flat, cache_mcxt);
-	allot(programs, hash)->prog = prog;
+	size = MemoryContextMemAllocated(prog->mcxt, true);
+	make_room(programs, size);
+	e = allot(programs, hash);
+	e->prog = prog;
+	e->size = size;
 	return prog;
 }
 
@@ -213,7 +238,9 @@ cached(const char *text, int len, ModelTypeId context_type)
 		mcxt = AllocSetContextCreate(cache_mcxt, "fhirpath text", ALLOCSET_SMALL_SIZES);
 		copy = MemoryContextAlloc(mcxt, len + 1);
 		memcpy(copy, text, len);
+		make_room(texts, VARSIZE(path) + len);
 		e = allot(texts, hash);
+		e->size = VARSIZE(path) + len;
 		e->text = copy;
 		e->textlen = len;
 		e->context = context_type;
@@ -231,7 +258,7 @@ fhirpath_cached(const char *text, int len, ModelTypeId context_type)
 {
 	Entry *e = cached(text, len, context_type);
 
-	e->handed_out = true;
+	e->handed_out = transactions;
 	return e->path;
 }
 
