@@ -39,10 +39,6 @@ SELECT ids('Condition', 'code:in=http://example.org/vs/odd');
 SELECT ids('Condition', 'code:below=dog');
 SELECT ids('Condition', 'code:below=http://example.org/animals|fish');
 SELECT ids('Condition', 'code:below=http://example.org/plants|rose');
-\set VERBOSITY default
--- the same value sets in FHIRPath
-SELECT id, fhirpath(resource, 'code.coding.select(memberOf(''http://example.org/vs/pets''))') FROM fhir_search_rows('Condition', '_id=c1,c3');
-SELECT fhirpath('{"resourceType":"Patient","gender":"male"}', 'gender.memberOf(''http://example.org/vs/genders'')');
 DROP FUNCTION ids;
 RESET fhir.store;
 SELECT fhir_store_drop('search_test', force => true);

@@ -233,9 +233,6 @@ extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *
 
 /* ---- search_terminology.c ---- */
 extern Crit *search_in_value_set(const KeyParam *p, const KeyLeg *leg, const char *url);
-/* For fhirpath_member_of_hook. */
-extern int search_member_of(const char *valueset, int vslen, const char *system, int slen, const char *code,
-                            int clen);
 extern Crit *search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, bool below);
 
 /* ---- search_near.c ---- */

@@ -350,15 +350,16 @@ sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntype
 }
 
 /*
- * Hashes are of places in one type, so a required one says the type, too. Asking for both would make
- * PostgreSQL take them for independent and think of far too few rows.
+ * Hashes are of places in one type, so a required one says the type, too; and a deleted resource has none. Asking for
+ * that as well would make PostgreSQL take them for independent and think of far too few rows, and a count could not
+ * be taken from the index and the visibility map alone.
  */
 static bool
-implies_type(Crit **where, int n)
+has_required_key(Crit **where, int n)
 {
 	for (int i = 0; i < n; i++)
 		if ((where[i]->kind == CRIT_KEYS && where[i]->nkeys <= MAX_INDEXED_KEYS) ||
-		    (where[i]->kind == CRIT_AND && implies_type(where[i]->args, where[i]->nargs)))
+		    (where[i]->kind == CRIT_AND && has_required_key(where[i]->args, where[i]->nargs)))
 			return true;
 	return false;
 }
@@ -367,8 +368,14 @@ void
 sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types, int ntypes,
                Crit **where, int nwhere)
 {
-	appendStringInfo(&s->sql, " FROM %s.resource %s WHERE NOT %s.deleted", store_schema(), alias, alias);
-	if (ntypes > 0 && !implies_type(where, nwhere))
+	bool key = has_required_key(where, nwhere);
+
+	appendStringInfo(&s->sql, " FROM %s.resource %s WHERE ", store_schema(), alias);
+	if (key)
+		appendStringInfoString(&s->sql, "true");
+	else
+		appendStringInfo(&s->sql, "NOT %s.deleted", alias);
+	if (ntypes > 0 && !key)
 		sql_type(s, alias, types, ntypes);
 	search_restrict(s, alias, leg);
 	sql_where(s, alias, where, nwhere);

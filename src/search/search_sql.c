@@ -442,5 +442,4 @@ void
 search_init(void)
 {
 	store_match_hook = match;
-	fhirpath_member_of_hook = search_member_of;
 }

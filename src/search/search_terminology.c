@@ -9,7 +9,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -424,32 +423,4 @@ search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, b
 		search_bad_value(p->code, value, "a hierarchy needs system|code", NULL);
 	hierarchy(&set, system, search_unescape(parts[n - 1]), below, true);
 	return codes_criterion(p, leg, &set);
-}
-
-/* ---- memberOf() of FHIRPath ---- */
-
-int
-search_member_of(const char *valueset, int vslen, const char *system, int slen, const char *code, int clen)
-{
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir value set", ALLOCSET_DEFAULT_SIZES),
-	              old;
-	int level = search_begin(), answer = -1;
-	char *url;
-
-	old = MemoryContextSwitchTo(cxt);
-	url = pnstrdup(valueset, vslen);
-	if (load(model_type_by_id(MODEL_T_ValueSet), url) != NULL) {
-		CodeSet set = value_set(url, 0);
-		Code wanted = {system ? pnstrdup(system, slen) : NULL, pnstrdup(code, clen)};
-
-		answer = 0;
-		for (int i = 0; i < set.n && !answer; i++)
-			if (wanted.system ? covers(&set.codes[i], &wanted)
-			                  : set.codes[i].code && strcmp(set.codes[i].code, wanted.code) == 0)
-				answer = 1;
-	}
-	MemoryContextSwitchTo(old);
-	search_end(level);
-	MemoryContextDelete(cxt);
-	return answer;
 }
