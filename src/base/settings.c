@@ -22,6 +22,7 @@ int fhir_max_chain_depth = 8;
 int fhir_max_search_parameters = 200;
 int fhir_max_search_values = 2000;
 int fhir_check_mode = FHIR_CHECK_FULL;
+bool fhir_reindex_worker = true;
 
 static const struct config_enum_entry id_formats[] = {
 	{"uuidv7", FHIR_ID_UUIDV7, false}, {"uuidv4", FHIR_ID_UUIDV4, false}, {NULL, 0, false}};
@@ -89,6 +90,10 @@ define_texts(void)
 	DefineCustomBoolVariable("fhir.update_noop", "An update that changes nothing makes no new version.",
 							 "The comparison leaves out meta.versionId and meta.lastUpdated.", &fhir_update_noop, false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("fhir.reindex_worker", "Search keys of a new SearchParameter are made by a background worker.",
+							 "It is started by the session that stores the SearchParameter, or by one that finds such work waiting; off: "
+							 "CALL fhir_reindex().",
+							 &fhir_reindex_worker, true, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 void

@@ -9,7 +9,8 @@ extern char *fhir_base_url;		   /* fhir.base_url: absolute base of this server, 
 extern int fhir_default_count;	   /* fhir.default_count: page size unless asked, 100 */
 extern int fhir_max_count;		   /* fhir.max_count: largest page, 1000 */
 extern int fhir_id_format;		   /* fhir.id_format: uuidv7 | uuidv4 */
-extern bool fhir_update_noop;	   /* fhir.update_noop: an update that changes nothing makes no version */
+extern bool fhir_update_noop;
+extern bool fhir_reindex_worker;	   /* fhir.update_noop: an update that changes nothing makes no version */
 extern int fhir_max_body_bytes;	   /* fhir.max_body_bytes: largest document in bytes, 64 MB */
 extern int fhir_max_depth;		   /* fhir.max_depth: deepest JSON nesting, 100 */
 extern int fhir_max_issues;		   /* fhir.max_issues: findings reported at once, 100 */

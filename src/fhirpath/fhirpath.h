@@ -95,6 +95,9 @@ extern bool fhirpath_is_stable(const FhirPath *p);
 /* The item as the SQL functions answer it. palloc'd. */
 extern Jsonb *fhirpath_item_jsonb(const FpItem *item);
 
+/* fhir.fhirpath_strict: unknown elements are errors when an expression is compiled. */
+extern bool fhirpath_strict;
+
 /* Settings of the engine; called once per backend, before the prefix fhir is reserved. */
 extern void fhirpath_init(void);
 

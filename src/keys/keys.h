@@ -113,14 +113,51 @@ typedef struct KeyParam {
 	KeyLeg *legs;
 	int ncomponents; /* composite: the parameters of its components, in order */
 	const struct KeyParam **components;
+	const struct KeyUserParam *user; /* NULL: one of R4's */
 } KeyParam;
 
 /*
  * The parameter `code` of resource type t, or NULL. Includes _id, _lastUpdated, _tag, _profile, _security, _source
- * (legs of their own where keys hold them; _id and _lastUpdated have none: columns answer them). Valid for the backend's life.
+ * (legs of their own where keys hold them; _id and _lastUpdated have none: columns answer them), and those that users have added
+ * to the current store: ask keys_servable() before searching by one. Valid until the end of the transaction.
  */
 extern const KeyParam *keys_param(const ModelType *t, const char *code, int len);
+/* All that can be searched by. */
 extern void keys_params_each(const ModelType *t, void (*fn)(const KeyParam *, void *), void *arg);
+/* Do the rows that the active snapshot sees all have the parameter's keys? True for R4's. */
+extern bool keys_servable(const KeyParam *p);
+
+/* ---- parameters that users have added to the current store (keys_user.c) ---- */
+
+typedef struct KeyUserParam {
+	int64 rid;		  /* resource row of the SearchParameter */
+	ModelParam model; /* bases: the concrete types */
+	bool ready;		  /* every row has its keys */
+	uint32 xmin;	  /* TransactionId that said so: snapshots that do not see it must not rely on it */
+} KeyUserParam;
+
+/* Those of one store, as one moment knows them. Never changed; a newer set takes its place. */
+typedef struct KeyUserSet {
+	uint64 serial; /* never 0, and no two sets of a backend share it */
+	MemoryContext context; /* holds all of it */
+	int n;
+	KeyUserParam *params;
+	bool *concerned;				  /* by type: is it a base of any? */
+	struct KeyRegistry **registries; /* by type; NULL: not built yet */
+} KeyUserSet;
+
+/* The current store's, NULL when it has none (or there is no store); stays valid until the end of the transaction. Set by the store. */
+extern KeyUserSet *(*keys_user_hook)(void);
+/* An empty set in a context of its own, child of parent. */
+extern KeyUserSet *keys_user_set(MemoryContext parent, int n);
+/* Fills in what follows from the parameters. */
+extern void keys_user_set_done(KeyUserSet *set);
+/* Which set the keys of type t are extracted by now; 0: R4's parameters alone. Compare with KeySet.generation. */
+extern uint64 keys_generation(const ModelType *t);
+/* The definition of a parameter, R4's or a user's (whether ready or not); NULL if unknown. */
+extern const ModelParam *keys_definition(const ModelType *t, const char *code, int len);
+/* Raises FH422 unless the definition can be served. */
+extern void keys_user_check(const ModelParam *p);
 
 typedef struct OrderedKey {
 	uint64 key;
@@ -152,6 +189,7 @@ typedef struct KeySet {
 	TermKey *terms;
 	int nterms;
 	uint64 side_sig; /* hash over ordered and strings: equal means the side tables need no change */
+	uint64 generation; /* see keys_generation */
 } KeySet;
 
 /*

@@ -450,6 +450,7 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 		fhirpath_root(doc, type->id, &root);
 		extract_all(b, &root);
 		finish(b, out);
+		out->generation = registry->generation;
 	}
 	PG_FINALLY();
 	{

@@ -83,6 +83,7 @@ typedef struct KeyMissingRule {
 
 typedef struct KeyRegistry {
 	const ModelType *type;
+	uint64 generation; /* serial of the set of users' parameters in it, 0: none */
 	int nsources, maxsources;
 	KeySource **sources;
 	int nparams, maxparams;
@@ -94,6 +95,9 @@ typedef struct KeyRegistry {
 
 extern MemoryContext keys_context;
 extern KeyRegistry *keys_registry(const ModelType *type);
+/* R4's parameters of a type and those of the set, in a context of its own, child of parent. */
+extern KeyRegistry *keys_registry_build(const ModelType *type, const KeyUserSet *set, MemoryContext parent);
+extern const uint8 keys_class_of_type[]; /* KeyClass by ModelParamType */
 /* Source for one canonical branch, shared when it is there already. */
 extern KeySource *keys_registry_source(KeyRegistry *r, const char *canonical, const char *identity, uint8 klass);
 extern const FhirPath *keys_program(const char *text, ModelTypeId type);
@@ -104,6 +108,10 @@ extern KeyParam *keys_registry_param(KeyRegistry *r, const char *code);
 #define KEYS_ADDRESS_PARTS 7
 extern const char *const keys_name_parts[];
 extern const char *const keys_address_parts[];
+
+/* ---- keys_user.c ---- */
+/* The registry with the current store's additions for the type; NULL: there are none. */
+extern KeyRegistry *keys_user_registry(const ModelType *type);
 
 /* ---- keys_composite.c ---- */
 extern KeySource *keys_composite_define(KeyRegistry *r, const char *base, const KeyParam *param, const ModelParam *definition);

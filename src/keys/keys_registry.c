@@ -2,7 +2,8 @@
  * keys_registry.c: the search parameters of a resource type and the sources they look at.
  *
  * Built once per backend and type, on first use, in a memory context of its own that lives as long as the backend: sources and
- * parameters are handed out as pointers. Bounded by the definitions.
+ * parameters are handed out as pointers. Bounded by the definitions. Types to which users have added parameters have a registry
+ * more for each set of these (keys_user.c).
  */
 #include "postgres.h"
 
@@ -17,7 +18,7 @@ MemoryContext keys_context = NULL;
 static KeyRegistry **registries = NULL;
 static MemoryContext text_context = NULL; /* for texts while one parameter is defined; child of the registry's */
 
-static const uint8 class_of_type[] = {
+const uint8 keys_class_of_type[] = {
 	[PARAM_NUMBER] = KEYS_NUMBER,
 	[PARAM_DATE] = KEYS_DATE,
 	[PARAM_STRING] = KEYS_STRING,
@@ -130,7 +131,7 @@ add_leg(KeyRegistry *r, KeyParam *p, const char *canonical, const ModelParam *de
 	if (p->type == PARAM_COMPOSITE)
 		s = keys_composite_define(r, text, p, definition);
 	else
-		s = keys_registry_source(r, text, text, class_of_type[p->type]);
+		s = keys_registry_source(r, text, text, keys_class_of_type[p->type]);
 
 	p->legs = p->legs == NULL ? palloc(sizeof(KeyLeg)) : repalloc(p->legs, (p->nlegs + 1) * sizeof(KeyLeg));
 	leg = &p->legs[p->nlegs++];
@@ -177,10 +178,9 @@ has_keys(const ModelParam *definition)
 	return definition->expression != NULL && strcmp(definition->code, "_id") != 0 && strcmp(definition->code, "_lastUpdated") != 0;
 }
 
-static void
-define_param(const ModelParam *definition, void *arg)
+static KeyParam *
+add_param(KeyRegistry *r, const ModelParam *definition)
 {
-	KeyRegistry *r = arg;
 	KeyParam *p = palloc0(sizeof(KeyParam));
 
 	p->code = definition->code;
@@ -199,6 +199,25 @@ define_param(const ModelParam *definition, void *arg)
 	r->params[r->nparams++] = p;
 	if (has_keys(definition) && p->type != PARAM_COMPOSITE)
 		add_legs(r, p, definition);
+	return p;
+}
+
+static void
+define_param(const ModelParam *definition, void *arg)
+{
+	add_param(arg, definition);
+}
+
+static void
+define_user_params(KeyRegistry *r, const KeyUserSet *set)
+{
+	for (int i = 0; i < set->n; i++) {
+		const ModelParam *definition = &set->params[i].model;
+
+		for (const ModelTypeId *base = definition->bases; *base != MODEL_NONE; base++)
+			if (*base == r->type->id)
+				add_param(r, definition)->user = &set->params[i];
+	}
 }
 
 static int
@@ -221,7 +240,7 @@ keys_registry_param(KeyRegistry *r, const char *code)
 static void
 define_composite(KeyRegistry *r, KeyParam *p)
 {
-	const ModelParam *definition = model_param(r->type, p->code, strlen(p->code));
+	const ModelParam *definition = p->user != NULL ? &p->user->model : model_param(r->type, p->code, strlen(p->code));
 
 	for (int i = 0; i < p->ncomponents; i++) {
 		const ModelParam *component = model_param_by_url(definition->components[i].definition);
@@ -243,13 +262,17 @@ compare_rules(const void *a, const void *b)
 }
 
 static KeyRegistry *
-build(const ModelType *type)
+build(const ModelType *type, const KeyUserSet *set)
 {
 	KeyRegistry *r = palloc0(sizeof(KeyRegistry));
 	int k = 0;
 
 	r->type = type;
 	model_params_each(type, define_param, r);
+	if (set != NULL) {
+		define_user_params(r, set);
+		r->generation = set->serial;
+	}
 	qsort(r->params, r->nparams, sizeof(KeyParam *), compare_params);
 	for (int i = 0; i < r->nparams; i++)
 		if (r->params[i]->type == PARAM_COMPOSITE)
@@ -267,27 +290,36 @@ build(const ModelType *type)
 }
 
 KeyRegistry *
+keys_registry_build(const ModelType *type, const KeyUserSet *set, MemoryContext parent)
+{
+	/* built in a child, so that an error on the way leaves nothing behind */
+	MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "fhir search keys of a type", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(own);
+	KeyRegistry *r;
+
+	text_context = AllocSetContextCreate(own, "fhir search key texts", ALLOCSET_DEFAULT_SIZES);
+	r = build(type, set);
+	MemoryContextDelete(text_context);
+	text_context = NULL;
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(own, parent);
+	MemoryContextSetIdentifier(own, type->name);
+	return r;
+}
+
+KeyRegistry *
 keys_registry(const ModelType *type)
 {
+	KeyRegistry *r;
+
 	if (keys_context == NULL)
 		keys_context = AllocSetContextCreate(TopMemoryContext, "fhir search keys", ALLOCSET_DEFAULT_SIZES);
+	if (unlikely((r = keys_user_registry(type)) != NULL))
+		return r;
 	if (registries == NULL)
 		registries = MemoryContextAllocZero(keys_context, model_ntypes * sizeof(KeyRegistry *));
-	if (registries[type->id] == NULL) {
-		/* built in a child, so that an error on the way leaves nothing behind */
-		MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "fhir search keys of a type", ALLOCSET_SMALL_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(own);
-		KeyRegistry *r;
-
-		text_context = AllocSetContextCreate(own, "fhir search key texts", ALLOCSET_DEFAULT_SIZES);
-		r = build(type);
-		MemoryContextDelete(text_context);
-		text_context = NULL;
-		MemoryContextSwitchTo(old);
-		MemoryContextSetParent(own, keys_context);
-		MemoryContextSetIdentifier(own, type->name);
-		registries[type->id] = r;
-	}
+	if (registries[type->id] == NULL)
+		registries[type->id] = keys_registry_build(type, NULL, keys_context);
 	return registries[type->id];
 }
 
@@ -320,7 +352,8 @@ keys_params_each(const ModelType *t, void (*fn)(const KeyParam *, void *), void 
 	KeyRegistry *r = keys_registry(t);
 
 	for (int i = 0; i < r->nparams; i++)
-		fn(r->params[i], arg);
+		if (r->params[i]->user == NULL || keys_servable(r->params[i]))
+			fn(r->params[i], arg);
 }
 
 int

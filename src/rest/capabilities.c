@@ -2,7 +2,7 @@
  * capabilities.c: the CapabilityStatement, generated from what answers requests: the routes, the model's resource types,
  * and the search parameters that the keys know.
  *
- * Written once per backend and base URL, and kept as text (some 300 KB) in a context of its own.
+ * Written once per backend, base URL and set of users' search parameters, and kept as text (some 300 KB) in a context of its own.
  */
 #include "base/compat.h"
 
@@ -19,6 +19,7 @@ static MemoryContext cache_context = NULL;
 static char *cached_text = NULL;
 static int cached_len = 0;
 static char *cached_base = NULL;
+static uint64 cached_params = 0; /* serial of the set of users' parameters, 0: none */
 
 /* Members and elements are written with a comma before each but the first. */
 typedef struct ListArg {
@@ -202,7 +203,10 @@ put_statement(StringInfo out, const char *base)
 const char *
 rest_capability_text(const char *base, int *len)
 {
-	if (cached_text == NULL || strcmp(cached_base, base) != 0) {
+	KeyUserSet *user = keys_user_hook ? keys_user_hook() : NULL;
+	uint64 params = user ? user->serial : 0;
+
+	if (cached_text == NULL || strcmp(cached_base, base) != 0 || cached_params != params) {
 		StringInfoData s;
 		MemoryContext old;
 
@@ -215,6 +219,7 @@ rest_capability_text(const char *base, int *len)
 		old = MemoryContextSwitchTo(cache_context);
 		cached_base = pstrdup(base);
 		cached_len = s.len;
+		cached_params = params;
 		cached_text = pnstrdup(s.data, s.len);
 		MemoryContextSwitchTo(old);
 		pfree(s.data);

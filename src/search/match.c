@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "keys/keys.h"
 #include "search/match.h"
 
 /* Result controls: they say how the answer looks, not what is in it. */
@@ -313,7 +314,7 @@ match_pair(const ModelType *type, JsonbContainer *doc, const FpItem *root, char 
 				return true;
 		return false;
 	}
-	c.param = model_param(type, name, strlen(name));
+	c.param = keys_definition(type, name, strlen(name));
 	if (c.param == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("search parameter \"%s\" is not known for %s", name, type->name),
 				fhir_issue("invalid", NULL));

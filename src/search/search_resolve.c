@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/settings.h"
 #include "search/search_internal.h"
+#include "store/store.h"
 
 /* ---- building criteria ---- */
 
@@ -173,10 +174,28 @@ search_unknown_param(const ModelType *t, const char *code)
 	        fhir_issue("not-supported", NULL));
 }
 
+/* A parameter that a user has added, and whose keys are not all there (as this snapshot sees it). */
+static void
+not_ready(const KeyParam *p)
+{
+	char *progress = store_params_progress(p->user->rid);
+
+	ereport(ERROR,
+			errcode(FH400),
+			errmsg("search parameter \"%s\" of %s is not ready yet", p->code, p->base->name),
+			errdetail("It was added by SearchParameter %s; the keys of existing resources are still being made.", p->url),
+			progress ? errhint("%s", progress) : errhint("Try again in a new transaction."),
+			fhir_issue("not-supported", NULL));
+}
+
 const KeyParam *
 search_param(const ModelType *t, const char *code, int len)
 {
-	return keys_param(t, code, len);
+	const KeyParam *p = keys_param(t, code, len);
+
+	if (unlikely(p != NULL && p->user != NULL && !keys_servable(p)))
+		not_ready(p);
+	return p;
 }
 
 /* ---- names ---- */

@@ -78,6 +78,9 @@ extern Jsonb *(*store_get_hook)(const char *url, StoreResult *meta);
 /* Sets the hooks of lower layers; from _PG_init. */
 extern void store_init(void);
 
+/* How far the keys of a user's search parameter are: text for a hint, NULL if nothing is known. rid: KeyUserParam.rid. */
+extern char *store_params_progress(int64 rid);
+
 /* Quoted schema of the current store ("fhir"), checked to exist and be a store; cached, invalidated on change. */
 extern const char *store_schema(void);
 

@@ -60,6 +60,8 @@ on_relcache(Datum arg, Oid relid)
 			hit = cat->table[i] == relid;
 		for (int i = 0; i < STORE_NINDEXES && !hit; i++)
 			hit = cat->index[i] == relid;
+		if (cat->params == relid || !OidIsValid(relid))
+			cat->params_valid = false;
 		if (hit || cat->rid_sequence == relid) {
 			cat->valid = false;
 			store_terms_forget();
@@ -161,6 +163,8 @@ fill(StoreCatalog *cat)
 	for (int i = 0; i < STORE_NINDEXES; i++)
 		cat->index[i] = require_relation(index_names[i], nsp, cat->name);
 	cat->rid_sequence = require_relation("resource_rid_seq", nsp, cat->name);
+	cat->params = get_relname_relid("search_param", nsp);
+	cat->params_valid = false;
 	cat->acl_user = InvalidOid;
 	cat->acl_known = 0;
 	strlcpy(cat->quoted, quote_identifier(cat->name), sizeof(cat->quoted));
@@ -192,12 +196,23 @@ store_catalog(void)
 		}
 		PG_CATCH();
 		{
+			store_params_forget(cat);
 			hash_search(stores, key, HASH_REMOVE, NULL);
 			PG_RE_THROW();
 		}
 		PG_END_TRY();
 	}
 	return last = cat;
+}
+
+StoreCatalog *
+store_catalog_if_any(void)
+{
+	const char *name = fhir_store && *fhir_store ? fhir_store : "fhir";
+
+	if (likely(last && last->valid && strcmp(last->name, name) == 0))
+		return last;
+	return store_exists(name) ? store_catalog() : NULL;
 }
 
 const char *

@@ -7,6 +7,8 @@
  *   version    append-only documents; doc is NULL for a delete. Never updated or moved.
  *   ordered, string, term   search keys that are no equality hashes (keys.h).
  *   store_info name -> value; 'format' is the version of this layout.
+ *   search_param  search parameters that users have added, and how far their keys are (store_params.c, store_reindex.c);
+ *              rid 0 stands for all keys.
  *
  * A store's tables never belong to the extension: DROP EXTENSION must not take clinical data with it, and
  * pg_dump must dump them. So the extension's own default store is made with creating_extension off.
@@ -80,6 +82,29 @@ static const char *const store_ddl[] = {
 	"CREATE INDEX term_hash ON %1$s.term (key, hash)",
 	"CREATE INDEX term_trigram ON %1$s.term USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = on, gin_pending_list_limit = 256)",
 
+	"CREATE TABLE %1$s.search_param ("
+	" rid bigint CONSTRAINT search_param_pkey PRIMARY KEY,"
+	" version integer NOT NULL,"
+	" active boolean NOT NULL,"
+	" id text COLLATE \"C\" NOT NULL,"
+	" url text COLLATE \"C\","
+	" code text COLLATE \"C\","
+	" kind text COLLATE \"C\","
+	" bases text[] COLLATE \"C\" NOT NULL,"
+	" expression text COLLATE \"C\","
+	" targets text[] COLLATE \"C\" NOT NULL,"
+	" components jsonb NOT NULL,"
+	" scope text[] COLLATE \"C\" NOT NULL,"
+	" state text COLLATE \"C\" NOT NULL,"
+	" \"position\" bigint NOT NULL,"
+	" done bigint NOT NULL,"
+	" total bigint,"
+	" base_url text COLLATE \"C\" NOT NULL,"
+	" queued timestamptz NOT NULL,"
+	" started timestamptz,"
+	" finished timestamptz,"
+	" error text)",
+
 	"REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM PUBLIC",
 	"REVOKE ALL ON ALL SEQUENCES IN SCHEMA %1$s FROM PUBLIC",
 	"COMMENT ON TABLE %1$s.store_info IS 'properties of this FHIR store; written by the extension only'",
@@ -89,6 +114,7 @@ static const char *const store_ddl[] = {
 	"the extension only'",
 	"COMMENT ON TABLE %1$s.ordered IS 'search keys: dates, numbers, quantities as intervals; written by the extension only'",
 	"COMMENT ON TABLE %1$s.string IS 'search keys: folded text; written by the extension only'",
+	"COMMENT ON TABLE %1$s.search_param IS 'search parameters added by users, and the state of their keys; written by the extension only'",
 	"COMMENT ON TABLE %1$s.term IS 'dictionary of folded display texts; written by the extension only'",
 	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '1'), ('key_version', '1')",
 };
@@ -242,6 +268,8 @@ fhir_store_drop(PG_FUNCTION_ARGS)
 	/* Without CASCADE: what others built on the store (views, foreign keys) stops the drop. */
 	run(psprintf("DROP TABLE %1$s.resource, %1$s.version, %1$s.ordered, %1$s.string, %1$s.term, %1$s.store_info", quoted),
 		SPI_OK_UTILITY);
+	if (OidIsValid(get_relname_relid("search_param", get_namespace_oid(name, false))))
+		run(psprintf("DROP TABLE %s.search_param", quoted), SPI_OK_UTILITY);
 	run(psprintf("DROP SCHEMA %s", quoted), SPI_OK_UTILITY);
 	SPI_finish();
 	PG_RETURN_VOID();

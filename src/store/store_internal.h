@@ -56,12 +56,18 @@ typedef struct StoreCatalog {
 	Oid table[STORE_NTABLES];
 	Oid index[STORE_NINDEXES];
 	Oid rid_sequence;
+	Oid params;			 /* search_param; InvalidOid in a store that was made without it */
+	bool params_valid;	 /* user is what that table says */
+	KeyUserSet *user;	 /* parameters added by users; NULL: none */
+	uint64 params_digest; /* of what user was made from */
 	Oid acl_user;	/* whose rights are known */
 	uint32 acl_known; /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
 	char quoted[NAMEDATALEN * 2 + 3];
 } StoreCatalog;
 
 extern StoreCatalog *store_catalog(void);
+/* The same, but NULL if there is no such store. */
+extern StoreCatalog *store_catalog_if_any(void);
 /* Raises 42501 unless the current user may read (or change) a table of the store. */
 extern void store_check_acl(StoreCatalog *cat, StoreTable table, bool write);
 /* Is there a store of that name? */
@@ -163,6 +169,28 @@ extern bool store_write_patch(StoreWriter *w, const ModelType *type, const char 
 /* RFC 6902; and FHIRPath Patch (a Parameters resource). The document is not changed; errors are FH400 and FH422. */
 extern Jsonb *store_json_patch(JsonbContainer *doc, JsonbContainer *patch);
 extern Jsonb *store_fhirpath_patch(const ModelType *type, JsonbContainer *doc, JsonbContainer *patch);
+
+/* Do stored and new keys differ, or the format that they were made by? (store_rows.c) */
+extern bool store_row_keys_differ(const StoreRow *row, const KeySet *keys);
+extern void store_read_row(TupleTableSlot *slot, StoreRow *row);
+
+/* ---- search parameters of users (store_params.c, store_params_write.c, store_reindex.c) ---- */
+extern void store_params_init(void);
+/* The set of the entry is not needed any more once the transaction ends. */
+extern void store_params_forget(StoreCatalog *cat);
+/*
+ * The keys of a document as the store's parameters are now: `keys`, or *fresh when the parameters have changed since these were
+ * extracted. Locks the table `resource` first: see store_params.c.
+ */
+extern const KeySet *store_params_keys(StoreWriter *w, const ModelType *type, JsonbContainer *doc, const KeySet *keys, KeySet *fresh);
+/* A SearchParameter has got a new version (doc NULL: it was deleted): makes it live, changes it, or ends it. */
+extern void store_params_written(StoreWriter *w, int64 rid, const char *id, int32 version, JsonbContainer *doc);
+/* Starts a worker when this transaction commits. */
+extern void store_reindex_want(void);
+/* Is someone at work on the store's keys? */
+extern bool store_reindex_running(StoreCatalog *cat);
+/* SPI with a search path that nobody can divert; raises unless the result is `expected`. */
+extern void store_spi(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, int expected);
 
 /* ---- conditional interactions (store_conditional.c) ---- */
 extern uint64 store_condition_hash(const ModelType *type, const char *query);

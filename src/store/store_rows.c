@@ -45,8 +45,8 @@ store_index_row(Relation heap, Relation index, Snapshot snapshot, TupleTableSlot
 	return found;
 }
 
-static void
-read_row(TupleTableSlot *slot, StoreRow *row)
+void
+store_read_row(TupleTableSlot *slot, StoreRow *row)
 {
 	slot_getallattrs(slot);
 	row->rid = DatumGetInt64(slot->tts_values[RES_RID]);
@@ -106,7 +106,7 @@ store_writer_find(StoreWriter *w, const ModelType *type, const char *id, bool lo
 		return false;
 	if (lock && !lock_row(w, t))
 		return false;
-	read_row(t->scan, row);
+	store_read_row(t->scan, row);
 	return true;
 }
 
@@ -183,6 +183,27 @@ same_array(Datum stored, Datum new)
 	ArrayType *b = DatumGetArrayTypeP(new);
 
 	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0 ? stored : new;
+}
+
+/* Does the array hold exactly these values? */
+static bool
+array_holds(Datum stored, const void *values, int n)
+{
+	ArrayType *a = DatumGetArrayTypeP(stored);
+	int have = ARR_NDIM(a) == 0 ? 0 : ARR_DIMS(a)[0];
+	bool same = have == n && (n == 0 || memcmp(ARR_DATA_PTR(a), values, sizeof(int64) * n) == 0);
+
+	if ((Pointer) a != DatumGetPointer(stored))
+		pfree(a);
+	return same;
+}
+
+bool
+store_row_keys_differ(const StoreRow *row, const KeySet *keys)
+{
+	return row->key_version != FHIR_KEY_VERSION || row->side_sig != (int64) keys->side_sig ||
+		   !array_holds(row->keys, keys->eq, keys->neq) || !array_holds(row->refs, keys->refs, keys->nrefs) ||
+		   !array_holds(row->ord, keys->ordered, keys->nordered * 3);
 }
 
 bool

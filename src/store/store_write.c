@@ -35,11 +35,15 @@ store_write_new(StoreWriter *w, const ModelType *type, const char *id, JsonbCont
 {
 	StoreRow row = {.version = 1, .rid = store_writer_next_rid(w), .last_updated = store_now(0)};
 	Jsonb *stamped = store_doc_stamp(doc, id, 1, row.last_updated);
+	KeySet fresh;
 
+	keys = store_params_keys(w, type, doc, keys, &fresh);
 	if (!store_writer_insert_resource(w, type, &row, id, keys, unique))
 		return false;
 	store_writer_insert_version(w, type, row.rid, 1, row.last_updated, method, stamped);
 	store_side_insert(w, row.rid, keys);
+	if (unlikely(type->id == MODEL_T_SearchParameter))
+		store_params_written(w, row.rid, id, 1, doc);
 	fill_result(out, type, id, &row, stamped);
 	out->created = true;
 	return true;
@@ -52,12 +56,15 @@ write_next(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer
 {
 	StoreRow next = *row;
 	Jsonb *stamped = NULL;
+	KeySet fresh;
 
 	next.version = row->version + 1;
 	next.last_updated = store_now(row->last_updated);
 	next.deleted = doc == NULL;
-	if (doc)
+	if (doc) {
 		stamped = store_doc_stamp(doc, id, next.version, next.last_updated);
+		keys = store_params_keys(w, type, doc, keys, &fresh);
+	}
 	if (!store_writer_update_resource(w, type, row, id, next.last_updated, next.version, next.deleted, keys))
 		return false;
 	if (row->deleted && method == 'U')
@@ -67,6 +74,8 @@ write_next(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer
 		store_side_sync(w, row->rid, row->ord, keys);
 	for (int i = 0; i < keys->nterms; i++)
 		store_writer_insert_term(w, &keys->terms[i]);
+	if (unlikely(type->id == MODEL_T_SearchParameter))
+		store_params_written(w, row->rid, id, next.version, doc);
 	fill_result(out, type, id, &next, stamped);
 	out->created = row->deleted && doc;
 	return true;

@@ -1,0 +1,287 @@
+/*
+ * keys_user.c: search parameters that users have added to a store: their place in the registry, and what makes a definition one
+ * that can be served.
+ *
+ * The store hands out the set of its parameters (keys_user_hook); for each type that a set concerns there is a registry
+ * of R4's parameters and these, in the set's own memory. A set is never changed: when a parameter comes, changes or
+ * becomes ready, there is a new one with a new serial, by which writers notice that keys were extracted by an older one.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/error.h"
+#include "keys/keys_internal.h"
+
+KeyUserSet *(*keys_user_hook)(void) = NULL;
+
+KeyUserSet *
+keys_user_set(MemoryContext parent, int n)
+{
+	static uint64 serial = 0;
+	MemoryContext context = AllocSetContextCreate(parent, "fhir user search parameters", ALLOCSET_SMALL_SIZES);
+	KeyUserSet *set = MemoryContextAllocZero(context, sizeof(KeyUserSet));
+
+	set->serial = ++serial;
+	set->context = context;
+	set->params = MemoryContextAllocZero(context, Max(n, 1) * sizeof(KeyUserParam));
+	set->concerned = MemoryContextAllocZero(context, model_ntypes * sizeof(bool));
+	set->registries = MemoryContextAllocZero(context, model_ntypes * sizeof(KeyRegistry *));
+	return set;
+}
+
+void
+keys_user_set_done(KeyUserSet *set)
+{
+	for (int i = 0; i < set->n; i++)
+		for (const ModelTypeId *base = set->params[i].model.bases; *base != MODEL_NONE; base++)
+			set->concerned[*base] = true;
+}
+
+KeyRegistry *
+keys_user_registry(const ModelType *type)
+{
+	KeyUserSet *set = keys_user_hook != NULL ? keys_user_hook() : NULL;
+
+	if (likely(set == NULL || !set->concerned[type->id]))
+		return NULL;
+	if (set->registries[type->id] == NULL)
+		set->registries[type->id] = keys_registry_build(type, set, set->context);
+	return set->registries[type->id];
+}
+
+uint64
+keys_generation(const ModelType *t)
+{
+	KeyUserSet *set = keys_user_hook != NULL ? keys_user_hook() : NULL;
+
+	return likely(set == NULL || !set->concerned[t->id]) ? 0 : set->serial;
+}
+
+/*
+ * The set is the newest one known, the snapshot may be older. A row version that the snapshot sees has the keys if it was written
+ * before the parameter became ready, as seen by the same snapshot.
+ */
+bool
+keys_servable(const KeyParam *p)
+{
+	const KeyUserParam *u = p->user;
+
+	if (u == NULL)
+		return true;
+	if (!u->ready)
+		return false;
+	return !ActiveSnapshotSet() || TransactionIdIsCurrentTransactionId(u->xmin) || !TransactionIdIsNormal(u->xmin) ||
+		   !XidInMVCCSnapshot(u->xmin, GetActiveSnapshot());
+}
+
+const ModelParam *
+keys_definition(const ModelType *t, const char *code, int len)
+{
+	const ModelParam *published = model_param(t, code, len);
+	const KeyParam *p;
+
+	if (published != NULL || keys_generation(t) == 0)
+		return published;
+	p = keys_param(t, code, len);
+	return p != NULL && p->user != NULL ? &p->user->model : NULL;
+}
+
+/* ---- checks ---- */
+
+static void
+refuse(const ModelParam *p, const char *element, const char *why, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			errcode(FH422),
+			errmsg("search parameter \"%s\" can't be served: %s", p->code, why),
+			detail ? errdetail("%s", detail) : 0,
+			hint ? errhint("%s", hint) : 0,
+			fhir_issue("invalid", psprintf("SearchParameter.%s", element)));
+}
+
+/* Compiled as of `type`; what is wrong with the text becomes what is wrong with the SearchParameter. */
+static const FhirPath *
+compile(const ModelParam *p, const char *element, const char *text, ModelTypeId type, bool strict)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool saved = fhirpath_strict;
+	const FhirPath *volatile program = NULL;
+
+	PG_TRY();
+	{
+		fhirpath_strict = strict;
+		program = fhirpath_compile(text, strlen(text), type);
+		fhirpath_strict = saved;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		fhirpath_strict = saved;
+		if (geterrcode() != FH400)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		refuse(p, element, error->message, error->detail, error->hint);
+	}
+	PG_END_TRY();
+	return program;
+}
+
+/* Comments would have to be known to all that reads expressions as text. */
+static bool
+has_comment(const char *text)
+{
+	for (const char *s = text; *s; s++) {
+		if (*s == '\'' || *s == '`' || *s == '"') {
+			char quote = *s++;
+
+			while (*s && *s != quote)
+				s += *s == '\\' && s[1] ? 2 : 1;
+			if (*s == '\0')
+				return false;
+		}
+		else if (*s == '/' && (s[1] == '/' || s[1] == '*'))
+			return true;
+	}
+	return false;
+}
+
+static bool
+one_of(ModelTypeId t, const ModelTypeId *list)
+{
+	for (; *list != MODEL_NONE; list++)
+		if (model_is_a(t, *list))
+			return true;
+	return false;
+}
+
+/* Can values of FHIR type t be compared in the way of the class? Mirrors what extraction knows (keys_item_*). */
+static bool
+comparable(ModelTypeId t, uint8 klass)
+{
+	static const ModelTypeId token[] = {MODEL_T_CodeableConcept, MODEL_T_Coding, MODEL_T_Identifier, MODEL_T_ContactPoint, MODEL_NONE};
+	static const ModelTypeId ordered[] = {MODEL_T_Period, MODEL_T_Timing, MODEL_T_date, MODEL_T_dateTime, MODEL_T_instant, MODEL_NONE};
+	static const ModelTypeId quantity[] = {MODEL_T_Quantity, MODEL_T_Money, MODEL_T_Range, MODEL_NONE};
+	static const ModelTypeId number[] = {MODEL_T_integer, MODEL_T_decimal, MODEL_NONE};
+	static const ModelTypeId string[] = {MODEL_T_HumanName, MODEL_T_Address, MODEL_NONE};
+	bool primitive = model_type_by_id(t)->kind == MODEL_PRIMITIVE;
+
+	if (model_type_by_id(t)->abstract)
+		return true;
+	switch ((KeyClass) klass) {
+		case KEYS_TOKEN:
+			return primitive || one_of(t, token);
+		case KEYS_REFERENCE:
+			return t == MODEL_T_Reference || model_type_by_id(t)->kind == MODEL_RESOURCE || model_is_a(t, MODEL_T_uri);
+		case KEYS_URI:
+			return model_is_a(t, MODEL_T_uri);
+		case KEYS_STRING:
+			return primitive || one_of(t, string);
+		case KEYS_DATE:
+			return one_of(t, ordered);
+		case KEYS_NUMBER:
+			return one_of(t, number);
+		case KEYS_QUANTITY:
+			return one_of(t, quantity);
+		default:
+			return true;
+	}
+}
+
+/* One branch of the expression, in canonical text, for one base. */
+static void
+check_branch(const ModelParam *p, const ModelType *base, char *canonical)
+{
+	bool fits = false;
+	KeyTypes types;
+
+	if (p->type == PARAM_REFERENCE)
+		keys_expr_resolve_type(canonical);
+	if (fhirpath_is_stable(compile(p, "expression", canonical, base->id, true)))
+		refuse(p, "expression", "its value does not follow from the resource alone", psprintf("In \"%s\".", canonical),
+			   "Leave out now(), today(), memberOf() and resolve(), but for a last .where(resolve() is Type) of a reference.");
+	if (p->type == PARAM_COMPOSITE)
+		return;
+	keys_path_compile(canonical, base->id, false, &types);
+	for (int i = 0; i < types.n; i++)
+		fits |= comparable(types.types[i], keys_class_of_type[p->type]);
+	if (types.n > 0 && !fits)
+		refuse(p, "type", "the type does not fit the expression",
+			   psprintf("\"%s\" gives elements of type %s.", canonical, model_type_by_id(types.types[0])->name), NULL);
+}
+
+static void
+check_expression(const ModelParam *p, const ModelType *base)
+{
+	bool any = false;
+	ListCell *cell;
+
+	compile(p, "expression", p->expression, base->id, false);
+	foreach(cell, keys_expr_split(p->expression)) {
+		char *canonical = keys_expr_canonical(lfirst(cell), base);
+
+		if (canonical == NULL)
+			continue;
+		check_branch(p, base, canonical);
+		any = true;
+	}
+	if (!any)
+		refuse(p, "expression", psprintf("its expression says nothing of %s, one of its bases", base->name),
+			   psprintf("Expression \"%s\".", p->expression), "Name a place for each base, joined by \"|\".");
+}
+
+static void
+check_component(const ModelParam *p, int i, const ModelType *base)
+{
+	const ModelComponent *c = &p->components[i];
+	const char *element = psprintf("component[%d]", i);
+	const ModelParam *definition = model_param_by_url(c->definition);
+	ListCell *cell;
+
+	if (definition == NULL || model_param(base, definition->code, strlen(definition->code)) != definition)
+		refuse(p, element, psprintf("component %d is no parameter that R4 defines for %s", i + 1, base->name),
+			   psprintf("Definition \"%s\".", c->definition), "Give the canonical URL of one of R4's SearchParameters of that type.");
+	if (definition->type == PARAM_COMPOSITE || definition->type == PARAM_SPECIAL || definition->expression == NULL ||
+		strcmp(definition->code, "_id") == 0 || strcmp(definition->code, "_lastUpdated") == 0)
+		refuse(p, element, psprintf("parameter \"%s\" can't be part of a composite", definition->code), NULL, NULL);
+	foreach(cell, keys_expr_split(c->expression))
+		if (fhirpath_is_stable(compile(p, element, keys_expr_relative(lfirst(cell)), MODEL_NONE, false)))
+			refuse(p, element, "its value does not follow from the resource alone", psprintf("In \"%s\".", c->expression), NULL);
+}
+
+void
+keys_user_check(const ModelParam *p)
+{
+	KeyUserParam user = {.model = *p};
+	KeyUserSet set = {.serial = 1, .n = 1, .params = &user};
+	KeyRegistry *trial;
+
+	if (p->type == PARAM_SPECIAL)
+		refuse(p, "type", "parameters of type special have a meaning of their own each, which only R4's are known by", NULL, NULL);
+	if (p->expression == NULL)
+		refuse(p, "expression", "it has no FHIRPath expression", NULL, "XPath is not evaluated.");
+	if (has_comment(p->expression))
+		refuse(p, "expression", "comments are not allowed in its expression", NULL, NULL);
+	if (p->type == PARAM_COMPOSITE && (p->ncomponents < 2 || p->ncomponents > KEYS_MAX_PARTS))
+		refuse(p, "component", psprintf("a composite has 2 to %d components", KEYS_MAX_PARTS), NULL, NULL);
+	if (p->type != PARAM_COMPOSITE && p->ncomponents > 0)
+		refuse(p, "component", "only composite parameters have components", NULL, NULL);
+	for (const ModelTypeId *base = p->bases; *base != MODEL_NONE; base++) {
+		const ModelType *type = model_type_by_id(*base);
+
+		CHECK_FOR_INTERRUPTS();
+		check_expression(p, type);
+		for (int i = 0; i < p->ncomponents; i++)
+			check_component(p, i, type);
+		/* the proof: it has its place among the others */
+		trial = keys_registry_build(type, &set, CurrentMemoryContext);
+		MemoryContextDelete(GetMemoryChunkContext(trial));
+	}
+}

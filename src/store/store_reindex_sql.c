@@ -1,0 +1,238 @@
+/*
+ * store_reindex_sql.c: who runs a re-index: fhir_reindex() in a session, or a background worker; and fhir_reindex_status().
+ *
+ * The worker needs no shared_preload_libraries: the session that stored a SearchParameter registers it when its transaction has
+ * committed, and so does a session that finds work waiting which nobody does (after a crash, a promotion, a restore). Without a
+ * free worker slot the work waits for the next such session or for fhir_reindex(). Of many workers one runs, one waits for
+ * it, the others end: the one that waits will see whatever they were started for.
+ */
+#include "base/compat.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
+
+#include "base/error.h"
+#include "base/settings.h"
+#include "store/store_reindex.h"
+
+#define WORKER_BATCH 1000
+
+/* What a worker is told (bgw_extra). */
+typedef struct WorkerOrder {
+	Oid user;
+	char store[NAMEDATALEN];
+} WorkerOrder;
+
+/* ---- starting workers ---- */
+
+static bool wanted = false; /* by the transaction under way */
+static WorkerOrder order;
+static bool is_worker = false;
+
+static void
+start_worker(void)
+{
+	BackgroundWorker worker = {0};
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "fhir", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "fhir_reindex_main", BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "fhir re-index of store %.60s", order.store);
+	strlcpy(worker.bgw_type, "fhir re-index", BGW_MAXLEN);
+	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
+	StaticAssertStmt(sizeof(order) <= BGW_EXTRALEN, "order of a worker is too long");
+	memcpy(worker.bgw_extra, &order, sizeof(order));
+	(void) RegisterDynamicBackgroundWorker(&worker, NULL); /* no slot free: the work waits */
+}
+
+static void
+on_transaction_end(XactEvent event, void *arg)
+{
+	if (!wanted)
+		return;
+	if (event == XACT_EVENT_COMMIT) {
+		wanted = false;
+		start_worker();
+	} else if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		wanted = false;
+}
+
+void
+store_reindex_want(void)
+{
+	static bool registered = false;
+
+	if (!fhir_reindex_worker || is_worker)
+		return;
+	if (!registered) {
+		RegisterXactCallback(on_transaction_end, NULL);
+		registered = true;
+	}
+	order.user = GetSessionUserId();
+	strlcpy(order.store, store_catalog()->name, sizeof(order.store));
+	wanted = true;
+}
+
+/* ---- the worker ---- */
+
+extern PGDLLEXPORT void fhir_reindex_main(Datum arg);
+
+static void
+work(StoreCatalog *cat)
+{
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	store_reindex_run(WORKER_BATCH, false, false);
+	SPI_finish();
+}
+
+/* After an error: what happened, for fhir_reindex_status(). */
+static void
+give_up(MemoryContext context)
+{
+	ErrorData *error;
+
+	HOLD_INTERRUPTS();
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	RESUME_INTERRUPTS();
+	StartTransactionCommand();
+	SPI_connect();
+	store_reindex_failed(error->message);
+	SPI_finish();
+	CommitTransactionCommand();
+}
+
+void
+fhir_reindex_main(Datum arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	StoreCatalog *cat;
+
+	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
+	is_worker = true;
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), order.user, 0);
+	SetConfigOption("fhir.store", order.store, PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
+	pgstat_report_activity(STATE_RUNNING, "re-indexing a FHIR store");
+
+	StartTransactionCommand();
+	cat = store_catalog_if_any();
+	if (cat == NULL || !store_reindex_lock(cat, REINDEX_NEXT, false)) {
+		CommitTransactionCommand();
+		return;
+	}
+	store_reindex_lock(cat, REINDEX_RUNNER, true);
+	store_reindex_unlock(cat, REINDEX_NEXT);
+	PG_TRY();
+	{
+		work(cat);
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		give_up(context);
+	}
+	PG_END_TRY();
+}
+
+/* ---- SQL ---- */
+
+PG_FUNCTION_INFO_V1(fhir_reindex);
+PGDLLEXPORT Datum fhir_reindex(PG_FUNCTION_ARGS);
+
+Datum
+fhir_reindex(PG_FUNCTION_ARGS)
+{
+	int batch = PG_ARGISNULL(0) ? WORKER_BATCH : PG_GETARG_INT32(0);
+	bool everything = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	bool atomic = !fcinfo->context || !IsA(fcinfo->context, CallContext) || castNode(CallContext, fcinfo->context)->atomic;
+	StoreCatalog *cat;
+
+	if (batch < 1 || batch > 100000)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid size of a batch"),
+				errdetail("Batch %d; it may be 1 to 100000 rows.", batch));
+	if (atomic)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				errmsg("fhir_reindex() can't run in a transaction block"),
+				errdetail("It commits after each batch."));
+	PreventCommandDuringRecovery("fhir_reindex()");
+	PreventCommandIfReadOnly("fhir_reindex()");
+	cat = store_catalog();
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	SPI_commit(); /* no snapshot is kept while it waits */
+	store_reindex_lock(cat, REINDEX_RUNNER, true);
+	PG_TRY();
+	{
+		store_reindex_run(batch, everything, true);
+	}
+	PG_FINALLY();
+	{
+		store_reindex_unlock(cat, REINDEX_RUNNER);
+	}
+	PG_END_TRY();
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(fhir_reindex_status);
+PGDLLEXPORT Datum fhir_reindex_status(PG_FUNCTION_ARGS);
+
+#define STATUS_COLUMNS 11
+
+Datum
+fhir_reindex_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	TupleDesc desc;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) || (result->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("set-valued function called in context that cannot accept a set"));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	result->returnMode = SFRM_Materialize;
+	result->setResult = tuplestore_begin_heap(true, false, work_mem);
+	result->setDesc = CreateTupleDescCopy(desc);
+	MemoryContextSwitchTo(old);
+	if (!OidIsValid(store_catalog()->params))
+		return (Datum) 0;
+	SPI_connect();
+	store_spi(psprintf("SELECT id, url, code, bases, CASE WHEN active THEN state ELSE CASE state WHEN 'failed' THEN 'failed' ELSE 'removing' END END,"
+					   " least(done, total), total, queued, started, finished, error FROM %s.search_param ORDER BY code, id",
+					   store_schema()),
+			  0, NULL, NULL, NULL, true, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++) {
+		Datum values[STATUS_COLUMNS];
+		bool nulls[STATUS_COLUMNS];
+
+		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values, nulls);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
