@@ -11,14 +11,14 @@ SELECT count(fhir_update(r)) FROM unnest(ARRAY['{"resourceType": "Patient", "id"
 	'{"resourceType": "ValueSet", "id": "v3", "url": "urn:vs3", "status": "active", "compose": {"include": [{"valueSet": ["urn:vs1", "urn:vs3"]}, {"system": "urn:f", "filter": [{"property": "p", "op": "=", "value": "v"}]}]}}']::jsonb[]) r;
 SELECT fhir_delete('Patient', 'p2') ->> 'resourceType';
 
-CREATE FUNCTION run(expr text, doc jsonb) RETURNS text LANGUAGE sql AS $$
+CREATE FUNCTION store_path(expr text, doc jsonb) RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(jsonb_agg(v ORDER BY n), '[]')::text FROM fhirpath(doc, expr::fhirpath) WITH ORDINALITY t(v, n) $$;
-SELECT run('link.other.resolve().select(id & '' '' & name.family)', '{"resourceType": "Patient", "link": [{"other": {"reference": "Patient/p1"}}, {"other": {"reference": "Patient/p2"}},
+SELECT store_path('link.other.resolve().select(id & '' '' & name.family)', '{"resourceType": "Patient", "link": [{"other": {"reference": "Patient/p1"}}, {"other": {"reference": "Patient/p2"}},
 	{"other": {"reference": "Patient/none"}}, {"other": {"reference": "http://example.org/fhir/Patient/p1"}}, {"other": {"reference": "http://elsewhere.org/fhir/Patient/p1"}}, {"other": {"reference": "Patient/p1/_history/1"}}, {"other": {"display": "x"}}]}');
-SELECT code, run('code.memberOf(''urn:vs1'')', jsonb_build_object('resourceType', 'Observation', 'code', jsonb_build_object('coding', jsonb_build_array(c)))) AS vs1,
-	run('code.coding.memberOf(''urn:vs1|2'')', jsonb_build_object('resourceType', 'Observation', 'code', jsonb_build_object('coding', jsonb_build_array(c)))) AS vs1_2,
-	run('code.memberOf(''urn:vs2'')', jsonb_build_object('resourceType', 'Observation', 'code', jsonb_build_object('coding', jsonb_build_array(c)))) AS vs2,
-	run('code.memberOf(''urn:vs3'')', jsonb_build_object('resourceType', 'Observation', 'code', jsonb_build_object('coding', jsonb_build_array(c)))) AS vs3
+SELECT code, store_path('code.memberOf(''urn:vs1'')', jsonb_build_object('resourceType', 'Observation', 'code', jsonb_build_object('coding', jsonb_build_array(c)))) AS vs1,
+	store_path('code.coding.memberOf(''urn:vs1|2'')', jsonb_build_object('resourceType', 'Observation', 'code', jsonb_build_object('coding', jsonb_build_array(c)))) AS vs1_2,
+	store_path('code.memberOf(''urn:vs2'')', jsonb_build_object('resourceType', 'Observation', 'code', jsonb_build_object('coding', jsonb_build_array(c)))) AS vs2,
+	store_path('code.memberOf(''urn:vs3'')', jsonb_build_object('resourceType', 'Observation', 'code', jsonb_build_object('coding', jsonb_build_array(c)))) AS vs3
 FROM unnest(ARRAY['{"system": "urn:cs", "code": "a"}', '{"system": "urn:cs", "code": "b"}', '{"system": "urn:other", "code": "x"}', '{"system": "urn:s", "code": "2"}', '{"system": "urn:f", "code": "y"}', '{"code": "a"}', '{"system": "urn:cs"}']::jsonb[]) c, LATERAL (SELECT c::text AS code) n;
-SELECT run('status.memberOf(''urn:vs2'')', '{"resourceType": "Observation", "status": "1"}'), run('code.memberOf(''urn:unknown'')', '{"resourceType": "Observation", "code": {"coding": [{"code": "a"}]}}'), run('code.memberOf(''urn:a,b|c$'')', '{"resourceType": "Observation", "code": {"coding": [{"code": "a"}]}}');
+SELECT store_path('status.memberOf(''urn:vs2'')', '{"resourceType": "Observation", "status": "1"}'), store_path('code.memberOf(''urn:unknown'')', '{"resourceType": "Observation", "code": {"coding": [{"code": "a"}]}}'), store_path('code.memberOf(''urn:a,b|c$'')', '{"resourceType": "Observation", "code": {"coding": [{"code": "a"}]}}');
 SELECT fhir_store_drop('fhirpath_store', true);

@@ -5,11 +5,11 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 
-import { fhirUrl, noPackage, noUrl, requirePackage } from './lib.mjs';
+import { fhirUrl, noPackage, noUrl, importPackage } from './lib.mjs';
 
 const skip = noUrl || noPackage('fhir-kit-client');
-const library = skip ? {} : requirePackage('fhir-kit-client');
-const Client = library.Client || library; // versions 2 and 1
+const library = skip ? {} : await importPackage('fhir-kit-client');
+const Client = library.Client || library.default || library; // versions 2 and 1
 const client = skip ? null : new Client({ baseUrl: fhirUrl });
 const mark = randomUUID();
 

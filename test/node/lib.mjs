@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const program = process.env.FHIR_GATEWAY || path.join(root, 'fhir-gateway');
@@ -27,9 +27,9 @@ export const noPackage = (name) => missing(path.join(npm, name));
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/* An npm package from FHIR_NPM */
-export function requirePackage(name) {
-	return createRequire(path.join(npm, 'x.js'))(path.join(npm, name));
+/* An npm package from FHIR_NPM; imported, since Node 18 can't require an ES module */
+export function importPackage(name) {
+	return import(pathToFileURL(createRequire(path.join(npm, 'x.js')).resolve(path.join(npm, name))));
 }
 
 export class Gateway {
