@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -21,6 +22,7 @@
 #define BODY_RATE 1024			 /* bytes a second that a body must make on the average */
 #define LINGER UINT64_C(2000000) /* how long bytes are dropped after an early answer */
 #define HANG_UP_AGE UINT64_C(200000)
+#define BACKLOG_RUNS 20
 #define KEEP_BUFFER 65536		 /* larger buffers are not kept for the next request */
 
 static char *tls_cert, *tls_key;
@@ -310,9 +312,16 @@ http_tick(Loop *loop)
 void
 http_quiesce(Loop *loop)
 {
-	MHD_run(loop->daemon); /* accept what waits in the backlog */
-	MHD_quiesce_daemon(loop->daemon);
+	static atomic_int quiesced;
+	int listen_fd;
+
+	for (int i = 0; i < BACKLOG_RUNS; i++)
+		MHD_run(loop->daemon); /* accepts what waits in the backlog, ten a run */
+	listen_fd = MHD_quiesce_daemon(loop->daemon);
 	loop->quiesced = true;
+	/* all loops share it: the last one closes it, so that new clients are refused rather than kept waiting */
+	if (atomic_fetch_add(&quiesced, 1) + 1 == loop_count && listen_fd >= 0)
+		close(listen_fd);
 	for (Client *client = loop->clients; client != NULL; client = client->next)
 		if (client->phase == PHASE_HEADER)
 			shutdown(client->fd, SHUT_RD);

@@ -564,7 +564,7 @@ test('SIGTERM: unready, what runs is finished, exit 0', { skip }, async () => {
 	assert.equal((await fetch(`${ending.origin}/readyz`)).status, 503, 'unready, but still accepting');
 	assert.equal((await fetch(`${ending.url}/echo`)).status, 200);
 	await sleep(700);
-	await assert.rejects(fetch(`${ending.origin}/livez`), 'accepts no more');
+	await assert.rejects(raw(ending.port, get('/livez')), { code: 'ECONNREFUSED' }, 'accepts no more');
 	assert.equal((await running).status, 200);
 	assert.ok((await idle).closed);
 	assert.deepEqual(await ending.exited, { code: 0, signal: null });
