@@ -240,6 +240,25 @@ with_value(const FpList *items)
 	return n;
 }
 
+/* A composite has a value where one element of the base has all the parts. */
+static bool
+composite_present(const MatchCriterion *c, JsonbContainer *doc, const FpList *bases)
+{
+	for (int b = 0; b < bases->n; b++) {
+		bool all = true;
+
+		for (int i = 0; i < c->param->ncomponents && all; i++) {
+			FpList list;
+
+			evaluate(c->param->components[i].expression, bases->items[b].type, doc, &bases->items[b], &list);
+			all = with_value(&list) > 0;
+		}
+		if (all)
+			return true;
+	}
+	return false;
+}
+
 /* Logical references seldom state a type: `patient:identifier` asks every subject, so the test of the target's type is taken out. */
 static const char *
 without_resolve(const char *expression)
@@ -268,7 +287,8 @@ match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root
 	if (c->modifier != NULL && strcmp(c->modifier, "missing") == 0) {
 		if (strcmp(c->value, "true") != 0 && strcmp(c->value, "false") != 0)
 			match_bad(c, ":missing is true or false");
-		return (with_value(&items) == 0) == (strcmp(c->value, "true") == 0);
+		any = c->param->type == PARAM_COMPOSITE ? composite_present(c, doc, &items) : with_value(&items) > 0;
+		return any == (strcmp(c->value, "false") == 0);
 	}
 	n = match_split(c->value, ',', &values);
 	for (int v = 0; v < n; v++) {

@@ -193,7 +193,7 @@ function criterion(p) {
 		}
 		return vs.length ? vs.join(',') : null;
 	};
-	if (p.kind !== 'composite' && chance(0.05)) return [`${p.code}:missing`, pick(['true', 'false'])];
+	if (chance(0.05)) return [`${p.code}:missing`, pick(['true', 'false'])];
 	switch (p.kind) {
 		case 'token': {
 			const r = rnd();
