@@ -52,15 +52,39 @@ terms(const KeyLeg *leg, char *text, StringMode mode)
 	return c;
 }
 
+/* Length of s cut to at most max bytes at a character. */
+static bool
+cut(char *s, int max)
+{
+	int len = strlen(s);
+
+	if (len <= max)
+		return false;
+	s[pg_encoding_mbcliplen(PG_UTF8, s, len, max)] = '\0';
+	return true;
+}
+
+/* Terms that start so; they are stored up to KEYS_STRING_MAX, what is longer is compared on the document. */
+static Crit *
+terms_start(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value, char *text)
+{
+	bool was_cut = cut(text, KEYS_STRING_MAX);
+	Crit *c = terms(leg, text, STRING_PREFIX);
+
+	return was_cut ? crit_join(CRIT_AND, c, recheck(p, modifier, value)) : c;
+}
+
 /* :below: this URL and those that go on after a slash. */
 static Crit *
-urls_below(const KeyLeg *leg, const char *url)
+urls_below(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value, const char *url)
 {
-	Crit *same = terms(leg, pstrdup(url), STRING_EQUAL), *below;
 	int len = strlen(url);
+	Crit *below;
 
+	if (len >= KEYS_STRING_MAX)
+		return crit_join(CRIT_AND, terms_start(p, leg, modifier, value, pstrdup(url)), recheck(p, modifier, value));
 	below = terms(leg, len && url[len - 1] == '/' ? pstrdup(url) : psprintf("%s/", url), STRING_PREFIX);
-	return crit_join(CRIT_OR, same, below);
+	return crit_join(CRIT_OR, terms(leg, pstrdup(url), STRING_EQUAL), below);
 }
 
 /* :above: this URL and its starts up to (or with) a slash. */
@@ -116,7 +140,7 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 	Crit *c;
 
 	if (modifier && strcmp(modifier, "text") == 0)
-		return terms(leg, folded(p->code, value), STRING_PREFIX);
+		return terms_start(p, leg, modifier, value, folded(p->code, value));
 	if (modifier && (strcmp(modifier, "in") == 0 || strcmp(modifier, "not-in") == 0))
 		return search_in_value_set(p, leg, search_unescape(value));
 	if (modifier && (strcmp(modifier, "above") == 0 || strcmp(modifier, "below") == 0))
@@ -248,7 +272,7 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 	if (modifier && strcmp(modifier, "identifier") == 0)
 		return reference_identifier(p, leg, value);
 	if (modifier && strcmp(modifier, "below") == 0)
-		return urls_below(leg, ref);
+		return urls_below(p, leg, modifier, value, ref);
 	if (modifier && strcmp(modifier, "above") == 0)
 		return urls_above(leg, ref, keys_reference);
 	if (modifier) {
@@ -287,18 +311,6 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 }
 
 /* ---- string, uri ---- */
-
-/* Length of s cut to at most max bytes at a character. */
-static bool
-cut(char *s, int max)
-{
-	int len = strlen(s);
-
-	if (len <= max)
-		return false;
-	s[pg_encoding_mbcliplen(PG_UTF8, s, len, max)] = '\0';
-	return true;
-}
 
 static Crit *
 string(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value)
@@ -341,7 +353,7 @@ uri(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *valu
 	Crit *c;
 
 	if (modifier && strcmp(modifier, "below") == 0)
-		return urls_below(leg, text);
+		return urls_below(p, leg, modifier, value, text);
 	if (modifier && strcmp(modifier, "above") == 0)
 		return urls_above(leg, text, keys_uri);
 	c = crit_new(CRIT_KEYS);
