@@ -65,6 +65,7 @@ typedef enum StringMode { STRING_PREFIX, STRING_CONTAINS, STRING_EQUAL } StringM
 struct Crit {
 	CritKind kind;
 	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
+	bool single;	   /* ORDERED: one key, under which a resource has at most one interval */
 	bool unindexed;    /* no index answers it: fhir_explain warns */
 
 	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */
@@ -307,6 +308,8 @@ typedef struct SearchPage {
 } SearchPage;
 
 /* ---- search_sort.c ---- */
+/* Has a document at most one value in this place? */
+extern bool search_single_valued(const KeySource *source);
 extern void search_resolve_sort(SearchRequest *req, const char *value);
 extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
 extern Oid search_sort_type(const SearchSort *sort);
@@ -336,6 +339,8 @@ extern void search_sets(SearchRequest *req, const ModelType *const *types, int n
 /* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found
  * too few. */
 extern void search_sets_finish(SearchRequest *req);
+extern int64 search_short_start(const OrdBox *b);
+extern bool search_long_before(SearchRequest *req, const Crit *c, int64 start);
 extern bool search_indexed(const Crit *c);
 extern bool search_listable(const Crit *c);
 

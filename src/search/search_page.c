@@ -338,6 +338,35 @@ can_walk(const SearchRequest *req, const SearchCursor *cur, bool after)
 	return !(cur->backward && (sort->kind == SORT_ORDERED || sort->kind == SORT_STRING));
 }
 
+/*
+ * The criterion on the same place as the sort, when each resource has one value there, bounds the walk. A long interval
+ * that is still going on may have begun anywhere before: only if there is none can the walk begin near the bound.
+ */
+static void
+sql_walk_bounds(SqlText *s, SearchRequest *req, const SearchSort *sort)
+{
+	for (int i = 0; i < req->nwhere; i++) {
+		const Crit *c = req->where[i];
+		int64 lo_min = PG_INT64_MAX, lo_max = PG_INT64_MIN, near = PG_INT64_MAX;
+
+		if (c->kind != CRIT_ORDERED || !c->single || c->boxes[0].key != sort->keys[0])
+			continue;
+		for (int k = 0; k < c->nboxes; k++) {
+			const OrdBox *b = &c->boxes[k];
+
+			lo_min = Min(lo_min, b->lo_min);
+			lo_max = Max(lo_max, b->lo_max);
+			near = Min(near, search_short_start(b));
+		}
+		if (near > lo_min && !search_long_before(req, c, near))
+			lo_min = near;
+		appendStringInfoString(&s->sql, " AND o.lo" OP(">="));
+		sql_param(s, INT8OID, Int64GetDatum(lo_min));
+		appendStringInfoString(&s->sql, " AND o.lo" OP("<="));
+		sql_param(s, INT8OID, Int64GetDatum(lo_max));
+	}
+}
+
 /* FROM and WHERE of the candidates: resource r, and o, the table whose index has the order. */
 static void
 sql_walk_from(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after)
@@ -356,6 +385,8 @@ sql_walk_from(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool afte
 		sql_sort_expression(s, sort, "r");
 		appendStringInfoString(&s->sql, " OFFSET 0) r WHERE o.key" OP("="));
 		sql_param(s, INT8OID, Int64GetDatum((int64)sort->keys[0]));
+		if (sort->kind == SORT_ORDERED)
+			sql_walk_bounds(s, req, sort);
 	} else if (sort && sort->kind == SORT_UPDATED) {
 		appendStringInfo(&s->sql,
 		                 " FROM %s.version o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP(
@@ -509,7 +540,8 @@ walk_bound(SearchRequest *req, int limit)
 		return (int)Min(limit * 10.0 + 2000, 1000000);
 	if (least < 1000 || need * 2 > least)
 		return -1;
-	return (int)Min(need * 3 + 500, 100000);
+	/* it ends as soon as the page is full; the bound is for bad luck, and some of that is cheaper than all matches */
+	return (int)Min(Max(need * 3 + 500, least / 4), 200000);
 }
 
 static void

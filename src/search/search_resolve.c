@@ -109,6 +109,7 @@ crit_join(CritKind kind, Crit *a, Crit *b)
 			}
 	}
 	if (kind == CRIT_OR && mergeable(a, b)) {
+		a->single = a->single && b->single && a->nboxes && b->nboxes && a->boxes[0].key == b->boxes[0].key;
 		for (int i = 0; i < b->nkeys; i++)
 			crit_add_key(a, b->keys[i]);
 		for (int i = 0; i < b->nvalues; i++)
@@ -427,7 +428,7 @@ has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *r
 	int tlen = strcspn(rest, ":"), plen;
 	const ModelType *from = model_resource(rest, tlen);
 	const KeyParam *p;
-	Crit *c = crit_new(CRIT_HAS), *arg;
+	Crit *c = crit_new(CRIT_HAS), *arg, *referring = NULL;
 
 	if (!from)
 		ereport(ERROR, errcode(FH400), errmsg("unknown resource type \"%.*s\" in _has", tlen, rest),
@@ -450,14 +451,22 @@ has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *r
 
 		for (int i = 0; i < ntypes && !any; i++)
 			any = refers_to(p, types[i]) && target_allowed(p->legs[k].targets, types[i]);
-		if (any)
+		if (any) {
 			add_link(c, p->legs[k].source, from, arg);
+			referring = crit_join(CRIT_OR, referring, search_present(&p->legs[k]));
+		}
 	}
 	if (c->nlinks == 0)
 		ereport(
 		    ERROR, errcode(FH400),
 		    errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name),
 		    fhir_issue("value", NULL));
+	/* where only those that refer at all carry a hash, they may be few */
+	if (referring->kind == CRIT_KEYS) {
+		arg = crit_join(CRIT_AND, arg, referring);
+		for (int k = 0; k < c->nlinks; k++)
+			c->links[k].arg = arg;
+	}
 	return c;
 }
 
@@ -635,6 +644,38 @@ resolve_leniently(SearchRequest *req, SearchPair *p)
 	PG_END_TRY();
 }
 
+/*
+ * Ranges of one place that holds one value (date=ge2020&date=lt2021) become one range, so that the index is asked for what
+ * lies in both.
+ */
+static void
+merge_ranges(SearchRequest *req)
+{
+	for (int i = 0; i < req->nwhere; i++)
+		for (int k = i + 1; k < req->nwhere; k++) {
+			Crit *a = req->where[i], *b = req->where[k], *c;
+
+			if (a->kind != CRIT_ORDERED || b->kind != CRIT_ORDERED || !a->single || !b->single ||
+			    a->boxes[0].key != b->boxes[0].key || a->nboxes * b->nboxes > 1000)
+				continue;
+			c = crit_new(CRIT_ORDERED);
+			for (int x = 0; x < a->nboxes; x++)
+				for (int y = 0; y < b->nboxes; y++)
+					crit_add_box(c, a->boxes[x].key, Max(a->boxes[x].lo_min, b->boxes[y].lo_min),
+					             Min(a->boxes[x].lo_max, b->boxes[y].lo_max),
+					             Max(a->boxes[x].hi_min, b->boxes[y].hi_min),
+					             Min(a->boxes[x].hi_max, b->boxes[y].hi_max));
+			c->single = true;
+			c->label = psprintf("%s&%s", a->label, b->label);
+			if (c->nboxes == 0)
+				c->kind = CRIT_FALSE;
+			req->where[i] = c;
+			memmove(req->where + k, req->where + k + 1, (req->nwhere - k - 1) * sizeof(Crit *));
+			req->nwhere--;
+			k--;
+		}
+}
+
 void
 search_resolve(SearchRequest *req)
 {
@@ -653,4 +694,5 @@ search_resolve(SearchRequest *req)
 			p->used = true;
 		}
 	}
+	merge_ranges(req);
 }

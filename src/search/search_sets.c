@@ -35,6 +35,7 @@ typedef struct SetRun {
 	const ModelType *const *types;
 	int ntypes;
 	int few, few_referring;
+	double type_rows;
 } SetRun;
 
 static int
@@ -73,6 +74,41 @@ take_rows(Crit *c)
 /* Intervals up to this length are found by their start, longer ones by an index of their own (see store.h).
  */
 #define LONG_INTERVAL INT64CONST(86400000000)
+#define LONG_ONLY " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000"
+
+/* Short intervals in the box start at or after this: one that ends at or after hi_min starts at most its length before. */
+int64
+search_short_start(const OrdBox *b)
+{
+	return b->hi_min > PG_INT64_MIN + LONG_INTERVAL + 2 ? Max(b->lo_min, b->hi_min - LONG_INTERVAL - 2) : b->lo_min;
+}
+
+/* Does a long interval in one of the boxes start before `start`? */
+bool
+search_long_before(SearchRequest *req, const Crit *c, int64 start)
+{
+	bool found = false;
+
+	for (int i = 0; i < c->nboxes && !found; i++) {
+		SqlText s;
+
+		sql_init(&s);
+		s.generic = true;
+		appendStringInfo(&s.sql, "SELECT 1 FROM %s.ordered o WHERE o.key" OP("="), store_schema());
+		sql_param(&s, INT8OID, Int64GetDatum((int64)c->boxes[i].key));
+		appendStringInfoString(&s.sql, " AND o.hi" OP(">="));
+		sql_param(&s, INT8OID, Int64GetDatum(c->boxes[i].hi_min));
+		appendStringInfoString(&s.sql, " AND o.lo" OP("<"));
+		sql_param(&s, INT8OID, Int64GetDatum(Min(start, c->boxes[i].lo_max)));
+		appendStringInfoString(&s.sql, " AND o.lo" OP(">="));
+		sql_param(&s, INT8OID, Int64GetDatum(c->boxes[i].lo_min));
+		appendStringInfoString(&s.sql, LONG_ONLY " LIMIT 1");
+		search_run(req, &s, "criterion: a long interval that began before?");
+		found = SPI_processed > 0;
+		SPI_freetuptable(SPI_tuptable);
+	}
+	return found;
+}
 
 static void
 sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
@@ -84,11 +120,8 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
 		v[k] = palloc(c->nboxes * sizeof(int64));
 	for (int i = 0; i < c->nboxes; i++) {
 		const OrdBox *b = &c->boxes[i];
-		int64 lo_min = b->lo_min;
+		int64 lo_min = narrow ? search_short_start(b) : b->lo_min;
 
-		/* A short interval that ends at or after hi_min starts at or after hi_min - its length. */
-		if (narrow && b->hi_min > PG_INT64_MIN + LONG_INTERVAL + 2)
-			lo_min = Max(lo_min, b->hi_min - LONG_INTERVAL - 2);
 		v[0][n] = (int64)b->key;
 		v[1][n] = lo_min;
 		v[2][n] = b->lo_max;
@@ -107,7 +140,7 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
 	    "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP(
 	        "<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=") "b.hi_max%s LIMIT %d) o",
 	    store_schema(),
-	    narrow ? "" : " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000", limit);
+	    narrow ? "" : LONG_ONLY, limit);
 }
 
 /* Does a box leave the start open and bound the end? Then long intervals may start anywhere before. */
@@ -140,6 +173,32 @@ run_ordered(SearchRequest *req, Crit *c, int few)
 		SPI_freetuptable(SPI_tuptable);
 	else
 		take_rows(c);
+}
+
+/* ---- _lastUpdated ---- */
+
+/* Resources with a version, perhaps not the current one, of that time: if they are few, the criterion is asked of them only. */
+static void
+run_updated(SetRun *run, Crit *c)
+{
+	Crit *rows = crit_new(CRIT_ROWS), *same = crit_new(CRIT_UPDATED);
+	SqlText s;
+
+	sql_init(&s);
+	appendStringInfo(&s.sql, "SELECT o.rid FROM %s.version o WHERE true", store_schema());
+	sql_type(&s, "o", run->types, run->ntypes);
+	appendStringInfoString(&s.sql, " AND ");
+	sql_crit(&s, "o", c);
+	appendStringInfo(&s.sql, " LIMIT %d", run->few + 1);
+	search_run(run->req, &s, "criterion: changed at that time, as far as they are few");
+	if (SPI_processed > run->few) {
+		SPI_freetuptable(SPI_tuptable);
+		return;
+	}
+	take_rows(rows);
+	*same = *c;
+	*c = *crit_join(CRIT_AND, rows, same);
+	c->label = same->label;
 }
 
 /* ---- string ---- */
@@ -515,6 +574,10 @@ run_tree(SetRun *run, Crit *c, bool late)
 			if (late)
 				run_ordered(run->req, c, run->few);
 			break;
+		case CRIT_UPDATED:
+			if (late)
+				run_updated(run, c);
+			break;
 		case CRIT_STRING:
 			run_string(run->req, c);
 			break;
@@ -532,7 +595,7 @@ run_tree(SetRun *run, Crit *c, bool late)
 			run_list(run->req, c, run->types, run->ntypes);
 			break;
 		case CRIT_KEYS:
-			if (late && c->nkeys > 256)
+			if (late && c->nkeys > 256 && search_crit_rows(c, run->type_rows) <= run->few * 5)
 				run_many_keys(run->req, c, run->few * 5);
 			break;
 		case CRIT_AND:
@@ -553,6 +616,7 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 	double type_rows = search_type_rows(types, ntypes);
 	bool found = false;
 
+	run.type_rows = type_rows;
 	/* Beyond a good part of the type, asking each row is cheaper than a list. */
 	run.few = all ? Max(FEW_ROWS, Min(FEW_WHEN_ALL, type_rows / 4)) : FEW_ROWS;
 	run.few_referring = all ? FEW_WHEN_ALL : FEW_REFERRING;

@@ -12,8 +12,21 @@
 #include "utils/builtins.h"
 
 #include "base/error.h"
+#include "keys/keys_internal.h"
 #include "search/search_internal.h"
 #include "store/store.h"
+
+bool
+search_single_valued(const KeySource *source)
+{
+	if (source->path == NULL)
+		return false;
+	for (int i = 0; i < source->path->nsteps; i++)
+		for (int k = 0; k < source->path->steps[i].n; k++)
+			if (source->path->steps[i].members[k].property->is_array)
+				return false;
+	return true;
+}
 
 static void
 sort_keys(SearchSort *sort, const KeyParam *p)

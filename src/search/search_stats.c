@@ -98,7 +98,7 @@ key_fraction(const AttStatsSlot *slot, uint64 key)
 		else
 			hi = mid - 1;
 	}
-	return Min(0.005, least / 2);
+	return Min(0.005, least / 10); /* rarer than the rarest known one */
 }
 
 static double

@@ -390,6 +390,7 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 			no_modifier(p, modifier);
 			c = crit_new(CRIT_ORDERED);
 			search_date_boxes(c, p->code, keys_ordered(leg->source), value);
+			c->single = search_single_valued(leg->source) && c->nboxes > 0;
 			return c;
 		case PARAM_NUMBER:
 			no_modifier(p, modifier);
