@@ -27,6 +27,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/pmsignal.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -345,6 +346,9 @@ reindex_batch(Job *job, int batch, MemoryContext scratch)
 
 	if (n == 0)
 		return false;
+	/* a long loop that waits for nothing would not notice */
+	if (!PostmasterIsAlive())
+		ereport(FATAL, errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("the server is gone: the re-index ends"));
 	late = palloc(n * sizeof(int64));
 	w = store_writer_begin("fhir_reindex()");
 	for (int i = 0; i < n; i++) {
