@@ -49,7 +49,7 @@ typedef struct Known
 
 /* What is between client and gateway only, or used here. Everything else goes to the database. */
 static const Known known[] = {
-	{NAME("host"), IN(host), 0, IN(hosts), false},
+	{NAME("host"), IN(host), 0, IN(hosts), true},
 	{NAME("content-length"), IN(length), 0, IN(lengths), true},
 	{NAME("transfer-encoding"), IN(coding), 0, IN(codings), true},
 	{NAME("content-encoding"), IN(encoding), 0, 0, true},
@@ -181,7 +181,10 @@ append_base(const Intake *in, Buf *b)
 	}
 	if (strncmp(host, "unix:", 5) == 0)
 		host = "localhost";
-	buf_printf(b, "%s://%s%s", scheme, host, opt.base);
+	buf_puts(b, scheme);
+	buf_puts(b, "://");
+	buf_puts(b, host);
+	buf_puts(b, opt.base);
 }
 
 /* {"name": "value", …}: names in lower case, values of repeated fields joined by commas (RFC 9110, 5.3) */
@@ -203,8 +206,9 @@ append_headers(Intake *in, Buf *b)
 		if (f->hidden)
 			continue;
 		buf_puts(b, ",\"");
-		for (size_t j = 0; j < f->name_len; j++)
-			buf_putc(b, (char) tolower((unsigned char) f->name[j]));
+		buf_append(b, f->name, f->name_len);
+		for (char *c = b->data + b->len - f->name_len; *c != '\0'; c++)
+			*c = (char) tolower((unsigned char) *c);
 		buf_puts(b, "\":");
 		for (int j = i + 1; j < in->count; j++)
 		{

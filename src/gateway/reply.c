@@ -68,9 +68,9 @@ add_common(Request *r)
 	if (r->must_close || r->loop->draining)
 		reply_header(r, "Connection", "close");
 	/* not where the change may have been made: trying again could make it twice */
-	if (r->status == 503 && !(r->sent && r->job.end == JOB_UNKNOWN))
+	if (r->status == 503 && MHD_get_response_header(r->response, "Retry-After") == NULL && !(r->sent && r->job.end == JOB_UNKNOWN))
 		reply_header(r, "Retry-After", "1");
-	if (r->status == 405)
+	if (r->status == 405 && MHD_get_response_header(r->response, "Allow") == NULL)
 		reply_header(r, "Allow", METHODS_ALLOWED);
 }
 

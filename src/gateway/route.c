@@ -33,14 +33,13 @@ make_url(Buf *b, const char *below)
 
 	if (*below != '/')
 		buf_putc(b, '/');
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0, plain = 0; plain < len; plain = ++i)
 	{
-		unsigned char c = (unsigned char) below[i];
-
-		if (c > 0x20 && c < 0x7F)
-			buf_putc(b, (char) c);
-		else
-			buf_printf(b, "%%%02X", c);
+		while (i < len && below[i] > 0x20 && below[i] < 0x7F)
+			i++;
+		buf_append(b, below + plain, i - plain);
+		if (i < len)
+			buf_printf(b, "%%%02X", (unsigned char) below[i]);
 	}
 }
 
