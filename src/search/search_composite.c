@@ -133,6 +133,7 @@ search_composite(const KeyParam *p, const KeyLeg *leg, const char *value)
 	char **values;
 	int n = search_split(value, '$', &values);
 	Crit *crit = NULL, *recheck;
+	bool exact = c->root;
 
 	if (n != c->nparts)
 		search_bad_value(p->code, value,
@@ -148,7 +149,10 @@ search_composite(const KeyParam *p, const KeyLeg *leg, const char *value)
 	if (crit)
 		return crit;
 	crit = parts_and(p, c, values);
-	if (c->root || crit->kind == CRIT_FALSE)
+	/* `||unit` is compared on the document by the component's parameter, which may look at other places, too (combo-) */
+	for (int i = 0; i < n; i++)
+		exact = exact && strstr(values[i], "||") == NULL;
+	if (exact || crit->kind == CRIT_FALSE)
 		return crit;
 	recheck = crit_new(CRIT_DOC);
 	recheck->type = p->base;
