@@ -23,6 +23,23 @@
 #include "model/model.h"
 #include "search/search.h"
 
+/* ---- sizes at which one way of doing it gives way to another: all give the same answer (make
+ * COPT=-DSEARCH_TINY tests that) ---- */
+#ifdef SEARCH_TINY
+#define SEARCH_INDEXED_KEYS 2
+#define SEARCH_FEW_ROWS 3
+#define SEARCH_FEW_REFERRING 2
+#define SEARCH_FEW_WHEN_ALL 5
+#define SEARCH_FEW_TO_SORT 1
+#else
+#define SEARCH_INDEXED_KEYS                                                                                  \
+	256 /* more hashes are looked up in each row: a GIN scan for n hashes costs n a row */
+#define SEARCH_FEW_ROWS 2000      /* a set up to this size becomes a list of rows */
+#define SEARCH_FEW_REFERRING 2000 /* documents that are read for _has */
+#define SEARCH_FEW_WHEN_ALL 50000 /* the same where every match is needed, not a page */
+#define SEARCH_FEW_TO_SORT 1000   /* matches that are sorted rather than met on a walk */
+#endif
+
 /* ---- criteria ---- */
 
 typedef enum CritKind {
@@ -65,7 +82,7 @@ typedef enum StringMode { STRING_PREFIX, STRING_CONTAINS, STRING_EQUAL } StringM
 struct Crit {
 	CritKind kind;
 	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
-	bool single;	   /* ORDERED: one key, under which a resource has at most one interval */
+	bool single;       /* ORDERED: one key, under which a resource has at most one interval */
 	bool unindexed;    /* no index answers it: fhir_explain warns */
 
 	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */

@@ -339,8 +339,9 @@ can_walk(const SearchRequest *req, const SearchCursor *cur, bool after)
 }
 
 /*
- * The criterion on the same place as the sort, when each resource has one value there, bounds the walk. A long interval
- * that is still going on may have begun anywhere before: only if there is none can the walk begin near the bound.
+ * The criterion on the same place as the sort, when each resource has one value there, bounds the walk. A
+ * long interval that is still going on may have begun anywhere before: only if there is none can the walk
+ * begin near the bound.
  */
 static void
 sql_walk_bounds(SqlText *s, SearchRequest *req, const SearchSort *sort)
@@ -538,9 +539,10 @@ walk_bound(SearchRequest *req, int limit)
 	need = limit * type_rows / Max(product, 1);
 	if (!indexed)
 		return (int)Min(limit * 10.0 + 2000, 1000000);
-	if (least < 1000 || need * 2 > least)
+	if (least < SEARCH_FEW_TO_SORT || need * 2 > least)
 		return -1;
-	/* it ends as soon as the page is full; the bound is for bad luck, and some of that is cheaper than all matches */
+	/* it ends as soon as the page is full; the bound is for bad luck, and some of that is cheaper than all
+	 * matches */
 	return (int)Min(Max(need * 3 + 500, least / 4), 200000);
 }
 

@@ -16,10 +16,6 @@
 #include "search/search_internal.h"
 #include "store/store.h"
 
-/* More alternatives than this are looked up in each row rather than in the index: a GIN scan for n keys costs
- * n a row. */
-#define MAX_INDEXED_KEYS 256
-
 const char *(*search_restriction_hook)(const char *alias, int leg) = NULL;
 
 void
@@ -106,7 +102,7 @@ static void
 sql_keys(SqlText *s, const char *alias, Crit *c)
 {
 	keys_sort(c);
-	if (c->nkeys <= MAX_INDEXED_KEYS) {
+	if (c->nkeys <= SEARCH_INDEXED_KEYS) {
 		appendStringInfo(&s->sql, "%s.keys" OP("&&"), alias);
 		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
 	} else {
@@ -350,15 +346,15 @@ sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntype
 }
 
 /*
- * Hashes are of places in one type, so a required one says the type, too; and a deleted resource has none. Asking for
- * that as well would make PostgreSQL take them for independent and think of far too few rows, and a count could not
- * be taken from the index and the visibility map alone.
+ * Hashes are of places in one type, so a required one says the type, too; and a deleted resource has none.
+ * Asking for that as well would make PostgreSQL take them for independent and think of far too few rows, and
+ * a count could not be taken from the index and the visibility map alone.
  */
 static bool
 has_required_key(Crit **where, int n)
 {
 	for (int i = 0; i < n; i++)
-		if ((where[i]->kind == CRIT_KEYS && where[i]->nkeys <= MAX_INDEXED_KEYS) ||
+		if ((where[i]->kind == CRIT_KEYS && where[i]->nkeys <= SEARCH_INDEXED_KEYS) ||
 		    (where[i]->kind == CRIT_AND && has_required_key(where[i]->args, where[i]->nargs)))
 			return true;
 	return false;

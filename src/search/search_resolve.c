@@ -181,12 +181,13 @@ not_ready(const KeyParam *p)
 {
 	char *progress = store_params_progress(p->user->rid);
 
-	ereport(ERROR,
-			errcode(FH400),
-			errmsg("search parameter \"%s\" of %s is not ready yet", p->code, p->base->name),
-			errdetail("It was added by SearchParameter %s; the keys of existing resources are still being made.", p->url),
-			progress ? errhint("%s", progress) : errhint("Try again in a new transaction."),
-			fhir_issue("not-supported", NULL));
+	ereport(
+	    ERROR, errcode(FH400),
+	    errmsg("search parameter \"%s\" of %s is not ready yet", p->code, p->base->name),
+	    errdetail("It was added by SearchParameter %s; the keys of existing resources are still being made.",
+	              p->url),
+	    progress ? errhint("%s", progress) : errhint("Try again in a new transaction."),
+	    fhir_issue("not-supported", NULL));
 }
 
 const KeyParam *
@@ -645,8 +646,8 @@ resolve_leniently(SearchRequest *req, SearchPair *p)
 }
 
 /*
- * Ranges of one place that holds one value (date=ge2020&date=lt2021) become one range, so that the index is asked for what
- * lies in both.
+ * Ranges of one place that holds one value (date=ge2020&date=lt2021) become one range, so that the index is
+ * asked for what lies in both.
  */
 static void
 merge_ranges(SearchRequest *req)

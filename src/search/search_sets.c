@@ -24,11 +24,6 @@
 #include "search/search_internal.h"
 #include "store/store.h"
 
-/* Up to here a set becomes a list of rows: for a page, and where all matches are needed. */
-#define FEW_ROWS 2000
-#define FEW_REFERRING 2000
-#define FEW_WHEN_ALL 50000
-
 /* What a run of sets is for. */
 typedef struct SetRun {
 	SearchRequest *req;
@@ -76,11 +71,13 @@ take_rows(Crit *c)
 #define LONG_INTERVAL INT64CONST(86400000000)
 #define LONG_ONLY " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000"
 
-/* Short intervals in the box start at or after this: one that ends at or after hi_min starts at most its length before. */
+/* Short intervals in the box start at or after this: one that ends at or after hi_min starts at most its
+ * length before. */
 int64
 search_short_start(const OrdBox *b)
 {
-	return b->hi_min > PG_INT64_MIN + LONG_INTERVAL + 2 ? Max(b->lo_min, b->hi_min - LONG_INTERVAL - 2) : b->lo_min;
+	return b->hi_min > PG_INT64_MIN + LONG_INTERVAL + 2 ? Max(b->lo_min, b->hi_min - LONG_INTERVAL - 2)
+	                                                    : b->lo_min;
 }
 
 /* Does a long interval in one of the boxes start before `start`? */
@@ -139,8 +136,7 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
 	    &s->sql,
 	    "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP(
 	        "<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=") "b.hi_max%s LIMIT %d) o",
-	    store_schema(),
-	    narrow ? "" : LONG_ONLY, limit);
+	    store_schema(), narrow ? "" : LONG_ONLY, limit);
 }
 
 /* Does a box leave the start open and bound the end? Then long intervals may start anywhere before. */
@@ -177,7 +173,8 @@ run_ordered(SearchRequest *req, Crit *c, int few)
 
 /* ---- _lastUpdated ---- */
 
-/* Resources with a version, perhaps not the current one, of that time: if they are few, the criterion is asked of them only. */
+/* Resources with a version, perhaps not the current one, of that time: if they are few, the criterion is
+ * asked of them only. */
 static void
 run_updated(SetRun *run, Crit *c)
 {
@@ -558,10 +555,10 @@ selective(Crit *c, double type_rows)
 				return true;
 		return false;
 	}
-	if (c->kind == CRIT_KEYS && c->nkeys > 256)
+	if (c->kind == CRIT_KEYS && c->nkeys > SEARCH_INDEXED_KEYS)
 		return false;
 	return (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE) &&
-	       search_crit_rows(c, type_rows) < FEW_ROWS;
+	       search_crit_rows(c, type_rows) < SEARCH_FEW_ROWS;
 }
 
 /* First what is needed in any case, then (late) what is only worth it when nothing else is selective. */
@@ -595,7 +592,7 @@ run_tree(SetRun *run, Crit *c, bool late)
 			run_list(run->req, c, run->types, run->ntypes);
 			break;
 		case CRIT_KEYS:
-			if (late && c->nkeys > 256 && search_crit_rows(c, run->type_rows) <= run->few * 5)
+			if (late && c->nkeys > SEARCH_INDEXED_KEYS && search_crit_rows(c, run->type_rows) <= run->few * 5)
 				run_many_keys(run->req, c, run->few * 5);
 			break;
 		case CRIT_AND:
@@ -618,8 +615,8 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 
 	run.type_rows = type_rows;
 	/* Beyond a good part of the type, asking each row is cheaper than a list. */
-	run.few = all ? Max(FEW_ROWS, Min(FEW_WHEN_ALL, type_rows / 4)) : FEW_ROWS;
-	run.few_referring = all ? FEW_WHEN_ALL : FEW_REFERRING;
+	run.few = all ? Max(SEARCH_FEW_ROWS, Min(SEARCH_FEW_WHEN_ALL, type_rows / 4)) : SEARCH_FEW_ROWS;
+	run.few_referring = all ? SEARCH_FEW_WHEN_ALL : SEARCH_FEW_REFERRING;
 	for (int i = 0; i < nwhere; i++)
 		run_tree(&run, where[i], false);
 	for (int i = 0; i < nwhere && !found; i++)
@@ -643,8 +640,8 @@ search_indexed(const Crit *c)
 				return false;
 		return true;
 	}
-	return (c->kind == CRIT_KEYS && c->nkeys <= 256) || c->kind == CRIT_ROWS || c->kind == CRIT_ID ||
-	       c->kind == CRIT_FALSE;
+	return (c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS) || c->kind == CRIT_ROWS ||
+	       c->kind == CRIT_ID || c->kind == CRIT_FALSE;
 }
 
 /* Could its rows be listed? */

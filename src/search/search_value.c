@@ -82,7 +82,8 @@ urls_below(const KeyParam *p, const KeyLeg *leg, const char *modifier, const cha
 	Crit *below;
 
 	if (len >= KEYS_STRING_MAX)
-		return crit_join(CRIT_AND, terms_start(p, leg, modifier, value, pstrdup(url)), recheck(p, modifier, value));
+		return crit_join(CRIT_AND, terms_start(p, leg, modifier, value, pstrdup(url)),
+		                 recheck(p, modifier, value));
 	below = terms(leg, len && url[len - 1] == '/' ? pstrdup(url) : psprintf("%s/", url), STRING_PREFIX);
 	return crit_join(CRIT_OR, terms(leg, pstrdup(url), STRING_EQUAL), below);
 }
