@@ -160,7 +160,7 @@ setup_answered(Conn *conn)
 }
 
 bool
-conn_send(Conn *conn, Job *job)
+conn_send(Conn *conn, Job *job, bool *perhaps_sent)
 {
 	conn->job = job;
 	conn->complete = false;
@@ -168,7 +168,7 @@ conn_send(Conn *conn, Job *job)
 	conn->since = conn->pool->loop->now;
 	job->conn = conn;
 	if (job->ping)
-		return PQsendQuery(conn->pg, VERSION) && conn_flush(conn);
+		*perhaps_sent = PQsendQuery(conn->pg, VERSION);
 	else
 	{
 		const char *values[4] = {job->method, job->url, job->headers, job->body_len ? job->body : ""};
@@ -176,8 +176,10 @@ conn_send(Conn *conn, Job *job)
 		static const int formats[4] = {0, 0, 0, 1};
 
 		conn->moved = job->body_len;
-		return PQsendQueryPrepared(conn->pg, STATEMENT, 4, values, lengths, formats, 1) && conn_flush(conn);
+		/* false: the Sync at the end of the message did not go out, so that nothing can have been executed */
+		*perhaps_sent = PQsendQueryPrepared(conn->pg, STATEMENT, 4, values, lengths, formats, 1);
 	}
+	return *perhaps_sent && conn_flush(conn);
 }
 
 void

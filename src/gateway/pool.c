@@ -183,13 +183,14 @@ pool_dispatch(Pool *pool)
 	{
 		Job *job = pool->queue.next;
 		Conn *conn = pool->idle;
+		bool perhaps_sent;
 
 		pool->idle = conn->next_idle;
 		dequeue(pool, job);
 		list_append(&pool->running, job);
 		pool->busy++;
-		if (!conn_send(conn, job))
-			pool_conn_lost(conn, true);
+		if (!conn_send(conn, job, &perhaps_sent))
+			pool_conn_lost(conn, !perhaps_sent);
 	}
 	pool_grow(pool);
 	pool_count(pool);

@@ -125,7 +125,7 @@ struct Pool
 /* conn.c, called by pool.c */
 extern void conn_open(Conn *conn);
 extern void conn_close(Conn *conn);
-extern bool conn_send(Conn *conn, Job *job);
+extern bool conn_send(Conn *conn, Job *job, bool *perhaps_sent);
 extern void conn_cancel(Conn *conn);
 
 /* pool.c, called by conn.c */
