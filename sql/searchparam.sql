@@ -136,6 +136,10 @@ SELECT fhir_count('Patient', 'births=2'), differ('Patient', 'births=2');
 -- keys of an older format: all are made anew
 UPDATE sp.resource SET key_version = 0, keys = '{}', side_sig = 0;
 UPDATE sp.store_info SET value = '0' WHERE name = 'key_version';
+\c
+SET fhir.store = 'sp';
+SET fhir.reindex_worker = off;
+SELECT try($$SELECT fhir_count('Patient', 'births=2')$$);
 CALL fhir_reindex(10);
 SELECT * FROM status() s WHERE s ~ '^all';
 SELECT value FROM sp.store_info WHERE name = 'key_version';

@@ -190,11 +190,27 @@ not_ready(const KeyParam *p)
 	    fhir_issue("not-supported", NULL));
 }
 
+static void
+stale_keys(void)
+{
+	char *progress = store_params_progress(0);
+
+	ereport(ERROR,
+			errcode(FH503),
+			errmsg("the search keys of this store are being made anew"),
+			errdetail("They have the format of another version of the extension: a search would miss resources. Reading by id goes on."),
+			progress ? errhint("%s", progress) : errhint("CALL fhir_reindex(); on the primary."),
+			fhir_issue("transient", NULL));
+}
+
 const KeyParam *
 search_param(const ModelType *t, const char *code, int len)
 {
-	const KeyParam *p = keys_param(t, code, len);
+	const KeyParam *p;
 
+	if (store_keys_stale())
+		stale_keys();
+	p = keys_param(t, code, len);
 	if (unlikely(p != NULL && p->user != NULL && !keys_servable(p)))
 		not_ready(p);
 	return p;

@@ -80,6 +80,8 @@ extern void store_init(void);
 
 /* How far the keys of a user's search parameter are: text for a hint, NULL if nothing is known. rid: KeyUserParam.rid. */
 extern char *store_params_progress(int64 rid);
+/* Have rows of the store keys of an older format, until they are re-indexed? Searches by keys would miss them. */
+extern bool store_keys_stale(void);
 
 /* Quoted schema of the current store ("fhir"), checked to exist and be a store; cached, invalidated on change. */
 extern const char *store_schema(void);

@@ -87,9 +87,9 @@ make_cache(void)
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_syscache, (Datum) 0);
 }
 
-/* Value of store_info 'format', -1 if the table does not look like ours. */
+/* A number of store_info, -1 if it is not there or the table does not look like ours. */
 static int
-read_format(Oid relid)
+read_info(Oid relid, const char *wanted)
 {
 	Relation rel = table_open(relid, AccessShareLock);
 	SysScanDesc scan;
@@ -109,7 +109,7 @@ read_format(Oid relid)
 		Datum name = heap_getattr(tup, 1, RelationGetDescr(rel), &null1);
 		Datum value = heap_getattr(tup, 2, RelationGetDescr(rel), &null2);
 
-		if (!null1 && !null2 && strcmp(TextDatumGetCString(name), "format") == 0)
+		if (!null1 && !null2 && strcmp(TextDatumGetCString(name), wanted) == 0)
 			format = atoi(TextDatumGetCString(value));
 	}
 	systable_endscan(scan);
@@ -123,7 +123,15 @@ store_exists(const char *name)
 	Oid nsp = get_namespace_oid(name, true);
 	Oid info = OidIsValid(nsp) ? get_relname_relid("store_info", nsp) : InvalidOid;
 
-	return OidIsValid(info) && read_format(info) > 0;
+	return OidIsValid(info) && read_info(info, "format") > 0;
+}
+
+int
+store_key_version(StoreCatalog *cat)
+{
+	Oid info = get_relname_relid("store_info", cat->namespace);
+
+	return OidIsValid(info) ? read_info(info, "key_version") : -1;
 }
 
 static Oid
@@ -144,7 +152,7 @@ fill(StoreCatalog *cat)
 {
 	Oid nsp = get_namespace_oid(cat->name, true);
 	Oid info = OidIsValid(nsp) ? get_relname_relid("store_info", nsp) : InvalidOid;
-	int format = OidIsValid(info) ? read_format(info) : -1;
+	int format = OidIsValid(info) ? read_info(info, "format") : -1;
 
 	if (format < 0)
 		ereport(ERROR,

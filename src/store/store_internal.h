@@ -60,6 +60,7 @@ typedef struct StoreCatalog {
 	bool params_valid;	 /* user is what that table says */
 	KeyUserSet *user;	 /* parameters added by users; NULL: none */
 	uint64 params_digest; /* of what user was made from */
+	bool keys_stale;	  /* rows may have keys of an older format */
 	Oid acl_user;	/* whose rights are known */
 	uint32 acl_known; /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
 	char quoted[NAMEDATALEN * 2 + 3];
@@ -68,6 +69,8 @@ typedef struct StoreCatalog {
 extern StoreCatalog *store_catalog(void);
 /* The same, but NULL if there is no such store. */
 extern StoreCatalog *store_catalog_if_any(void);
+/* Of all rows of the store, by the newest snapshot. */
+extern int store_key_version(StoreCatalog *cat);
 /* Raises 42501 unless the current user may read (or change) a table of the store. */
 extern void store_check_acl(StoreCatalog *cat, StoreTable table, bool write);
 /* Is there a store of that name? */

@@ -192,6 +192,7 @@ load(StoreCatalog *cat)
 
 	cat->params_valid = true; /* before the scan: an invalidation during it must win */
 	store_params_each(cat, load_row, &l);
+	cat->keys_stale = store_key_version(cat) != FHIR_KEY_VERSION;
 	if (l.n > 0) {
 		/* child of the transaction's until it is whole */
 		l.set = set = keys_user_set(CurTransactionContext, l.n);
@@ -208,7 +209,7 @@ load(StoreCatalog *cat)
 	} else if (set != NULL)
 		MemoryContextDelete(set->context);
 	/* work that waits since a crash, a restart or a promotion, or that could not be given to a worker */
-	if (l.pending && fhir_reindex_worker && !RecoveryInProgress() && !IsInParallelMode() && !store_reindex_running(cat))
+	if ((l.pending || cat->keys_stale) && fhir_reindex_worker && !RecoveryInProgress() && !IsInParallelMode() && !store_reindex_running(cat))
 		store_reindex_want();
 }
 
@@ -222,6 +223,16 @@ current_set(void)
 	while (unlikely(!cat->params_valid))
 		load(cat);
 	return cat->user;
+}
+
+bool
+store_keys_stale(void)
+{
+	StoreCatalog *cat = store_catalog();
+
+	if (unlikely(!cat->params_valid))
+		current_set();
+	return unlikely(cat->keys_stale);
 }
 
 void

@@ -4,11 +4,14 @@
  * The worker needs no shared_preload_libraries: the session that stored a SearchParameter registers it when its transaction has
  * committed, and so does a session that finds work waiting which nobody does (after a crash, a promotion, a restore). Without a
  * free worker slot the work waits for the next such session or for fhir_reindex(). Of many workers one runs, one waits for
- * it, the others end: the one that waits will see whatever they were started for.
+ * it, the others end: the one that waits will see whatever they were started for. It works with the rights of the owner of
+ * search_param, whoever wrote the SearchParameter: that may be somebody who has rights through functions only.
  */
 #include "base/compat.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -22,6 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "base/error.h"
@@ -30,16 +34,10 @@
 
 #define WORKER_BATCH 1000
 
-/* What a worker is told (bgw_extra). */
-typedef struct WorkerOrder {
-	Oid user;
-	char store[NAMEDATALEN];
-} WorkerOrder;
-
 /* ---- starting workers ---- */
 
 static bool wanted = false; /* by the transaction under way */
-static WorkerOrder order;
+static char wanted_store[NAMEDATALEN];
 static bool is_worker = false;
 
 static void
@@ -52,11 +50,10 @@ start_worker(void)
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, "fhir", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "fhir_reindex_main", BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "fhir re-index of store %.60s", order.store);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "fhir re-index of store %.60s", wanted_store);
 	strlcpy(worker.bgw_type, "fhir re-index", BGW_MAXLEN);
 	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
-	StaticAssertStmt(sizeof(order) <= BGW_EXTRALEN, "order of a worker is too long");
-	memcpy(worker.bgw_extra, &order, sizeof(order));
+	strlcpy(worker.bgw_extra, wanted_store, BGW_EXTRALEN);
 	(void) RegisterDynamicBackgroundWorker(&worker, NULL); /* no slot free: the work waits */
 }
 
@@ -83,8 +80,7 @@ store_reindex_want(void)
 		RegisterXactCallback(on_transaction_end, NULL);
 		registered = true;
 	}
-	order.user = GetSessionUserId();
-	strlcpy(order.store, store_catalog()->name, sizeof(order.store));
+	strlcpy(wanted_store, store_catalog()->name, sizeof(wanted_store));
 	wanted = true;
 }
 
@@ -92,8 +88,20 @@ store_reindex_want(void)
 
 extern PGDLLEXPORT void fhir_reindex_main(Datum arg);
 
+/* The connection is the bootstrap superuser's; nothing but catalogs has been looked at with its rights. */
 static void
-work(StoreCatalog *cat)
+become_owner(StoreCatalog *cat)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(cat->params));
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", cat->params);
+	SetUserIdAndSecContext(((Form_pg_class) GETSTRUCT(tuple))->relowner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	ReleaseSysCache(tuple);
+}
+
+static void
+work(void)
 {
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	store_reindex_run(WORKER_BATCH, false, false);
@@ -126,27 +134,30 @@ fhir_reindex_main(Datum arg)
 	MemoryContext context = CurrentMemoryContext;
 	StoreCatalog *cat;
 
-	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
 	is_worker = true;
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), order.user, 0);
-	SetConfigOption("fhir.store", order.store, PGC_USERSET, PGC_S_SESSION);
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+	SetConfigOption("fhir.store", MyBgworkerEntry->bgw_extra, PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
 	pgstat_report_activity(STATE_RUNNING, "re-indexing a FHIR store");
 
 	StartTransactionCommand();
 	cat = store_catalog_if_any();
-	if (cat == NULL || !store_reindex_lock(cat, REINDEX_NEXT, false)) {
+	if (cat == NULL || !OidIsValid(cat->params) || !store_reindex_lock(cat, REINDEX_NEXT, false)) {
 		CommitTransactionCommand();
 		return;
 	}
+	become_owner(cat);
+	CommitTransactionCommand();
+	/* from here on an abort comes back to the owner */
+	StartTransactionCommand();
 	store_reindex_lock(cat, REINDEX_RUNNER, true);
 	store_reindex_unlock(cat, REINDEX_NEXT);
 	PG_TRY();
 	{
-		work(cat);
+		work();
 		CommitTransactionCommand();
 	}
 	PG_CATCH();

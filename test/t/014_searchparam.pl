@@ -173,6 +173,19 @@ SQL
 		'side rows and the rows they belong to agree');
 }
 
+# ---- somebody who has rights on the tables, but is not their owner
+$node->safe_psql('postgres', q{CREATE ROLE keeper LOGIN; GRANT USAGE ON SCHEMA fhir TO keeper; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA fhir TO keeper;
+	GRANT USAGE ON ALL SEQUENCES IN SCHEMA fhir TO keeper; CREATE ROLE stranger LOGIN});
+$node->safe_psql('postgres', parameter('mine', 'token', 'Patient.language'), extra_params => [ '-U', 'keeper' ]);
+ok($node->poll_query_until('postgres', q{SELECT state = 'ready' FROM fhir_reindex_status() WHERE code = 'mine'}), 'the worker indexes what a role other than the owner has stored');
+{
+	my ($rc, $out, $err) = $node->psql('postgres', parameter('theirs', 'token', 'Patient.language'), extra_params => [ '-U', 'stranger' ]);
+	like($err, qr/permission denied/, 'a role without rights stores none');
+	($rc, $out, $err) = $node->psql('postgres', 'CALL fhir_reindex(everything => true)', extra_params => [ '-U', 'stranger' ]);
+	like($err, qr/permission denied/, '... and re-indexes nothing');
+}
+is(differences($node, 'postgres', 'mine=sv'), 0, '... with all its keys');
+
 # ---- killed in the middle
 $node->append_conf('postgresql.conf', 'fhir.reindex_worker = off');
 $node->reload;
