@@ -1,4 +1,4 @@
--- Quantities in many units and composites of every kind: random documents and queries, search against fhir_matches. A fixed seed; any difference is an error.
+-- Quantities in many units, composites of every kind, references and dates of every form: random documents and queries, search against fhir_matches. A fixed seed; any difference is an error.
 CREATE TEMP TABLE doc (r jsonb);
 
 DO $$
@@ -79,5 +79,61 @@ BEGIN
 		IF found <> expected THEN RAISE EXCEPTION '%: search %, fhir_matches %', q, found, expected; END IF;
 	END LOOP;
 END $$;
+-- references of every form, with a base of our own; dates, periods and timings
+SET fhir.base_url = 'http://own/fhir';
+DO $$
+DECLARE
+	refs text[] := '{Patient/1,Patient/1/_history/2,Patient/2,Group/1,#c,#d,urn:uuid:aaaaaaaa-0000-0000-0000-000000000001,http://other/fhir/Patient/1,http://own/fhir/Patient/1,http://own/fhir/Patient/1/_history/2,http://other/fhir/Patient/1/_history/3,Device/1,http://x/notype,Nothing/1,Patient/a%20b}';
+	asked text[] := '{1,2,Patient/1,Group/1,Patient/1/_history/2,Patient/1/_history/3,http://own/fhir/Patient/1,http://other/fhir/Patient/1,http://other/fhir/Patient/1/_history/3,urn:uuid:aaaaaaaa-0000-0000-0000-000000000001,Device/1,http://x/notype,http://own/fhir/Patient/1/_history/2,Location/1}';
+	params text[] := '{subject,patient,subject:Patient,subject:Group,focus,subject:identifier,patient:identifier,focus:identifier,subject:missing,patient:missing,focus:missing,date,date,date,date:missing}';
+	times text[] := '{2020,2020-02,2020-02-29,2020-02-29T23:30:00Z,2020-03-01T00:30:00+01:00,2020-02-29T12:00:00.5-11:00,2019-12-31,2021-01-01T00:00:00Z,1970}';
+	prefixes text[] := '{"",eq,ne,gt,lt,ge,le,sa,eb,ap}';
+	a text;
+	b text;
+	d jsonb;
+	p text;
+	q text;
+	found bigint;
+	expected bigint;
+BEGIN
+	PERFORM setseed(0.77);
+	DELETE FROM doc;
+	FOR i IN 1..150 LOOP
+		a := times[1 + floor(random() * 9)];
+		b := times[1 + floor(random() * 9)];
+		d := jsonb_build_object('resourceType', 'Observation', 'id', 'r' || i, 'status', 'final', 'category', '[{"coding": [{"system": "urn:k", "code": "r"}]}]'::jsonb,
+			'code', '{"text": "t"}'::jsonb, 'contained', '[{"resourceType": "Patient", "id": "c"}, {"resourceType": "Group", "id": "d", "type": "person", "actual": true}]'::jsonb) ||
+			CASE i % 7 WHEN 0 THEN '{}' WHEN 1 THEN jsonb_build_object('effectivePeriod', jsonb_build_object('start', a)) WHEN 2 THEN jsonb_build_object('effectivePeriod', jsonb_build_object('end', a))
+			WHEN 3 THEN jsonb_build_object('effectivePeriod', jsonb_build_object('start', least(a, b), 'end', greatest(a, b)))
+			WHEN 4 THEN jsonb_build_object('effectiveTiming', jsonb_build_object('event', jsonb_build_array(a, b)))
+			WHEN 5 THEN jsonb_build_object('effectiveTiming', jsonb_build_object('repeat', jsonb_build_object('boundsPeriod', jsonb_build_object('start', a))))
+			ELSE jsonb_build_object('effectiveDateTime', a) END;
+		IF random() < 0.8 THEN
+			d := d || jsonb_build_object('subject', jsonb_strip_nulls(jsonb_build_object('reference', CASE WHEN random() < 0.7 THEN refs[1 + floor(random() * 15)] END,
+				'type', ('{Patient,Group}'::text[])[1 + floor(random() * 6)], 'display', 'x', 'identifier', CASE WHEN random() < 0.4 THEN
+				jsonb_strip_nulls(jsonb_build_object('system', CASE WHEN random() < 0.6 THEN 'urn:i' END, 'value', CASE WHEN random() < 0.8 THEN 'v' END)) END)));
+		END IF;
+		IF random() < 0.6 THEN
+			d := d || jsonb_build_object('focus', (SELECT jsonb_agg(jsonb_build_object('reference', refs[1 + floor(random() * 15)])) FROM generate_series(1, 2)));
+		END IF;
+		BEGIN
+			PERFORM fhir_update(d);
+			INSERT INTO doc VALUES (d);
+		EXCEPTION WHEN SQLSTATE 'FH422' THEN NULL; -- an identifier without anything is no resource's
+		END;
+	END LOOP;
+	FOR i IN 1..600 LOOP
+		p := params[1 + i % 15];
+		q := p || '=' || CASE WHEN p ~ 'missing' THEN ('{true,false}'::text[])[1 + floor(random() * 2)] WHEN p ~ 'identifier' THEN ('{v,urn:i|v,|v,urn:i|,w}'::text[])[1 + floor(random() * 5)]
+			WHEN p = 'date' THEN prefixes[1 + floor(random() * 10)] || replace(times[1 + floor(random() * 9)], '+', '%2B')
+			WHEN p ~ ':' THEN ('{1,2}'::text[])[1 + floor(random() * 2)] ELSE asked[1 + floor(random() * 14)] END;
+		SELECT count(*) INTO expected FROM doc WHERE fhir_matches(r, q);
+		found := fhir_count('Observation', q || '&category=urn:k|r');
+		IF found <> expected THEN RAISE EXCEPTION '%: search %, fhir_matches %', q, found, expected; END IF;
+	END LOOP;
+END $$;
+RESET fhir.base_url;
+SELECT count(*) > 100 AS "documents were stored" FROM doc;
 DROP FUNCTION value_or_none, concept, coding;
-SELECT count(fhir_delete('Observation', id)) FROM (SELECT 'k' || i FROM generate_series(1, 200) i UNION ALL SELECT 'q' || i FROM generate_series(1, 150) i) t(id);
+SELECT count(fhir_delete('Observation', id)) > 400 AS deleted FROM (SELECT 'k' || i FROM generate_series(1, 200) i UNION ALL SELECT p || i FROM generate_series(1, 150) i, unnest('{q,r}'::text[]) p) t(id)
+	WHERE fhir_count('Observation', '_id=' || id) = 1;

@@ -182,7 +182,8 @@ is_id(const char *s, int len)
 }
 
 typedef struct RefParts {
-	const ModelType *type; /* of "...Type/id", NULL if it has no such end */
+	const ModelType *named; /* of "...Type/anything", NULL if it has no such end */
+	const ModelType *type;	/* the same if an id follows */
 	const char *id;
 	int id_len;
 	int start;		   /* where Type begins */
@@ -204,14 +205,15 @@ parse_reference(const char *ref, int len, RefParts *p)
 		for (slash = p->unversioned - 1; slash >= 0 && ref[slash] != '/'; slash--)
 			;
 	}
-	if (slash <= 0 || !is_id(ref + slash + 1, p->unversioned - slash - 1))
+	if (slash <= 0)
 		return;
 	for (start = slash - 1; start >= 0 && ref[start] != '/'; start--)
 		;
 	start++;
-	p->type = model_resource(ref + start, slash - start);
-	if (p->type == NULL)
+	p->named = model_resource(ref + start, slash - start);
+	if (p->named == NULL || !is_id(ref + slash + 1, p->unversioned - slash - 1))
 		return;
+	p->type = p->named;
 	p->id = ref + slash + 1;
 	p->id_len = p->unversioned - slash - 1;
 	p->start = start;
@@ -253,14 +255,13 @@ keys_reference_forms(const KeySource *s, const char *ref, int len, bool canonica
 		return 0;
 	strip_base(&ref, &len);
 	parse_reference(ref, len, &p);
-	if (p.type != NULL) {
-		*type = p.type->id;
-		if (p.start == 0) {
-			*identity = keys_identity(p.type->name, strlen(p.type->name), p.id, p.id_len);
-			out[n++] = *identity ^ keys_reference_salt(s);
-			if (p.unversioned == len)
-				return n;
-		}
+	if (p.named != NULL)
+		*type = p.named->id;
+	if (p.type != NULL && p.start == 0) {
+		*identity = keys_identity(p.type->name, strlen(p.type->name), p.id, p.id_len);
+		out[n++] = *identity ^ keys_reference_salt(s);
+		if (p.unversioned == len)
+			return n;
 	}
 	out[n++] = fhir_hash(ref, len, seed);
 	if (canonical && (bar = memchr(ref, '|', len)) != NULL && bar > ref)
