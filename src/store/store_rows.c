@@ -11,6 +11,8 @@
 #include "access/heapam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -22,6 +24,8 @@
 #include "store/store_internal.h"
 #include "store/store_pack.h"
 #include "store/store_writer.h"
+
+#define ROOM_FOR_UPDATE 600 /* bytes; a resource's row has 200 to 500 */
 
 void
 store_identity_keys(ScanKey keys, const ModelType *type, const char *id)
@@ -93,6 +97,52 @@ lock_row(StoreWriter *w, WriterTable *t)
 	return false;
 }
 
+/*
+ * Prunes a page only when the next version of a row might not fit. An ordinary fetch prunes as soon as less than the
+ * fillfactor's share is free, which here is after every update: a WAL record each, where one for several does.
+ */
+static void
+prune_if_full(Relation rel, Buffer buf)
+{
+	Page page = BufferGetPage(buf);
+
+	/* unlocked look, as heap_page_prune_opt's own: a wrong answer only costs a record or a HOT update */
+	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < ROOM_FOR_UPDATE)
+		heap_page_prune_opt(rel, buf);
+}
+
+/* The row visible to the active snapshot, by the index of identities; as an index scan fetches it. */
+static bool
+fetch_row(Relation rel, Relation index, TupleTableSlot *slot, ScanKey keys)
+{
+	IndexScanDesc scan = FhirIndexBeginscan(rel, index, GetActiveSnapshot(), 2);
+	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) slot;
+	ItemPointer tid;
+	bool found = false;
+
+	ExecClearTuple(slot);
+	index_rescan(scan, keys, 2, NULL, 0);
+	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL) {
+		ItemPointerData at = *tid;
+		Buffer buf = ReadBuffer(rel, ItemPointerGetBlockNumber(&at));
+		bool all_dead;
+
+		prune_if_full(rel, buf);
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		found = heap_hot_search_buffer(&at, rel, buf, GetActiveSnapshot(), &bslot->base.tupdata, &all_dead, true);
+		LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+		if (found) {
+			bslot->base.tupdata.t_self = at;
+			slot->tts_tableOid = RelationGetRelid(rel);
+			ExecStoreBufferHeapTuple(&bslot->base.tupdata, slot, buf);
+		} else
+			scan->kill_prior_tuple = all_dead && !scan->xactStartedInRecovery;
+		ReleaseBuffer(buf);
+	}
+	index_endscan(scan);
+	return found;
+}
+
 bool
 store_writer_find(StoreWriter *w, const ModelType *type, const char *id, bool lock, StoreRow *row)
 {
@@ -102,7 +152,8 @@ store_writer_find(StoreWriter *w, const ModelType *type, const char *id, bool lo
 
 	store_check_acl(w->cat, STORE_RESOURCE, false);
 	store_identity_keys(keys, type, id);
-	if (!store_index_row(t->open.rel, index, GetActiveSnapshot(), t->scan, 2, keys))
+	if (t->open.rel->rd_tableam == GetHeapamTableAmRoutine() ? !fetch_row(t->open.rel, index, t->scan, keys)
+															 : !store_index_row(t->open.rel, index, GetActiveSnapshot(), t->scan, 2, keys))
 		return false;
 	if (lock && !lock_row(w, t))
 		return false;
