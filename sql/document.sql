@@ -8,29 +8,28 @@ INSERT INTO d VALUES
   (4, (SELECT jsonb_object_agg('k' || i, md5(i::text)) FROM generate_series(1, 2000) i));
 SELECT n, fhir_document(fhir_document_pack(doc)) = doc AS same,
   fhir_document(fhir_document_pack(doc))::text = doc::text AS same_digits,
-  octet_length(fhir_document_pack(doc)) < pg_column_size(doc) + 1 AS no_longer FROM d ORDER BY n;
+  octet_length(fhir_document_pack(doc)) <= octet_length(doc::text) AS no_longer FROM d ORDER BY n;
 -- not a document
 SELECT fhir_document('');
 SELECT fhir_document('\x01');
 SELECT fhir_document('\x02aabbccdd');
-SELECT fhir_document('\x81aabbccdd');
 SELECT fhir_document('\x0128b52ffd');
 SELECT fhir_document('\x00ffffffff');
-SELECT fhir_document('\x0001000020ffffff0f');
-SELECT fhir_document('\x000100004001000010');
+SELECT fhir_document('\x00' || convert_to('{"a":1,"a":2}', 'UTF8'));
+SELECT fhir_document('\x00' || convert_to('{"a":1} ', 'UTF8'));
 -- every single byte changed, or cut off at any place: an error or some document, never a crash
 CREATE FUNCTION tries(b bytea) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE t text;
 BEGIN
   t := fhir_document(b)::text;
   RETURN 'document';
-EXCEPTION WHEN data_corrupted OR character_not_in_repertoire THEN RETURN 'refused';
+EXCEPTION WHEN data_corrupted OR character_not_in_repertoire OR SQLSTATE 'FH400' THEN RETURN 'refused';
 END $$;
-WITH plain AS (SELECT '\x00'::bytea || fhir_document_bytes(doc) AS b FROM d WHERE n = 2)
-SELECT count(*) > 500 AS many, bool_and(r IN ('document', 'refused')) AS handled, bool_or(r = 'refused') AS some_refused
+WITH plain AS (SELECT '\x00'::bytea || convert_to(fhir_json_text(doc), 'UTF8') AS b FROM d WHERE n = 2)
+SELECT count(*) > 300 AS many, bool_and(r IN ('document', 'refused')) AS handled, bool_or(r = 'refused') AS some_refused
 FROM plain, LATERAL (
   SELECT tries(set_byte(b, i, (get_byte(b, i) + x) % 256)) AS r FROM generate_series(1, octet_length(b) - 1) i, unnest(ARRAY[1, 16, 64, 127, 128, 255]) x
   UNION ALL SELECT tries(substr(b, 1, i)) FROM generate_series(0, octet_length(b) - 1) i) t;
 WITH packed AS (SELECT fhir_document_pack(doc) AS b FROM d WHERE n = 1)
-SELECT count(*) > 100 AS many, bool_and(r IN ('document', 'refused')) AS handled, bool_or(r = 'refused') AS some_refused
+SELECT count(*) > 50 AS many, bool_and(r IN ('document', 'refused')) AS handled, bool_or(r = 'refused') AS some_refused
 FROM packed, LATERAL (SELECT tries(set_byte(b, i, (get_byte(b, i) + x) % 256)) AS r FROM generate_series(0, octet_length(b) - 1) i, unnest(ARRAY[1, 16, 128]) x) t;

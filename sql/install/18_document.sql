@@ -8,7 +8,3 @@ COMMENT ON FUNCTION fhir_document(bytea) IS 'the resource in the column doc of a
 CREATE FUNCTION fhir_document_pack(resource jsonb) RETURNS bytea
 AS 'MODULE_PATHNAME', 'fhir_document_pack' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION fhir_document_pack(jsonb) IS 'the stored form of a resource: what fhir_document reads';
-
-CREATE FUNCTION fhir_document_bytes(resource jsonb) RETURNS bytea
-AS 'MODULE_PATHNAME', 'fhir_document_bytes' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION fhir_document_bytes(jsonb) IS 'internal: the binary JSONB that fhir_document_pack packs';

@@ -5,15 +5,17 @@
 #define FHIR_STORE_PACK_H
 
 #include "postgres.h"
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
 /* The stored form, palloc'd. */
 extern Datum store_pack(Jsonb *doc);
-/* The document of a stored form (which may be toasted), palloc'd. Raises ERRCODE_DATA_CORRUPTED for anything else. */
+/*
+ * The document of a stored form (which may be toasted): palloc'd, or appended as compact JSON text. Raise
+ * ERRCODE_DATA_CORRUPTED, or a syntax error with a context that says so, for anything else.
+ */
 extern Jsonb *store_unpack(Datum stored);
-
-/* Is this a JSONB container that PostgreSQL's functions can be given? (store_pack_check.c) */
-extern bool store_pack_well_formed(const char *container, size_t len);
+extern void store_unpack_text(StringInfo out, Datum stored);
 
 /* Generated: the dictionary of format 1. */
 extern const unsigned char store_pack_dictionary1[];
