@@ -5,7 +5,7 @@ MODULE_big = fhir
 
 GENERATED = $(patsubst %.l,%.c,$(wildcard src/fhirpath/*.l)) $(patsubst %.y,%.c,$(wildcard src/fhirpath/*.y))
 SOURCES = src/fhir.c $(filter-out $(GENERATED),$(wildcard src/base/*.c src/model/*.c src/fhirpath/*.c \
-          src/keys/*.c src/store/*.c src/search/*.c src/rest/*.c)) $(GENERATED)
+          src/keys/*.c src/store/*.c src/terms/*.c src/search/*.c src/rest/*.c)) $(GENERATED)
 OBJS = $(SOURCES:.c=.o)
 
 DATA_built = sql/fhir--$(EXTVERSION).sql

@@ -10,6 +10,7 @@
 #include "rest/rest.h"
 #include "search/search.h"
 #include "store/store.h"
+#include "terms/terms.h"
 
 PG_MODULE_MAGIC;
 
@@ -23,4 +24,5 @@ _PG_init(void)
 	rest_init();
 	search_init();
 	store_init();
+	terms_init();
 }

@@ -21,6 +21,7 @@ int fhir_max_include = 10000;
 int fhir_max_chain_depth = 8;
 int fhir_max_search_parameters = 200;
 int fhir_max_search_values = 2000;
+int fhir_max_value_set_codes = 10000;
 int fhir_check_mode = FHIR_CHECK_FULL;
 bool fhir_reindex_worker = true;
 
@@ -120,6 +121,8 @@ fhir_settings_init(void)
 				 &fhir_max_search_parameters, 200, 1, 10000, 0);
 	define_count("fhir.max_search_values", "Most values of one search parameter, separated by commas.", "A longer list is refused.",
 				 &fhir_max_search_values, 2000, 1, 100000, 0);
+	define_count("fhir.max_value_set_codes", "Most codes of a value set, or below or above a code.", "A search or memberOf() that needs more is refused.",
+				 &fhir_max_value_set_codes, 10000, 1, 1000000, 0);
 
 	/* After all definitions: reserving the prefix removes every setting that is not defined by then. */
 	FhirReserveGUCPrefix("fhir");

@@ -20,6 +20,7 @@ extern int fhir_check_mode;		   /* fhir.check_mode: full | structure */
 extern int fhir_max_include;	   /* fhir.max_include: most resources that a page includes, 10000 */
 extern int fhir_max_chain_depth;   /* fhir.max_chain_depth: most steps of a chain or _has, 8 */
 extern int fhir_max_search_parameters; /* fhir.max_search_parameters: most parameters of a query, 200 */
+extern int fhir_max_value_set_codes; /* fhir.max_value_set_codes: most codes of a value set, 10000 */
 extern int fhir_max_search_values; /* fhir.max_search_values: most values of one parameter, 2000 */
 
 enum FhirIdFormat { FHIR_ID_UUIDV7, FHIR_ID_UUIDV4 };

@@ -251,6 +251,8 @@ extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *
 
 /* ---- search_terminology.c ---- */
 extern Crit *search_in_value_set(const KeyParam *p, const KeyLeg *leg, const char *url);
+/* For terms_document_hook. */
+extern Jsonb *search_terminology_document(const ModelType *type, const char *url);
 extern Crit *search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, bool below);
 
 /* ---- search_near.c ---- */

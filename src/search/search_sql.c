@@ -23,6 +23,7 @@
 #include "search/search_internal.h"
 #include "store/store.h"
 #include "store/store_pack.h"
+#include "terms/terms.h"
 
 PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
 
@@ -442,4 +443,5 @@ void
 search_init(void)
 {
 	store_match_hook = match;
+	terms_document_hook = search_terminology_document;
 }

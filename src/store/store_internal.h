@@ -218,7 +218,4 @@ extern void store_raise_unknown(const ModelType *type, const char *id) pg_attrib
 extern void store_terms_forget(void);
 extern void store_raise_deleted(const ModelType *type, const char *id, int32 version, TimestampTz when) pg_attribute_noreturn();
 
-/* store_valueset.c: is the code (of system, NULL: any) in the value set? 1, 0, -1 when that cannot be told. */
-extern int store_value_set_member(const char *valueset, int vslen, const char *system, int slen, const char *code, int clen);
-
 #endif

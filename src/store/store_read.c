@@ -137,6 +137,5 @@ void
 store_init(void)
 {
 	fhirpath_resolve_hook = resolve;
-	fhirpath_member_of_hook = store_value_set_member;
 	store_params_init();
 }
