@@ -3,7 +3,7 @@
  *
  *   resource   one narrow row per logical resource. Nothing that an ordinary update changes is indexed, and pages
  *              keep room (fillfactor), so that updates with unchanged keys are HOT. Columns stand in the
- *              order of their alignment, changing ones first, so that WAL of an update shares its suffix.
+ *              order of their alignment, those that change side by side, so that WAL of an update holds little else.
  *   version    append-only documents; doc is NULL for a delete. Never updated or moved.
  *   ordered, string, term   search keys that are no equality hashes (keys.h).
  *   store_info name -> value; 'format' is the version of this layout.
@@ -35,8 +35,8 @@ static const char *const store_ddl[] = {
 
 	"CREATE TABLE %1$s.resource ("
 	" rid bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME %1$s.resource_rid_seq CACHE 32),"
-	" last_updated timestamptz NOT NULL,"
 	" side_sig bigint NOT NULL,"
+	" last_updated timestamptz NOT NULL,"
 	" version integer NOT NULL,"
 	" key_version smallint NOT NULL,"
 	" deleted boolean NOT NULL,"
