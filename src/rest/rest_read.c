@@ -91,11 +91,34 @@ answer(RestRequest *req, RestResponse *res, const StoreResult *r)
 	rest_put_resource(req, res, &r->resource->root);
 }
 
+/* A whole resource goes from its stored text into the body, without being parsed. */
+static void
+answer_whole(RestRequest *req, RestResponse *res)
+{
+	int start = res->body.len;
+	StoreResult r;
+
+	if (!store_read_text(req->type, req->id, &r, &res->body))
+		not_found(req);
+	set_version(res, &r);
+	if (r.deleted)
+		gone(req, &r);
+	res->status = 200;
+	if (rest_not_modified(req, r.version, r.last_updated)) {
+		res->status = 304;
+		res->body.len = start;
+	}
+}
+
 void
 rest_read(RestRequest *req, RestResponse *res)
 {
 	StoreResult r;
 
+	if (!req->summary && !req->elements && !req->pretty) {
+		answer_whole(req, res);
+		return;
+	}
 	rest_read_current(req, res, &r);
 	answer(req, res, &r);
 }

@@ -122,8 +122,22 @@ write_entry(int i, Jsonb *doc, void *arg)
 		doc = model_subset(type, &doc->root, SUBSET_TEXT, NULL, 0);
 	else if (req->summary == SUMMARY_DATA)
 		doc = model_subset(type, &doc->root, SUBSET_DATA, NULL, 0);
-	fhir_json_write(w->out, &doc->root, -1);
+	if (doc)
+		fhir_json_write(w->out, &doc->root, -1);
+	else
+		appendBinaryStringInfo(w->out, row->text->data, row->text->len);
 	appendStringInfo(w->out, ",\"search\":{\"mode\":\"%s\"}}", row->mode);
+}
+
+/* Whole documents go from their stored text into the Bundle, without being parsed. */
+static void
+write_entries(BundleWriter *w, SearchRow *rows, int n)
+{
+	bool whole = !w->req->nelements && w->req->summary != SUMMARY_TRUE && w->req->summary != SUMMARY_TEXT &&
+	             w->req->summary != SUMMARY_DATA;
+
+	w->rows = rows;
+	(whole ? search_document_texts : search_documents)(w->req, rows, n, write_entry, w);
 }
 
 /* What handling=lenient left out: an OperationOutcome among the entries. */
@@ -181,10 +195,8 @@ write_bundle(BundleWriter *w)
 		search_keep_documents(req, page.rows, page.nrows);
 	search_includes(req, page.rows, page.nrows, &included, &nincluded);
 	w->first = true;
-	w->rows = page.rows;
-	search_documents(req, page.rows, page.nrows, write_entry, w);
-	w->rows = included;
-	search_documents(req, included, nincluded, write_entry, w);
+	write_entries(w, page.rows, page.nrows);
+	write_entries(w, included, nincluded);
 	write_outcome(w);
 	appendStringInfoString(w->out, w->first ? "}" : "]}");
 }

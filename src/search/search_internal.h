@@ -317,6 +317,7 @@ typedef struct SearchRow {
 	bool *sort_null;
 	const char *mode; /* "match", "include" */
 	Jsonb *doc;       /* when it is at hand */
+	StringInfo text;  /* the document as JSON text, within search_document_texts */
 } SearchRow;
 
 typedef struct SearchPage {
@@ -392,6 +393,9 @@ extern void search_prepare(SearchRequest *req, const ModelType *type, const char
 /* The documents of rows, in order: calls fn with each. */
 extern void search_documents(SearchRequest *req, SearchRow *rows, int n,
                              void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
+/* The same with documents as text in rows[i].text, where none is at hand: doc is NULL then. */
+extern void search_document_texts(SearchRequest *req, SearchRow *rows, int n,
+                                  void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
 
 /* SQL spelling that no search_path can divert */
 #define OP(o) " OPERATOR(pg_catalog." o ") "

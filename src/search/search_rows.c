@@ -30,8 +30,9 @@ search_prepare(SearchRequest *req, const ModelType *type, const char *query, Sea
 	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, all);
 }
 
+/* Gives each row its document: parsed, or as text. */
 static void
-fetch_batch(SearchRequest *req, SearchRow *rows, int n)
+fetch_batch(SearchRequest *req, SearchRow *rows, int n, bool as_text)
 {
 	int64 *rids = palloc(n * sizeof(int64)), *versions = palloc(n * sizeof(int64));
 	SPITupleTable *t;
@@ -59,18 +60,23 @@ fetch_batch(SearchRequest *req, SearchRow *rows, int n)
 		int64 at = DatumGetInt64(SPI_getbinval(t->vals[i], t->tupdesc, 1, &null)) - 1;
 		Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 2, &null);
 
-		if (!null)
+		if (null)
+			continue;
+		if (as_text) {
+			rows[at].text = makeStringInfo();
+			store_unpack_text(rows[at].text, d);
+		} else
 			rows[at].doc = store_unpack(d);
 	}
 	SPI_freetuptable(t);
 	for (int i = 0; i < n; i++)
-		if (rows[i].doc == NULL)
+		if (rows[i].doc == NULL && rows[i].text == NULL)
 			elog(ERROR, "version %d of row " INT64_FORMAT " has no document", rows[i].version, rows[i].rid);
 }
 
-void
-search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg),
-                 void *arg)
+static void
+each_document(SearchRequest *req, SearchRow *rows, int n, bool as_text, void (*fn)(int i, Jsonb *doc, void *arg),
+              void *arg)
 {
 	for (int start = 0; start < n; start += DOCUMENT_BATCH) {
 		int end = Min(n, start + DOCUMENT_BATCH);
@@ -85,21 +91,41 @@ search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, J
 			if (rows[i].doc == NULL)
 				need[nneed++] = rows[i];
 		if (nneed)
-			fetch_batch(req, need, nneed);
+			fetch_batch(req, need, nneed, as_text);
 		MemoryContextSwitchTo(old);
 		nneed = 0;
-		for (int i = start; i < end; i++)
-			fn(i, rows[i].doc ? rows[i].doc : need[nneed++].doc, arg);
+		for (int i = start; i < end; i++) {
+			bool at_hand = rows[i].doc != NULL;
+
+			if (!at_hand)
+				rows[i].text = need[nneed].text;
+			fn(i, at_hand ? rows[i].doc : need[nneed++].doc, arg);
+			rows[i].text = NULL;
+		}
 		MemoryContextDelete(cxt);
 		pfree(need);
 	}
 }
 
 void
+search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg),
+                 void *arg)
+{
+	each_document(req, rows, n, false, fn, arg);
+}
+
+void
+search_document_texts(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg),
+                      void *arg)
+{
+	each_document(req, rows, n, true, fn, arg);
+}
+
+void
 search_keep_documents(SearchRequest *req, SearchRow *rows, int n)
 {
 	for (int start = 0; start < n; start += DOCUMENT_BATCH)
-		fetch_batch(req, rows + start, Min(n - start, DOCUMENT_BATCH));
+		fetch_batch(req, rows + start, Min(n - start, DOCUMENT_BATCH), false);
 }
 
 /* ---- references in documents ---- */

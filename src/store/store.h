@@ -22,6 +22,7 @@
 
 #include "postgres.h"
 #include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
 #include "model/model.h"
@@ -49,6 +50,8 @@ extern void store_patch(const ModelType *type, const char *id, Jsonb *patch, con
 extern void store_delete(const ModelType *type, const char *id, const char *if_match, StoreResult *out);
 /* False if absent (FH404's matter); deleted sets out->deleted. */
 extern bool store_read(const ModelType *type, const char *id, StoreResult *out);
+/* As store_read, but the resource is appended to text as compact JSON, and out->resource stays NULL. */
+extern bool store_read_text(const ModelType *type, const char *id, StoreResult *out, StringInfo text);
 extern bool store_vread(const ModelType *type, const char *id, int32 version, StoreResult *out);
 
 /* Conditional variants: query as in If-None-Exist. 0 matches: create/404; 1: that one; more: FH412. */

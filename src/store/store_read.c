@@ -58,8 +58,9 @@ read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreRes
 	return found;
 }
 
+/* The document goes to text, if given, else to out->resource. */
 static bool
-read_version(StoreCatalog *cat, int64 rid, int32 version, StoreResult *out)
+read_version(StoreCatalog *cat, int64 rid, int32 version, StoreResult *out, StringInfo text)
 {
 	Reader r;
 	ScanKeyData keys[2];
@@ -74,7 +75,10 @@ read_version(StoreCatalog *cat, int64 rid, int32 version, StoreResult *out)
 		out->version = version;
 		out->last_updated = DatumGetTimestampTz(r.slot->tts_values[VER_UPDATED]);
 		out->deleted = r.slot->tts_isnull[VER_DOC];
-		out->resource = out->deleted ? NULL : store_unpack(r.slot->tts_values[VER_DOC]);
+		if (!out->deleted && text)
+			store_unpack_text(text, r.slot->tts_values[VER_DOC]);
+		else if (!out->deleted)
+			out->resource = store_unpack(r.slot->tts_values[VER_DOC]);
 	}
 	reader_close(&r);
 	return found;
@@ -91,16 +95,28 @@ read_identity(StoreCatalog *cat, const ModelType *type, const char *id, StoreRes
 	return read_resource(cat, type, id, out);
 }
 
-bool
-store_read(const ModelType *type, const char *id, StoreResult *out)
+static bool
+read_current(const ModelType *type, const char *id, StoreResult *out, StringInfo text)
 {
 	StoreCatalog *cat = store_catalog();
 
 	if (!read_identity(cat, type, id, out))
 		return false;
-	if (!out->deleted && !read_version(cat, out->rid, out->version, out))
+	if (!out->deleted && !read_version(cat, out->rid, out->version, out, text))
 		elog(ERROR, "version %d of %s/%s is missing", out->version, type->name, id);
 	return true;
+}
+
+bool
+store_read(const ModelType *type, const char *id, StoreResult *out)
+{
+	return read_current(type, id, out, NULL);
+}
+
+bool
+store_read_text(const ModelType *type, const char *id, StoreResult *out, StringInfo text)
+{
+	return read_current(type, id, out, text);
 }
 
 bool
@@ -108,7 +124,7 @@ store_vread(const ModelType *type, const char *id, int32 version, StoreResult *o
 {
 	StoreCatalog *cat = store_catalog();
 
-	return read_identity(cat, type, id, out) && read_version(cat, out->rid, version, out);
+	return read_identity(cat, type, id, out) && read_version(cat, out->rid, version, out, NULL);
 }
 
 /* For FHIRPath's resolve(): the current version that "Type/id" or "Type/id/_history/3" names, NULL if there is none. */
