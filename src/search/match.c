@@ -2,7 +2,7 @@
  * match.c: fhir_matches(resource, query): does this document satisfy these criteria?
  *
  * The reading of the query is this file's own, apart from that of the search, so that a mistake there is found here.
- * Criteria that need other resources or value sets (chains, _has, :in, :above ...) are refused.
+ * Value sets and hierarchies are those of src/terms. Criteria that need other resources (chains, _has) are refused.
  */
 #include "base/compat.h"
 
@@ -277,7 +277,7 @@ match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root
 	FpList items;
 	char **values;
 	int n;
-	bool any = false, negate = c->modifier != NULL && strcmp(c->modifier, "not") == 0;
+	bool any = false, negate = c->modifier != NULL && (strcmp(c->modifier, "not") == 0 || strcmp(c->modifier, "not-in") == 0);
 
 	if (c->param->expression == NULL || c->param->type == PARAM_SPECIAL)
 		ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name),

@@ -8,6 +8,7 @@
 #include "base/settings.h"
 #include "keys/keys.h"
 #include "search/match.h"
+#include "terms/terms.h"
 
 /* A token as searched: `code`, `system|code`, `|code`, `system|`. */
 typedef struct Token {
@@ -145,22 +146,11 @@ token_of_type(const MatchCriterion *c, const FpItem *item, const char *value)
 		concept_any(types[0], (Token){match_unescape(parts[0]), match_unescape(parts[1])});
 }
 
-bool
-match_token(const MatchCriterion *c, const FpItem *item, const char *value)
+static bool
+token_item(const FpItem *item, Token t)
 {
-	Token t;
 	JsonbContainer *o = container(item);
 
-	if (c->modifier != NULL) {
-		if (strcmp(c->modifier, "text") == 0)
-			return token_text(c, item, match_unescape(value));
-		if (strcmp(c->modifier, "of-type") == 0)
-			return token_of_type(c, item, value);
-		if (strcmp(c->modifier, "not") != 0)
-			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
-					fhir_issue("not-supported", NULL));
-	}
-	t = read_token(c, value);
 	if (o == NULL) {
 		MatchText system = {NULL, 0};
 
@@ -183,6 +173,50 @@ match_token(const MatchCriterion *c, const FpItem *item, const char *value)
 		default:
 			return false;
 	}
+}
+
+/* :in, :below and their like: any of the codes; a whole system is `system|`. */
+static bool
+token_any(const FpItem *item, const TermSet *set)
+{
+	for (int i = 0; i < set->n; i++)
+		if (token_item(item, (Token){set->codes[i].system, set->codes[i].code}))
+			return true;
+	return false;
+}
+
+/* system|code, or a code whose element implies its system */
+static bool
+token_hierarchy(const MatchCriterion *c, const FpItem *item, const char *value, bool below)
+{
+	Token t = read_token(c, value);
+
+	if (t.system == NULL && item->property != NULL)
+		t.system = item->property->system;
+	if (t.system == NULL && item->json.type == jbvNull)
+		return false; /* whether the value is valid shows at an element */
+	if (t.system == NULL || *t.system == 0 || t.code == NULL)
+		match_bad(c, "a hierarchy needs system|code");
+	return token_any(item, terms_hierarchy(t.system, t.code, below));
+}
+
+bool
+match_token(const MatchCriterion *c, const FpItem *item, const char *value)
+{
+	if (c->modifier != NULL) {
+		if (strcmp(c->modifier, "in") == 0 || strcmp(c->modifier, "not-in") == 0)
+			return token_any(item, terms_value_set(match_unescape(value)));
+		if (strcmp(c->modifier, "below") == 0 || strcmp(c->modifier, "above") == 0)
+			return token_hierarchy(c, item, value, c->modifier[0] == 'b');
+		if (strcmp(c->modifier, "text") == 0)
+			return token_text(c, item, match_unescape(value));
+		if (strcmp(c->modifier, "of-type") == 0)
+			return token_of_type(c, item, value);
+		if (strcmp(c->modifier, "not") != 0)
+			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
+					fhir_issue("not-supported", NULL));
+	}
+	return token_item(item, read_token(c, value));
 }
 
 /* ---- references ---- */

@@ -102,6 +102,15 @@ function tokenValue(v) {
 	if (system) forms.push(`${esc(system)}x|${esc(code ?? 'x')}`);
 	return forms.length ? pick(forms) : null;
 }
+// R4's value sets by the systems that they draw on; those of odd.json
+const valueSets = new Map([['', ['http://example.org/fhir/ValueSet/odd-in', 'http://example.org/fhir/ValueSet/odd-filter', 'ValueSet/odd-import', 'http://example.org/fhir/ValueSet/none']]]);
+for (const f of existsSync(join(npm, 'hl7.fhir.r4.examples')) ? readdirSync(join(npm, 'hl7.fhir.r4.examples')).sort() : []) {
+	if (!f.startsWith('ValueSet-')) continue;
+	const vs = JSON.parse(readFileSync(join(npm, 'hl7.fhir.r4.examples', f), 'utf8'));
+	for (const s of new Set((vs.compose?.include ?? []).map((i) => i.system ?? ''))) valueSets.set(s, [...(valueSets.get(s) ?? []), vs.url]);
+}
+const valueSet = (v) => pick((chance(0.7) && valueSets.get(tokens(v)[0]?.system)) || valueSets.get(pick([...valueSets.keys()])));
+const hierarchy = (v) => tokens(v).filter((t) => t.system && t.code !== undefined).map((t) => `${esc(t.system)}|${esc(t.code)}`)[0] ?? null;
 function tokenText(v) {
 	if (v == null || typeof v !== 'object') return null;
 	const t = [v.text, v.display, ...(v.coding ?? []).map((c) => c.display), v.type?.text].filter((x) => typeof x === 'string' && x.trim());
@@ -199,6 +208,8 @@ function criterion(p) {
 			const r = rnd();
 			if (r < 0.12) return [`${p.code}:not`, many(tokenValue)];
 			if (r < 0.2) return [`${p.code}:text`, many(tokenText)];
+			if (r > 0.9 && p.code !== '_id') return [`${p.code}:${pick(['in', 'not-in'])}`, many((v) => esc(valueSet(v)))];
+			if (r > 0.84 && p.code !== '_id') return [`${p.code}:${pick(['below', 'above'])}`, many(hierarchy)];
 			const typed = p.values.filter((v) => v?.type?.coding?.[0]?.code && v.type.coding[0].system && typeof v.value === 'string');
 			if (r < 0.3 && typed.length) {
 				const v = pick(typed);
