@@ -139,6 +139,7 @@ typedef struct KeyUserParam {
 /* Those of one store, as one moment knows them. Never changed; a newer set takes its place. */
 typedef struct KeyUserSet {
 	uint64 serial; /* never 0, and no two sets of a backend share it */
+	int64 changed; /* TimestampTz: the newest of them became ready; 0: none is */
 	MemoryContext context; /* holds all of it */
 	int n;
 	KeyUserParam *params;

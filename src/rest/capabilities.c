@@ -179,12 +179,12 @@ put_rest(StringInfo out)
 }
 
 static void
-put_statement(StringInfo out, const char *base)
+put_statement(StringInfo out, const char *base, const KeyUserSet *user)
 {
 	char date[48];
 
-	/* what is answered can change with the server's start only */
-	fhir_date_format_instant(PgStartTime + INT64CONST(946684800000000), date);
+	/* what is answered changes with the server's start, and with search parameters that users add */
+	fhir_date_format_instant(Max(PgStartTime, user ? user->changed : 0) + INT64CONST(946684800000000), date);
 	appendStringInfo(out,
 					 "{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\",\"date\":\"%s\",\"kind\":\"instance\","
 					 "\"software\":{\"name\":\"fhir for PostgreSQL\",\"version\":\"%s\"},"
@@ -211,7 +211,7 @@ rest_capability_text(const char *base, int *len)
 		MemoryContext old;
 
 		initStringInfo(&s);
-		put_statement(&s, base);
+		put_statement(&s, base, user);
 		cached_text = NULL;
 		if (cache_context == NULL)
 			cache_context = AllocSetContextCreate(TopMemoryContext, "fhir capabilities", ALLOCSET_SMALL_SIZES);

@@ -179,6 +179,8 @@ load_row(HeapTuple tuple, const Datum *v, const bool *nulls, void *arg)
 		MemoryContext old = MemoryContextSwitchTo(l->set->context);
 
 		read_param(tuple, v, &l->set->params[l->set->n++], &l->digest);
+		if (!nulls[UP_FINISHED])
+			l->set->changed = Max(l->set->changed, DatumGetTimestampTz(v[UP_FINISHED]));
 		MemoryContextSwitchTo(old);
 	} else if (l->set == NULL)
 		l->n++;

@@ -32,7 +32,8 @@
 #include "base/settings.h"
 #include "store/store_reindex.h"
 
-#define WORKER_BATCH 1000
+#define DEFAULT_BATCH 1000
+#define WORKER_BATCH 250 /* rows are locked for some ten milliseconds */
 
 /* ---- starting workers ---- */
 
@@ -139,7 +140,11 @@ fhir_reindex_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
 	SetConfigOption("fhir.store", MyBgworkerEntry->bgw_extra, PGC_USERSET, PGC_S_SESSION);
+	/* whatever the database's own settings are; what a crash takes back is done again */
 	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
 	pgstat_report_activity(STATE_RUNNING, "re-indexing a FHIR store");
 
@@ -175,7 +180,7 @@ PGDLLEXPORT Datum fhir_reindex(PG_FUNCTION_ARGS);
 Datum
 fhir_reindex(PG_FUNCTION_ARGS)
 {
-	int batch = PG_ARGISNULL(0) ? WORKER_BATCH : PG_GETARG_INT32(0);
+	int batch = PG_ARGISNULL(0) ? DEFAULT_BATCH : PG_GETARG_INT32(0);
 	bool everything = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	bool atomic = !fcinfo->context || !IsA(fcinfo->context, CallContext) || castNode(CallContext, fcinfo->context)->atomic;
 	StoreCatalog *cat;
