@@ -149,7 +149,8 @@ search_composite(const KeyParam *p, const KeyLeg *leg, const char *value)
 	if (crit)
 		return crit;
 	crit = parts_and(p, c, values);
-	/* `||unit` is compared on the document by the component's parameter, which may look at other places, too (combo-) */
+	/* `||unit` is compared on the document by the component's parameter, which may look at other places, too
+	 * (combo-) */
 	for (int i = 0; i < n; i++)
 		exact = exact && strstr(values[i], "||") == NULL;
 	if (exact || crit->kind == CRIT_FALSE)

@@ -35,7 +35,7 @@
 #define SEARCH_INDEXED_KEYS                                                                                  \
 	256 /* more hashes are looked up in each row: a GIN scan for n hashes costs n a row */
 #define SEARCH_FEW_ROWS 2000      /* a set up to this size becomes a list of rows */
-#define SEARCH_FEW_REFERRING 2000 /* documents that are read for _has */
+#define SEARCH_FEW_REFERRING 200  /* documents that are read for _has */
 #define SEARCH_FEW_WHEN_ALL 50000 /* the same where every match is needed, not a page */
 #define SEARCH_FEW_TO_SORT 1000   /* matches that are sorted rather than met on a walk */
 #endif
@@ -102,7 +102,8 @@ struct Crit {
 	int nlinks;
 	Crit **args; /* AND, OR, NOT (one) */
 	int nargs;
-	double matches; /* estimated matching resources, < 0: unknown */
+	double referring; /* HAS: estimated resources that refer */
+	double matches;   /* estimated matching resources, < 0: unknown */
 };
 
 /* ---- a request ---- */
@@ -357,8 +358,8 @@ extern double search_crit_rows(Crit *c, double type_rows);
 extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where,
                         int nwhere, bool all);
 /* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found
- * too few. */
-extern void search_sets_finish(SearchRequest *req);
+ * too few. False if one that is dear to check is still left. */
+extern bool search_sets_finish(SearchRequest *req);
 extern int64 search_short_start(const OrdBox *b);
 extern bool search_long_before(SearchRequest *req, const Crit *c, int64 start);
 extern bool search_indexed(const Crit *c);

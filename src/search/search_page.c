@@ -517,7 +517,7 @@ static int
 walk_bound(SearchRequest *req, int limit)
 {
 	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows,
-	       need;
+	       need, referring = 0;
 	bool indexed = false, listable = false, any = false;
 
 	for (int i = 0; i < req->nwhere; i++) {
@@ -533,10 +533,15 @@ walk_bound(SearchRequest *req, int limit)
 			least = Min(least, n);
 		}
 		listable = listable || search_listable(c);
+		if (c->kind == CRIT_HAS)
+			referring = Max(referring, c->referring);
 	}
 	if (!any || (!indexed && !listable))
 		return 0;
 	need = limit * type_rows / Max(product, 1);
+	if (!indexed &&
+	    referring > 0) /* to ask one row costs as much as to read some twenty of those documents */
+		return (int)Min(Max(limit * 4, referring / 20), 100000);
 	if (!indexed)
 		return (int)Min(limit * 10.0 + 2000, 1000000);
 	if (least < SEARCH_FEW_TO_SORT || need * 2 > least)
@@ -557,6 +562,36 @@ reverse(SearchPage *page)
 	}
 }
 
+/* Rows in order from an index; true if the page is complete however short. */
+static bool
+page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int walk, int limit, SearchPage *out)
+{
+	SqlText s;
+
+	sql_init(&s);
+	sql_walk(&s, req, cur, after, walk, limit);
+	search_run(req, &s, walk ? "page: walk in order, a bounded number of rows" : "page: walk in order");
+	fetch_rows(req, out);
+	/* an index on sort values lacks the rows without one */
+	return out->nrows >= limit || (walk == 0 && (req->nsorts == 0 || req->sorts[0].kind == SORT_ID ||
+	                                             req->sorts[0].kind == SORT_UPDATED));
+}
+
+static void
+page_by_sort(SearchRequest *req, const SearchCursor *cur, bool after, int limit, SearchPage *out)
+{
+	SqlText s;
+	bool count = req->total == TOTAL_ACCURATE, null;
+
+	sql_init(&s);
+	sql_find(&s, req, cur, after, limit, count);
+	search_run(req, &s, "page: find, then sort");
+	if (count && SPI_processed > 0)
+		req->known_total = DatumGetInt64(
+		    SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6 + req->nsorts, &null));
+	fetch_rows(req, out);
+}
+
 void
 search_page(SearchRequest *req, SearchPage *out)
 {
@@ -566,32 +601,12 @@ search_page(SearchRequest *req, SearchPage *out)
 
 	memset(out, 0, sizeof(*out));
 	walk = can_walk(req, &cur, after) ? walk_bound(req, limit) : -1;
-	if (walk >= 0) {
-		SqlText s;
-
-		sql_init(&s);
-		sql_walk(&s, req, &cur, after, walk, limit);
-		search_run(req, &s, walk ? "page: walk in order, a bounded number of rows" : "page: walk in order");
-		fetch_rows(req, out);
-		/* an index on sort values lacks the rows without one */
-		complete = walk == 0 &&
-		           (req->nsorts == 0 || req->sorts[0].kind == SORT_ID || req->sorts[0].kind == SORT_UPDATED);
-	}
-	if (out->nrows < limit && !complete) {
-		SqlText s;
-
-		search_sets_finish(req);
-		sql_init(&s);
-		sql_find(&s, req, &cur, after, limit, req->total == TOTAL_ACCURATE);
-		search_run(req, &s, "page: find, then sort");
-		if (req->total == TOTAL_ACCURATE && SPI_processed > 0) {
-			bool null;
-
-			req->known_total = DatumGetInt64(
-			    SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6 + req->nsorts, &null));
-		}
-		fetch_rows(req, out);
-	}
+	if (walk >= 0)
+		complete = page_by_walk(req, &cur, after, walk, limit, out);
+	if (!complete && !search_sets_finish(req) && walk > 0)
+		complete = page_by_walk(req, &cur, after, 0, limit, out);
+	if (!complete)
+		page_by_sort(req, &cur, after, limit, out);
 	more = out->nrows > req->count;
 	if (more)
 		out->nrows = req->count;

@@ -195,12 +195,11 @@ stale_keys(void)
 {
 	char *progress = store_params_progress(0);
 
-	ereport(ERROR,
-			errcode(FH503),
-			errmsg("the search keys of this store are being made anew"),
-			errdetail("They have the format of another version of the extension: a search would miss resources. Reading by id goes on."),
-			progress ? errhint("%s", progress) : errhint("CALL fhir_reindex(); on the primary."),
-			fhir_issue("transient", NULL));
+	ereport(ERROR, errcode(FH503), errmsg("the search keys of this store are being made anew"),
+	        errdetail("They have the format of another version of the extension: a search would miss "
+	                  "resources. Reading by id goes on."),
+	        progress ? errhint("%s", progress) : errhint("CALL fhir_reindex(); on the primary."),
+	        fhir_issue("transient", NULL));
 }
 
 const KeyParam *

@@ -466,8 +466,10 @@ run_has(SetRun *run, Crit *c)
 	appendStringInfo(&s.sql, " LIMIT %d", run->few_referring + 1);
 	search_run(req, &s, psprintf("_has: the %s that refer, as far as they are few", from->name));
 	n = fetch_versions(&rows);
-	if (n > run->few_referring)
+	if (n > run->few_referring) {
+		c->referring = Max(n, search_crit_rows(arg, search_type_rows(&from, 1)));
 		return;
+	}
 	targets = palloc((ntypes + 1) * sizeof(ModelTypeId));
 	for (int i = 0; i < ntypes; i++)
 		targets[i] = types[i]->id;
@@ -652,7 +654,8 @@ search_listable(const Crit *c)
 		for (int i = 0; i < c->nargs; i++)
 			if (search_listable(c->args[i]))
 				return true;
-	return c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS;
+	return c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS ||
+	       (c->kind == CRIT_HAS && c->referring <= SEARCH_FEW_WHEN_ALL);
 }
 
 static bool
@@ -668,18 +671,29 @@ finish(SearchRequest *req, Crit *c)
 		run_ordered(req, c, PG_INT32_MAX - 1);
 	else if (c->kind == CRIT_KEYS)
 		run_many_keys(req, c, PG_INT32_MAX - 1);
-	else
+	else if (c->kind == CRIT_HAS) {
+		SetRun run = {req, req->types, req->ntypes};
+
+		run.few_referring = SEARCH_FEW_WHEN_ALL;
+		run_has(&run, c);
+		return c->kind != CRIT_HAS;
+	} else
 		return false;
 	return true;
 }
 
-void
+bool
 search_sets_finish(SearchRequest *req)
 {
+	bool left = false;
+
 	for (int i = 0; i < req->nwhere; i++)
 		if (search_indexed(req->where[i]))
-			return;
+			return true;
 	for (int i = 0; i < req->nwhere; i++)
 		if (finish(req, req->where[i]))
-			return;
+			return true;
+	for (int i = 0; i < req->nwhere; i++)
+		left = left || req->where[i]->kind == CRIT_HAS;
+	return !left;
 }
