@@ -35,7 +35,7 @@ END $$;
 -- Ids of type t that satisfy the query, found by looking at every document; chains and _has through oracle.refs.
 CREATE FUNCTION oracle.brute(t text, q text) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
-  ids text[]; hit text[]; part text; name text; val text; hop text; want text; rest text; tt text; plain text := '';
+  ids text[]; hit text[]; there text[]; part text; name text; val text; hop text; want text; rest text; tt text; plain text := '';
 BEGIN
   FOREACH part IN ARRAY string_to_array(q, '&') LOOP
     name := split_part(part, '=', 1);
@@ -44,16 +44,18 @@ BEGIN
       tt := split_part(name, ':', 2);
       hop := split_part(name, ':', 3);
       rest := substr(name, 8 + length(tt) + length(hop));
+      there := oracle.brute(tt, rest || val);
       SELECT coalesce(array_agg(DISTINCT r.target_id), '{}') INTO hit FROM oracle.refs r
-      WHERE r.type = tt AND r.code = hop AND r.target_type = t AND r.id = ANY (oracle.brute(tt, rest || val));
+      WHERE r.type = tt AND r.code = hop AND r.target_type = t AND r.id = ANY (there);
     ELSIF name LIKE '%.%' THEN
       hop := split_part(split_part(name, '.', 1), ':', 1);
       want := nullif(split_part(split_part(name, '.', 1), ':', 2), '');
       rest := substr(name, length(split_part(name, '.', 1)) + 2);
       hit := '{}';
       FOR tt IN SELECT DISTINCT r.target_type FROM oracle.refs r WHERE r.type = t AND r.code = hop AND (want IS NULL OR r.target_type = want) LOOP
+        there := oracle.brute(tt, rest || val);
         hit := hit || ARRAY(SELECT DISTINCT r.id FROM oracle.refs r WHERE r.type = t AND r.code = hop AND r.target_type = tt
-          AND r.target_id = ANY (oracle.brute(tt, rest || val)));
+          AND r.target_id = ANY (there));
       END LOOP;
     ELSE
       plain := plain || '&' || part;
