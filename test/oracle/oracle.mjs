@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const data = process.env.FHIR_SHARED_DATA ?? join(root, '../shared/data');
 const npm = process.env.FHIR_NPM ?? join(root, 'node_modules');
-const total = Number(process.env.FHIR_ORACLE_QUERIES ?? 2000);
+const total = Number(process.env.FHIR_ORACLE_QUERIES ?? 4000);
 const seed = Number(process.env.FHIR_ORACLE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const patients = Number(process.env.FHIR_ORACLE_PATIENTS ?? 6);
 const db = process.env.FHIR_ORACLE_DB ?? 'fhir_oracle';
