@@ -10,6 +10,7 @@
 
 #include "access/heapam.h"
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -144,12 +145,25 @@ store_writer_delete_ordered(StoreWriter *w, const OrderedKey *k, int64 rid)
 }
 
 static int
+compare_strings(const void *a, const void *b)
+{
+	const StringKey *x = a, *y = b;
+	int cmp;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	cmp = memcmp(x->value, y->value, Min(x->len, y->len));
+	return cmp != 0 ? cmp : x->len - y->len;
+}
+
+/* keys: sorted, as keys_extract makes them. */
+static int
 find_string(const StringKey *keys, int n, uint64 key, const char *value, int len)
 {
-	for (int i = 0; i < n; i++)
-		if (keys[i].key == key && keys[i].len == len && memcmp(keys[i].value, value, len) == 0)
-			return i;
-	return -1;
+	StringKey wanted = {.key = key, .value = value, .len = len};
+	const StringKey *found = n > 0 ? bsearch(&wanted, keys, n, sizeof(StringKey), compare_strings) : NULL;
+
+	return found ? found - keys : -1;
 }
 
 void
@@ -166,6 +180,7 @@ store_writer_sync_strings(StoreWriter *w, int64 rid, const StringKey *keep, int 
 		text *value;
 		int i;
 
+		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(t->scan);
 		value = DatumGetTextPP(t->scan->tts_values[STR_VALUE]);
 		i = find_string(keep, nkeep, (uint64) DatumGetInt64(t->scan->tts_values[STR_KEY]), VARDATA_ANY(value),
@@ -190,13 +205,22 @@ store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys)
 		store_writer_insert_term(w, &keys->terms[i]);
 }
 
-static bool
-has_ordered(const OrderedKey *a, int n, const OrderedKey *k)
+static int
+compare_ordered(const void *a, const void *b)
 {
-	for (int i = 0; i < n; i++)
-		if (a[i].key == k->key && a[i].lo == k->lo && a[i].hi == k->hi)
-			return true;
-	return false;
+	const OrderedKey *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	if (x->lo != y->lo)
+		return x->lo < y->lo ? -1 : 1;
+	return x->hi < y->hi ? -1 : x->hi > y->hi;
+}
+
+static bool
+has_ordered(const OrderedKey *sorted, int n, const OrderedKey *k)
+{
+	return n > 0 && bsearch(k, sorted, n, sizeof(OrderedKey), compare_ordered) != NULL;
 }
 
 void
@@ -208,6 +232,7 @@ store_side_sync(StoreWriter *w, int64 rid, Datum ord, const KeySet *keys)
 	bool *found = palloc0(sizeof(bool) * Max(keys->nstrings, 1));
 
 	memcpy(old, ARR_DATA_PTR(a), sizeof(OrderedKey) * nold);
+	qsort(old, nold, sizeof(OrderedKey), compare_ordered); /* as it was stored, by whatever version */
 	for (int i = 0; i < nold; i++)
 		if (!has_ordered(keys->ordered, keys->nordered, &old[i]))
 			store_writer_delete_ordered(w, &old[i], rid);
