@@ -468,8 +468,9 @@ sql_walk(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, in
 		                 : cur->backward               ? ", q.id DESC"
 		                                               : ", q.id ASC");
 	else
-		appendStringInfoString(&s->sql, cur->backward ? " ORDER BY q.type DESC, q.id DESC"
-		                                              : " ORDER BY q.type ASC, q.id ASC");
+		appendStringInfo(&s->sql, " ORDER BY %sq.id %s",
+		                 req->ntypes == 1 ? "" : cur->backward ? "q.type DESC, " : "q.type ASC, ",
+		                 cur->backward ? "DESC" : "ASC");
 	sql_limit(s, limit);
 }
 
