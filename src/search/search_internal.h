@@ -33,7 +33,7 @@
 #define SEARCH_FEW_TO_SORT 1
 #else
 #define SEARCH_INDEXED_KEYS                                                                                  \
-	256 /* more hashes are looked up in each row: a GIN scan for n hashes costs n a row */
+	64 /* more hashes are listed one by one, or looked up in each row: a GIN scan for n costs n a row */
 #define SEARCH_FEW_ROWS 2000      /* a set up to this size becomes a list of rows */
 #define SEARCH_FEW_REFERRING 200  /* documents that are read for _has */
 #define SEARCH_FEW_WHEN_ALL 50000 /* the same where every match is needed, not a page */
@@ -352,6 +352,8 @@ extern int64 search_total(SearchRequest *req, bool estimate);
 /* Estimated resources of the types, and of those that satisfy c (< 0: unknown). */
 extern double search_type_rows(const ModelType *const *types, int ntypes);
 extern double search_crit_rows(Crit *c, double type_rows);
+/* Resources that have the most frequent of the hashes, as far as known: no estimate, it is a lower bound. */
+extern double search_keys_at_least(const Crit *c);
 
 /* ---- search_sets.c ---- */
 /* all: every match will be needed (a chain's end, a total), not a page of them. */

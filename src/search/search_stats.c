@@ -80,12 +80,11 @@ search_type_rows(const ModelType *const *types, int ntypes)
 	return Max(1, sum * rows);
 }
 
-/* Fraction of rows that have a hash; sorted search in the most common elements. */
+/* Fraction of rows that have a hash, by sorted search in the most common elements; others: if it is none of them. */
 static double
-key_fraction(const AttStatsSlot *slot, uint64 key)
+key_fraction(const AttStatsSlot *slot, uint64 key, double others)
 {
 	int lo = 0, hi = slot->nvalues - 1;
-	double least = slot->nnumbers > slot->nvalues ? slot->numbers[slot->nvalues] : 0.001;
 
 	while (lo <= hi) {
 		int mid = (lo + hi) / 2;
@@ -98,24 +97,44 @@ key_fraction(const AttStatsSlot *slot, uint64 key)
 		else
 			hi = mid - 1;
 	}
-	return Min(0.005, least / 10); /* rarer than the rarest known one */
+	return others;
 }
 
 static double
 keys_rows(const Crit *c)
 {
-	double rows, sum = 0;
+	double rows, sum = 0, others = 0.0001;
 	Oid rel = resource_table(&rows);
 	HeapTuple tup;
 	AttStatsSlot slot;
 
 	if (rows <= 0 || !open_stats(rel, "keys", STATISTIC_KIND_MCELEM, &tup, &slot))
 		return rows <= 0 ? 100 : rows * 0.005 * c->nkeys;
+	/* rarer than the rarest known one */
+	if (slot.nnumbers > slot.nvalues)
+		others = slot.numbers[slot.nvalues] / 10;
 	for (int i = 0; i < c->nkeys; i++)
-		sum += key_fraction(&slot, c->keys[i]);
+		sum += key_fraction(&slot, c->keys[i], Min(0.005, others));
 	free_attstatsslot(&slot);
 	ReleaseSysCache(tup);
 	return Min(sum, 1) * rows;
+}
+
+double
+search_keys_at_least(const Crit *c)
+{
+	double rows, most = 0;
+	Oid rel = resource_table(&rows);
+	HeapTuple tup;
+	AttStatsSlot slot;
+
+	if (rows <= 0 || !open_stats(rel, "keys", STATISTIC_KIND_MCELEM, &tup, &slot))
+		return 0;
+	for (int i = 0; i < c->nkeys; i++)
+		most = Max(most, key_fraction(&slot, c->keys[i], 0));
+	free_attstatsslot(&slot);
+	ReleaseSysCache(tup);
+	return most * rows;
 }
 
 double
