@@ -201,22 +201,24 @@ system_member(const char *system, const char *code)
 	return c && c->complete ? 0 : -1;
 }
 
+/* Of one entry of a value set: is it the code, or a system that has it? */
 static int
-member(const TermSet *set, const char *system, const char *code)
+entry_member(const TermCode *c, const char *code)
 {
-	int answer = set->unknown ? -1 : 0;
+	return c->code ? strcmp(c->code, code) == 0 : system_member(c->system, code);
+}
 
-	for (int i = 0; i < set->n; i++) {
-		const TermCode *c = &set->codes[i];
-		int one;
+/* Of whatever system. */
+static int
+code_member(const TermSet *set, const char *code)
+{
+	int answer = 0;
 
-		if (system && strcmp(system, c->system) != 0)
-			continue;
-		one = c->code ? strcmp(c->code, code) == 0 : system_member(c->system, code);
-		if (one == 1)
-			return set->uncertain ? -1 : 1;
-		if (one < 0)
-			answer = -1;
+	for (int i = 0; i < set->n && answer != 1; i++) {
+		int one = entry_member(&set->codes[i], code);
+
+		if (one != 0)
+			answer = one;
 	}
 	return answer;
 }
@@ -226,12 +228,19 @@ terms_member_of(const char *valueset, int vslen, const char *system, int slen, c
 {
 	const TermSet *set;
 	char *sys = system ? pnstrdup(system, slen) : NULL, *c = pnstrdup(code, clen);
+	int answer = 0;
 
 	check_cache();
 	set = cached(ENTRY_VALUE_SET, pnstrdup(valueset, vslen), NULL);
-	if (sys && terms_find(set, sys, c) >= 0)
+	if (sys == NULL)
+		answer = code_member(set, c);
+	else if (terms_find(set, sys, c) >= 0)
+		answer = 1;
+	else if (terms_find(set, sys, NULL) >= 0)
+		answer = system_member(sys, c);
+	if (answer == 1)
 		return set->uncertain ? -1 : 1;
-	return member(set, sys, c);
+	return set->unknown ? -1 : answer;
 }
 
 void
