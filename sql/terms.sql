@@ -28,6 +28,9 @@ SELECT found('Observation', 'code:in=http://terminology.hl7.org/ValueSet/v3-Fami
 -- hierarchies
 SELECT found('Observation', 'code:below=http://terminology.hl7.org/CodeSystem/v3-RoleCode|CHILD'), found('Observation', 'code:below=http://terminology.hl7.org/CodeSystem/v3-RoleCode|FAMMEMB'),
  found('Observation', 'code:above=http://terminology.hl7.org/CodeSystem/v3-RoleCode|SON'), found('Patient', 'gender:below=male'), found('Patient', 'gender:above=http://hl7.org/fhir/administrative-gender|other');
+-- the same in _filter
+SELECT found('Observation', '_filter=code in http://terminology.hl7.org/ValueSet/v3-FamilyMember and status eq final'), found('Observation', '_filter=code ni http://terminology.hl7.org/ValueSet/v3-FamilyMember'),
+ found('Observation', '_filter=code ss http://terminology.hl7.org/CodeSystem/v3-RoleCode|CHILD or code sb http://terminology.hl7.org/CodeSystem/v3-RoleCode|HOSP');
 -- the store goes first
 SELECT count(fhir_update(r)) FROM (VALUES
  ('{"resourceType":"ValueSet","id":"g","url":"http://hl7.org/fhir/ValueSet/administrative-gender","version":"x","status":"active","compose":{"include":[{"system":"http://hl7.org/fhir/administrative-gender","concept":[{"code":"other"}]}]}}'::jsonb),
@@ -61,6 +64,7 @@ SELECT found('Observation', 'code:not-in=http://example.org/page');
 SELECT found('Observation', 'code:in=http://example.org/odd');
 SELECT found('Observation', 'code:below=http://snomed.info/sct|404684003');
 SELECT found('Observation', 'code:inn=http://example.org/odd');
+SELECT found('Observation', '_filter=date in http://example.org/odd');
 SET fhir.max_value_set_codes = 3;
 SELECT found('Patient', 'gender:in=http://hl7.org/fhir/ValueSet/administrative-gender|4.0.1');
 SELECT found('Observation', 'code:below=http://terminology.hl7.org/CodeSystem/v3-RoleCode|FAMMEMB');

@@ -4,7 +4,7 @@
  *   filter    = term { ("and" | "or") term }        "and" binds tighter
  *   term      = "not"? ( "(" filter ")" | path op value )
  *   path      = name { "." name }, with [filter] after a reference being refused
- *   op        = eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in re
+ *   op        = eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in ni re
  *   value     = "string" | token, number or date
  *
  * Each comparison becomes an ordinary criterion; so it is as exact and as indexed as the parameter itself.
@@ -112,6 +112,9 @@ static Crit *
 comparison(Filter *f)
 {
 	static const char prefixes[] = " gt lt ge le ap sa eb ";
+	/* ss: the value subsumes one of the concepts; sb: it is subsumed by one */
+	static const char *const terminology[][2] = {
+	    {"ss", "below"}, {"sb", "above"}, {"in", "in"}, {"ni", "not-in"}};
 	char *path = word(f), *op, *v;
 	bool quoted;
 	const KeyParam *p;
@@ -153,6 +156,13 @@ comparison(Filter *f)
 			fail(f, "this operator needs a date, number or quantity parameter");
 		return search_resolve_criterion(f->req, f->types, f->ntypes, path, psprintf("%s%s", op, v), 0);
 	}
+	for (int i = 0; i < lengthof(terminology); i++)
+		if (strcmp(op, terminology[i][0]) == 0) {
+			if (p && p->type != PARAM_TOKEN)
+				fail(f, "ss, sb, in and ni need a token parameter");
+			return search_resolve_criterion(f->req, f->types, f->ntypes,
+			                                psprintf("%s:%s", path, terminology[i][1]), v, 0);
+		}
 	fail(f, psprintf("operator \"%s\" is unknown or not supported here", op));
 	return NULL;
 }
