@@ -7,7 +7,7 @@
 #include "base/compat.h"
 
 #include "catalog/pg_collation.h"
-#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "regex/regex.h"
 #include "utils/builtins.h"
@@ -67,6 +67,28 @@ states(const TermConcepts *c, const char *property)
 	return false;
 }
 
+/* The whole code must match. */
+static char *
+anchored(const char *pattern)
+{
+	return psprintf("^(?:%s)$", pattern);
+}
+
+static bool
+regex_valid(const char *pattern)
+{
+	char *text = anchored(pattern);
+	int len = strlen(text);
+	pg_wchar *wide = palloc((len + 1) * sizeof(pg_wchar));
+	regex_t re;
+
+	len = pg_mb2wchar_with_len(text, wide, len);
+	if (pg_regcomp(&re, wide, len, REG_ADVANCED | REG_NOSUB, C_COLLATION_OID) != REG_OKAY)
+		return false;
+	pg_regfree(&re);
+	return true;
+}
+
 /* False: such a filter can't be decided. */
 static bool
 prepare(Filter *f, const TermConcepts *c)
@@ -82,7 +104,7 @@ prepare(Filter *f, const TermConcepts *c)
 	if (is(f->op, "exists"))
 		return (f->on_code || states(c, f->property)) && (is(f->value, "true") || is(f->value, "false"));
 	if (is(f->op, "regex"))
-		return f->on_code;
+		return f->on_code && regex_valid(f->value);
 	if (!f->on_code || f->root < 0)
 		return false;
 	if (is(f->op, "is-a") || is(f->op, "descendent-of") || is(f->op, "is-not-a"))
@@ -92,11 +114,10 @@ prepare(Filter *f, const TermConcepts *c)
 	return f->closure != NULL;
 }
 
-/* The whole code must match. */
 static bool
 matches_regex(const char *code, const char *pattern)
 {
-	text *re = cstring_to_text(psprintf("^(?:%s)$", pattern));
+	text *re = cstring_to_text(anchored(pattern));
 
 	return RE_compile_and_execute(re, unconstify(char *, code), strlen(code), REG_ADVANCED | REG_NOSUB,
 	                              C_COLLATION_OID, 0, NULL);
