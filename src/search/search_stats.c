@@ -80,7 +80,8 @@ search_type_rows(const ModelType *const *types, int ntypes)
 	return Max(1, sum * rows);
 }
 
-/* Fraction of rows that have a hash, by sorted search in the most common elements; others: if it is none of them. */
+/* Fraction of rows that have a hash, by sorted search in the most common elements; others: if it is none of
+ * them. */
 static double
 key_fraction(const AttStatsSlot *slot, uint64 key, double others)
 {

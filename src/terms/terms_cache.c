@@ -1,9 +1,10 @@
 /*
  * terms_cache.c: what the rest of the extension asks of terms, and a small cache of the answers.
  *
- * A search asks the same value set for each place of each type, memberOf() for each document. An answer holds as long as nothing it
- * was read from can look different: same transaction, same snapshot, same store and user. The cache is one context, emptied as a
- * whole when that changes, when it is full, and at the end of the transaction; only entry points empty it, never a step within.
+ * A search asks the same value set for each place of each type, memberOf() for each document. An answer holds
+ * as long as nothing it was read from can look different: same transaction, same snapshot, same store and
+ * user. The cache is one context, emptied as a whole when that changes, when it is full, and at the end of
+ * the transaction; only entry points empty it, never a step within.
  */
 #include "base/compat.h"
 
@@ -109,9 +110,9 @@ hierarchy(const char *system, const char *code, bool below)
 		        errhint("Store it as a CodeSystem resource first."), fhir_issue("not-found", NULL));
 	at = terms_find(&c->codes, c->system, code);
 	if (at < 0)
-		ereport(ERROR, errcode(FH400),
-		        errmsg("code system \"%.200s\" has no code \"%.100s\"", system, code),
-		        c->complete ? 0 : errdetail("Only some of its codes are known."), fhir_issue("not-found", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("code system \"%.200s\" has no code \"%.100s\"", system, code),
+		        c->complete ? 0 : errdetail("Only some of its codes are known."),
+		        fhir_issue("not-found", NULL));
 	return chosen(c, terms_closure(c, at, below));
 }
 

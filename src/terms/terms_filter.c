@@ -1,8 +1,10 @@
 /*
- * terms_filter.c: filters of an include: which codes of a system they let pass (R4 terminology, FilterOperator).
+ * terms_filter.c: filters of an include: which codes of a system they let pass (R4 terminology,
+ * FilterOperator).
  *
- * property concept or code: is-a, descendent-of, is-not-a, generalizes, =, in, not-in, regex, exists. Other properties: =, in, not-in,
- * exists, by what the concepts of a stored CodeSystem state. Whatever else is asked, or a system that is not known, leaves the set open.
+ * property concept or code: is-a, descendent-of, is-not-a, generalizes, =, in, not-in, regex, exists. Other
+ * properties: =, in, not-in, exists, by what the concepts of a stored CodeSystem state. Whatever else is
+ * asked, or a system that is not known, leaves the set open.
  */
 #include "base/compat.h"
 
@@ -139,7 +141,8 @@ property_text(JsonbContainer *property)
 	}
 	if (fhir_json_get_lit(property, "valueBoolean", &v) && v.type == jbvBool)
 		return v.val.boolean ? "true" : "false";
-	if ((fhir_json_get_lit(property, "valueInteger", &v) || fhir_json_get_lit(property, "valueDecimal", &v)) &&
+	if ((fhir_json_get_lit(property, "valueInteger", &v) ||
+	     fhir_json_get_lit(property, "valueDecimal", &v)) &&
 	    v.type == jbvNumeric)
 		return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(v.val.numeric)));
 	coding = terms_object(property, "valueCoding");
@@ -205,9 +208,10 @@ terms_filter(TermSet *out, const char *system, const char *version, JsonbContain
 		f->op = fhir_json_get_string(o, "op");
 		f->value = fhir_json_get_string(o, "value");
 		if (!f->property || !f->op || !f->value || c == NULL || !prepare(f, c)) {
-			terms_lacks(out, "It needs codes of \"%.200s\"%s with %.100s %.20s \"%.100s\", which are not known.", system,
-			            version ? psprintf(" (version %.50s)", version) : "", f->property ? f->property : "?",
-			            f->op ? f->op : "?", f->value ? f->value : "?");
+			terms_lacks(out,
+			            "It needs codes of \"%.200s\"%s with %.100s %.20s \"%.100s\", which are not known.",
+			            system, version ? psprintf(" (version %.50s)", version) : "",
+			            f->property ? f->property : "?", f->op ? f->op : "?", f->value ? f->value : "?");
 			return;
 		}
 	}

@@ -1,5 +1,6 @@
 /*
- * terms_set.c: sets of codes: an array in order of addition, and a hash table of positions with linear probing.
+ * terms_set.c: sets of codes: an array in order of addition, and a hash table of positions with linear
+ * probing.
  */
 #include "base/compat.h"
 

@@ -1,7 +1,8 @@
 /*
  * terms_system.c: the codes of a code system and who is below whom.
  *
- * A parent is the concept around it, or one named by the properties parent, subsumedBy, or (in the parent) child.
+ * A parent is the concept around it, or one named by the properties parent, subsumedBy, or (in the parent)
+ * child.
  */
 #include "base/compat.h"
 

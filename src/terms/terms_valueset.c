@@ -1,7 +1,9 @@
 /*
- * terms_valueset.c: a ValueSet -> its members (R4 ValueSet, 4.9.5): what compose includes less what it excludes, else the expansion.
+ * terms_valueset.c: a ValueSet -> its members (R4 ValueSet, 4.9.5): what compose includes less what it
+ * excludes, else the expansion.
  *
- * Invariant: each code in a set that is not `uncertain` is a member; each that is in no set with `unknown` NULL is none.
+ * Invariant: each code in a set that is not `uncertain` is a member; each that is in no set with `unknown`
+ * NULL is none.
  */
 #include "base/compat.h"
 
@@ -174,7 +176,8 @@ contained(TermSet *out, JsonbContainer *list)
 
 		n++;
 		if (system && code &&
-		    !(fhir_json_get_lit(o, "abstract", &abstract) && abstract.type == jbvBool && abstract.val.boolean))
+		    !(fhir_json_get_lit(o, "abstract", &abstract) && abstract.type == jbvBool &&
+		      abstract.val.boolean))
 			terms_add(out, system, code);
 		n += contained(out, terms_array(o, "contains"));
 	}
