@@ -221,10 +221,12 @@ parse_factor(Parser *p, int sign)
 		p->at++;
 		return ten != NULL && parse_exponent(p, &exponent) && apply_atom(p, ten, NULL, sign * exponent);
 	}
-	if (len > FACTOR_DIGITS_MAX || strspn(start, "0") >= len || ++p->exponent_sum > EXPONENT_SUM_MAX)
+	if (len > FACTOR_DIGITS_MAX)
 		return false;
 	memcpy(digits, start, len);
 	digits[len] = '\0';
+	if (strspn(digits, "0") == len || ++p->exponent_sum > EXPONENT_SUM_MAX)
+		return false;
 	if (strcmp(digits, "1") != 0)
 		p->components++;
 	apply_ratio(p, digits, "1", sign);
