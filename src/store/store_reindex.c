@@ -203,6 +203,7 @@ finish_job(StoreCatalog *cat, Job *job)
 					   store_schema()),
 			  1, types, values, NULL, false, SPI_OK_UPDATE);
 	CacheInvalidateRelcacheByRelid(cat->params);
+	ForceSyncCommit(); /* who has seen that a parameter is served shall see it after a crash, too */
 }
 
 void
