@@ -48,7 +48,7 @@ static const Option table[] = {
 	{"base", TEXT, AT(base), "/fhir", 0, 0, "PATH", "path of the FHIR base"},
 	{"public-url", TEXT, AT(public_url), "", 0, 0, "URL", "absolute URL of the base, for links"},
 	{"trust-proxy", TEXT, AT(trust_proxy), "", 0, 0, "ADDRESSES", "proxies whose X-Forwarded-* are believed"},
-	{"pool", COUNT, AT(pool), "auto", 1, 1000, "N", "database connections (2 x cores)"},
+	{"pool", COUNT, AT(pool), "auto", 1, 1000, "N", "database connections (4 x cores)"},
 	{"threads", COUNT, AT(threads), "1", 1, 64, "N", "event loops"},
 	{"queue", COUNT, AT(queue), "512", 0, 100000, "N", "requests that may wait for a connection"},
 	{"max-connections", COUNT, AT(max_connections), "1024", 1, 100000, "N", "client connections"},
@@ -298,7 +298,7 @@ finish(void)
 	if (opt.max_url > opt.max_header)
 		opt.max_url = opt.max_header;
 	if (opt.pool == 0)
-		opt.pool = 2 * sysconf(_SC_NPROCESSORS_ONLN);
+		opt.pool = 4 * sysconf(_SC_NPROCESSORS_ONLN);
 	if (opt.pool < opt.threads)
 		opt.pool = opt.threads;
 }

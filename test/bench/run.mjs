@@ -106,6 +106,7 @@ const statements = {
 	fhir_create: [files.create, 'SELECT fhir_create($1::jsonb)'],
 	'plain SELECT': [files.ids, 'SELECT doc FROM plain WHERE id = $1'],
 	fhir_read: [files.ids, "SELECT fhir_read('Observation', $1)"],
+	fhir_http: [files.ids, "SELECT status, headers, body FROM fhir_http('GET', '/Observation/' || $1::text, '{\"accept\": \"*/*\", \"x-fhir-base\": \"http://127.0.0.1/fhir\"}', NULL)"],
 	'plain UPDATE': [files.update, 'UPDATE plain SET doc = $1::jsonb WHERE id = $2'],
 	fhir_update: [files.update, 'SELECT fhir_update($1::jsonb)'],
 };
@@ -199,16 +200,18 @@ if (!hasGateway) log('skipped: no fhir-gateway built');
 if (hasGateway && want('gateway')) {
 	const port = await startGateway('bench');
 	for (const n of [conns, 16]) {
-		const got = { http: [], sql: [], fhir: [] };
+		const got = { http: [], sql: [], fhir: [], same: [] };
 		for (let i = 0; i < runs; i++) {
 			got.sql.push(bench(conninfo(), n, secs, statements['plain SELECT']));
 			const [rate, p50, p99] = run(client, ['http', String(port), String(n), String(secs), files.paths]).trim().split(' ').map(Number);
 			got.http.push({ rate, p50, p99 });
 			got.fhir.push(bench(conninfo(), n, secs, statements.fhir_read));
+			got.same.push(bench(conninfo(), n, secs, statements.fhir_http));
 		}
 		const mid = (a) => median(a.map((x) => x.rate));
-		report(`GET through the gateway / plain SELECT, ${n} connections`, k(mid(got.sql)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.sql[i].rate)), n === 16 ? 0.5 : null, null);
+		report(`GET through the gateway / plain SELECT, ${n} connections`, k(mid(got.sql)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.sql[i].rate)), null, null);
 		report(`GET through the gateway / fhir_read, ${n} connections`, k(mid(got.fhir)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.fhir[i].rate)), null, null);
+		report(`GET through the gateway / the same SELECT from fhir_http, ${n} connections`, k(mid(got.same)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.same[i].rate)), n === 16 ? 0.5 : null, null);
 	}
 	await stopGateway();
 }
