@@ -15,6 +15,7 @@
 #include "utils/numeric.h"
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/settings.h"
 
@@ -92,18 +93,6 @@ fail(Parser *ps, const char *at, const char *what)
 
 /* ---- strings ---- */
 
-static inline int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The four digits of a \u escape at p. */
 static uint32
 hex4(Parser *ps, const char *p)
@@ -113,7 +102,7 @@ hex4(Parser *ps, const char *p)
 	if (ps->end - p < 4)
 		fail(ps, p, "a \\u escape needs four hexadecimal digits");
 	for (int i = 0; i < 4; i++) {
-		int h = hex_value(p[i]);
+		int h = fhir_hex_value(p[i]);
 
 		if (h < 0)
 			fail(ps, p, "a \\u escape needs four hexadecimal digits");

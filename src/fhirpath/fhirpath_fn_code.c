@@ -142,25 +142,6 @@ escape_json(StringInfo r, const char *a, int alen)
 	}
 }
 
-void
-fp_fn_escape(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
-{
-	const char *a, *f;
-	int alen, flen;
-	StringInfoData r;
-
-	if (!fp_input_string(x, n, in, &a, &alen) || !fp_arg_string(x, n, s, 0, &f, &flen))
-		return;
-	initStringInfo(&r);
-	if (is(f, flen, "html"))
-		escape_html(&r, a, alen);
-	else if (is(f, flen, "json"))
-		escape_json(&r, a, alen);
-	else
-		unknown_format(x, n, f, flen, "Known: html, json.");
-	fp_push_string(x, out, r.data, r.len);
-}
-
 static void
 append_code_point(StringInfo r, uint32 code)
 {
@@ -266,8 +247,10 @@ unescape_json(StringInfo r, const char *a, int alen)
 	}
 }
 
-void
-fp_fn_unescape(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
+/* escape and unescape: the input's text rewritten by the function of the format that the argument names. */
+static void
+rewrite(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, void (*html)(StringInfo, const char *, int),
+		void (*json)(StringInfo, const char *, int))
 {
 	const char *a, *f;
 	int alen, flen;
@@ -277,10 +260,22 @@ fp_fn_unescape(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		return;
 	initStringInfo(&r);
 	if (is(f, flen, "html"))
-		unescape_html(&r, a, alen);
+		html(&r, a, alen);
 	else if (is(f, flen, "json"))
-		unescape_json(&r, a, alen);
+		json(&r, a, alen);
 	else
 		unknown_format(x, n, f, flen, "Known: html, json.");
 	fp_push_string(x, out, r.data, r.len);
+}
+
+void
+fp_fn_escape(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
+{
+	rewrite(x, n, s, in, out, escape_html, escape_json);
+}
+
+void
+fp_fn_unescape(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
+{
+	rewrite(x, n, s, in, out, unescape_html, unescape_json);
 }

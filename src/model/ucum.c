@@ -80,21 +80,6 @@ ucum_same_dimension(const UcumUnit *a, const UcumUnit *b)
 	return a->convertible && b->convertible && strcmp(a->canonical, b->canonical) == 0;
 }
 
-int
-ucum_compare(Numeric a, const UcumUnit *ua, Numeric b, const UcumUnit *ub)
-{
-	Numeric left = ucum_multiply(add(ucum_multiply(a, ua->num), ua->shift), ub->den);
-	Numeric right = ucum_multiply(add(ucum_multiply(b, ub->num), ub->shift), ua->den);
-
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(left), NumericGetDatum(right)));
-}
-
-Numeric
-ucum_to_base(Numeric value, const UcumUnit *unit)
-{
-	return ucum_divide(add(ucum_multiply(value, unit->num), unit->shift), unit->den);
-}
-
 Numeric
 ucum_convert(Numeric value, const UcumUnit *from, const UcumUnit *to)
 {
@@ -183,12 +168,6 @@ ucum_lookup(const char *unit, int len)
 	} else
 		ucum_parse(unit, len, &parsed);
 	return remember(text, &parsed);
-}
-
-bool
-ucum_valid(const char *unit, int len)
-{
-	return ucum_lookup(unit, len)->valid;
 }
 
 bool

@@ -31,10 +31,6 @@ extern const UcumUnit *ucum_lookup(const char *unit, int len);
 
 /* Both convertible and of the same dimension. */
 extern bool ucum_same_dimension(const UcumUnit *a, const UcumUnit *b);
-/* value in base units: exact where the decimal ends (60 /min is 1 s-1, which value * factor is not). palloc'd. */
-extern Numeric ucum_to_base(Numeric value, const UcumUnit *unit);
-/* -1, 0, 1 for a value in unit ua against b in ub, exactly. The units must have the same dimension. */
-extern int ucum_compare(Numeric a, const UcumUnit *ua, Numeric b, const UcumUnit *ub);
 /* value in unit from, expressed in unit to: exact, or with 45 significant digits. The units must have the same dimension. palloc'd. */
 extern Numeric ucum_convert(Numeric value, const UcumUnit *from, const UcumUnit *to);
 /* a / b: exact where the decimal ends, else 45 significant digits, no trailing zeros. b not 0. */
@@ -46,7 +42,6 @@ extern Numeric ucum_divide(Numeric a, Numeric b);
  * False if the text is no valid UCUM unit (or is a non-ratio special unit other than the temperatures).
  */
 extern bool ucum_canonical(const char *unit, int len, Numeric *factor, Numeric *offset, char **canonical);
-extern bool ucum_valid(const char *unit, int len);
 
 /* ---- between ucum.c and ucum_parse.c ---- */
 

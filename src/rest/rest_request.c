@@ -8,6 +8,7 @@
 
 #include "mb/pg_wchar.h"
 
+#include "base/hex.h"
 #include "rest/rest_internal.h"
 
 /* ---- methods ---- */
@@ -29,18 +30,6 @@ rest_method(const char *name, int len)
 
 /* ---- encoding ---- */
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static void pg_attribute_noreturn()
 bad_encoding(const char *detail)
 {
@@ -55,8 +44,8 @@ rest_decode(const char *s, int len, bool form)
 
 	for (int i = 0; i < len; i++) {
 		if (s[i] == '%') {
-			int hi = len - i > 2 ? hex_digit(s[i + 1]) : -1;
-			int lo = len - i > 2 ? hex_digit(s[i + 2]) : -1;
+			int hi = len - i > 2 ? fhir_hex_value(s[i + 1]) : -1;
+			int lo = len - i > 2 ? fhir_hex_value(s[i + 2]) : -1;
 
 			if (hi < 0 || lo < 0)
 				bad_encoding("A percent sign is not followed by two hexadecimal digits.");

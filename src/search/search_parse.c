@@ -13,20 +13,9 @@
 #include "utils/varlena.h"
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/settings.h"
 #include "search/search_internal.h"
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* Percent-decoded text of s[0..len); must be UTF-8 without U+0000. */
 static char *
@@ -42,7 +31,7 @@ url_decode(const char *s, int len)
 			out[n++] = ' ';
 		else if (s[i] != '%')
 			out[n++] = s[i];
-		else if (i + 2 < len && (hi = hex_digit(s[i + 1])) >= 0 && (lo = hex_digit(s[i + 2])) >= 0) {
+		else if (i + 2 < len && (hi = fhir_hex_value(s[i + 1])) >= 0 && (lo = fhir_hex_value(s[i + 2])) >= 0) {
 			out[n++] = (char)(hi << 4 | lo);
 			i += 2;
 		} else
