@@ -24,7 +24,7 @@ ok 'no ereport of an error without an errcode' "$(
 if [ -e fhir.so ]; then
 	ok 'exported symbols: only what PostgreSQL calls (fhir_*, fhirpath*, pg_finfo_*, Pg_magic_func, _PG_init)' "$(
 		nm -D --defined-only fhir.so | awk '{ print $3 }' |
-			grep -vE '^(Pg_magic_func|_PG_init|_PG_fini|pg_finfo_[a-z0-9_]+|fhir_[a-z0-9_]+|fhirpath[a-z0-9_]*)$')"
+			grep -vE '^(Pg_magic_func|_PG_init|_PG_fini|pg_finfo_[a-z0-9_]+|fhir_[a-z0-9_]+|fhirpath[a-z0-9_]*|search_restriction_hook)$')"
 	ok 'exported symbols: each function has its pg_finfo_ record' "$(
 		nm -D --defined-only fhir.so | awk '{ print $3 }' | grep -E '^(fhir_|fhirpath)' | grep -v '_main$' | while read -r f; do
 			nm -D --defined-only fhir.so | grep -q " pg_finfo_$f\$" || echo "$f"; done)"

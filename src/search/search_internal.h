@@ -4,7 +4,7 @@
  * A search goes through: search_parse (text -> pairs, result controls), search_resolve + search_value (pairs
  * -> criteria), search_sets (criteria that are searches of their own are run first: chains, _has, display
  * texts; small sets become lists of rows), search_plan (criteria -> SQL of fixed fragments and $n
- * parameters), search_run (plans, cached by text), search_page (cursor), search_include, search_subset,
+ * parameters), search_run (plans, cached by text), search_page, search_cursor, search_include, search_subset,
  * search_bundle (JSON).
  *
  * All statements of one search run in one snapshot. Everything is palloc'd in the caller's context, which the
@@ -306,8 +306,11 @@ extern void sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const M
                            int ntypes, Crit **where, int nwhere);
 /* " AND (...)" for one resource alias of one leg: where a caller's rights enter. */
 extern void search_restrict(SqlText *s, const char *alias, SearchLeg leg);
-/* SQL predicate (fixed text) on a resource alias, or NULL; set by whoever grants rights. leg: SearchLeg. */
-extern const char *(*search_restriction_hook)(const char *alias, int leg);
+/*
+ * SQL predicate (fixed text) on a resource alias (all columns of table resource), or NULL; set by whoever
+ * grants rights. leg: SearchLeg. A module finds the hook by load_external_function("$libdir/fhir", ...).
+ */
+extern PGDLLEXPORT const char *(*search_restriction_hook)(const char *alias, int leg);
 
 typedef struct SearchRow {
 	int64 rid;
@@ -335,7 +338,7 @@ extern void search_resolve_sort(SearchRequest *req, const char *value);
 extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
 extern Oid search_sort_type(const SearchSort *sort);
 
-/* ---- search_page.c ---- */
+/* ---- search_cursor.c ---- */
 typedef struct SearchCursor {
 	bool backward;
 	const char *type, *id;
@@ -345,6 +348,8 @@ typedef struct SearchCursor {
 
 extern bool search_cursor_read(const SearchRequest *req, SearchCursor *out);
 extern char *search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward);
+
+/* ---- search_page.c ---- */
 extern void search_page(SearchRequest *req, SearchPage *out);
 extern int64 search_total(SearchRequest *req, bool estimate);
 
@@ -372,6 +377,8 @@ extern bool search_listable(const Crit *c);
 extern void search_run(SearchRequest *req, SqlText *s, const char *what);
 /* Around every search: SPI and settings that suit it. An error undoes both. */
 extern int search_begin(void);
+/* 0, or when rights restrict what is seen: the number of the search that runs. */
+extern uint64 search_caller(void);
 extern void search_end(int level);
 extern const char *search_ext_schema(void);
 extern int64 search_now_micros(void);

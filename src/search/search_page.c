@@ -2,9 +2,7 @@
  * search_page.c: one page of matches, its cursor, and totals.
  *
  * Order: the sort keys, then type and id, which never change: so a page starts after (or before) the row that
- * the cursor names, whatever happened since. A cursor is base64url text of: checksum over the search and the
- * rest, direction, type, id and sort values. It holds nothing that the client does not see in the resources;
- * used with another search it is refused.
+ * the cursor (search_cursor.c) names, whatever happened since.
  *
  * Two ways to a page. "Find, then sort": the criteria's index gives all matches. "Walk": rows come in order
  * from the index of the order, are checked one by one, and only so many are looked at. With many matches a
@@ -17,189 +15,8 @@
 #include "utils/timestamp.h"
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "search/search_internal.h"
 #include "store/store.h"
-
-/* ---- cursor ---- */
-
-/* Everything that decides which rows come in which order. */
-static uint64
-shape_hash(const SearchRequest *req)
-{
-	uint64 h = fhir_hash(req->type ? req->type->name : "", req->type ? strlen(req->type->name) : 0, 1);
-
-	if (req->compartment)
-		h = fhir_hash(req->compartment_id, strlen(req->compartment_id),
-		              fhir_hash(req->compartment->name, strlen(req->compartment->name), h));
-	for (int i = 0; i < req->npairs; i++) {
-		const SearchPair *p = &req->pairs[i];
-
-		if (p->control && strcmp(p->name, "_sort") != 0 && strcmp(p->name, "_type") != 0)
-			continue;
-		h = fhir_hash(p->name, strlen(p->name) + 1, h);
-		h = fhir_hash(p->value, strlen(p->value) + 1, h);
-	}
-	return h;
-}
-
-/* Fields are netstrings ("3:abc"), so that any text fits. */
-static void
-put_field(StringInfo b, const char *s)
-{
-	if (s)
-		appendStringInfo(b, "%d:%s", (int)strlen(s), s);
-	else
-		appendStringInfoString(b, "-");
-}
-
-static char *
-base64url(const char *s, int len)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	char *out = palloc(len * 4 / 3 + 4), *o = out;
-
-	for (int i = 0; i < len; i += 3) {
-		uint32 v = (uint8)s[i] << 16 | (i + 1 < len ? (uint8)s[i + 1] << 8 : 0) |
-		           (i + 2 < len ? (uint8)s[i + 2] : 0);
-
-		*o++ = digits[v >> 18];
-		*o++ = digits[v >> 12 & 63];
-		if (i + 1 < len)
-			*o++ = digits[v >> 6 & 63];
-		if (i + 2 < len)
-			*o++ = digits[v & 63];
-	}
-	*o = '\0';
-	return out;
-}
-
-static bool
-base64url_decode(const char *s, StringInfo out)
-{
-	uint32 v = 0;
-	int bits = 0;
-
-	for (; *s; s++) {
-		int d;
-
-		if (*s >= 'A' && *s <= 'Z')
-			d = *s - 'A';
-		else if (*s >= 'a' && *s <= 'z')
-			d = *s - 'a' + 26;
-		else if (*s >= '0' && *s <= '9')
-			d = *s - '0' + 52;
-		else if (*s == '-')
-			d = 62;
-		else if (*s == '_')
-			d = 63;
-		else
-			return false;
-		v = v << 6 | d;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			appendStringInfoChar(out, (char)(v >> bits & 255));
-		}
-	}
-	return true;
-}
-
-static char *
-sort_value_text(const SearchSort *sort, Datum d)
-{
-	if (search_sort_type(sort) == TEXTOID)
-		return TextDatumGetCString(d);
-	return psprintf(INT64_FORMAT, DatumGetInt64(d)); /* timestamptz is an int64, too */
-}
-
-char *
-search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward)
-{
-	StringInfoData body, all;
-
-	initStringInfo(&body);
-	initStringInfo(&all);
-	appendStringInfoChar(&body, backward ? 'p' : 'n');
-	put_field(&body, row->type);
-	put_field(&body, row->id);
-	for (int i = 0; i < req->nsorts; i++)
-		put_field(&body, row->sort_null[i] ? NULL : sort_value_text(&req->sorts[i], row->sort[i]));
-	appendStringInfo(&all, "%016llx", (unsigned long long)fhir_hash(body.data, body.len, shape_hash(req)));
-	appendBinaryStringInfo(&all, body.data, body.len);
-	return base64url(all.data, all.len);
-}
-
-/* Next field; false if malformed. */
-static bool
-get_field(const char **p, const char *end, char **out)
-{
-	long n;
-	char *after;
-
-	*out = NULL;
-	if (*p < end && **p == '-') {
-		(*p)++;
-		return true;
-	}
-	n = strtol(*p, &after, 10);
-	if (after == *p || *after != ':' || n < 0 || n > end - after - 1)
-		return false;
-	*out = pnstrdup(after + 1, n);
-	*p = after + 1 + n;
-	return true;
-}
-
-static bool
-cursor_parse(const SearchRequest *req, SearchCursor *out)
-{
-	StringInfoData b;
-	const char *p, *end;
-	char *type, *id;
-
-	initStringInfo(&b);
-	if (!base64url_decode(req->cursor, &b) || b.len < 20 || memchr(b.data, 0, b.len) != NULL)
-		return false;
-	if (strncmp(b.data,
-	            psprintf("%016llx", (unsigned long long)fhir_hash(b.data + 16, b.len - 16, shape_hash(req))),
-	            16) != 0)
-		return false;
-	out->backward = b.data[16] == 'p';
-	p = b.data + 17;
-	end = b.data + b.len;
-	if (!get_field(&p, end, &type) || !get_field(&p, end, &id) || !type || !id)
-		return false;
-	out->type = type;
-	out->id = id;
-	out->values = palloc0((req->nsorts + 1) * sizeof(Datum));
-	out->nulls = palloc0((req->nsorts + 1) * sizeof(bool));
-	for (int i = 0; i < req->nsorts; i++) {
-		char *v;
-
-		if (!get_field(&p, end, &v))
-			return false;
-		out->nulls[i] = v == NULL;
-		if (v)
-			out->values[i] = search_sort_type(&req->sorts[i]) == TEXTOID
-			                     ? CStringGetTextDatum(v)
-			                     : Int64GetDatum(strtoll(v, NULL, 10));
-	}
-	return p == end;
-}
-
-bool
-search_cursor_read(const SearchRequest *req, SearchCursor *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (req->cursor == NULL)
-		return false;
-	if (!cursor_parse(req, out))
-		ereport(ERROR, errcode(FH400), errmsg("invalid _cursor"),
-		        errdetail("It is damaged or belongs to another search."),
-		        errhint("Follow the links of the Bundle as they are, or start again without _cursor."),
-		        fhir_issue("value", NULL));
-	return true;
-}
 
 /* ---- order ---- */
 
@@ -629,7 +446,8 @@ search_total(SearchRequest *req, bool estimate)
 
 	if (req->known_total >= 0)
 		return req->known_total;
-	if (estimate) {
+	/* statistics know of resources that the caller may not see */
+	if (estimate && search_restriction_hook == NULL) {
 		double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows;
 
 		for (int i = 0; i < req->nwhere; i++)

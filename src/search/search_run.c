@@ -145,11 +145,22 @@ forget_schema(Datum arg, int cacheid, uint32 hashvalue)
 	schema[0] = '\0';
 }
 
+static uint64 searches = 0;
+
+/* A restriction may depend on anything, so what was seen under it serves that one search only. */
+uint64
+search_caller(void)
+{
+	return search_restriction_hook ? searches : 0;
+}
+
 /* Compilation takes longer than a search. */
 int
 search_begin(void)
 {
 	int level = NewGUCNestLevel();
+
+	searches++;
 
 	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();

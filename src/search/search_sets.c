@@ -384,7 +384,7 @@ add_id(const char *type, int tlen, const char *id, int ilen, void *arg)
 
 /* Type/id pairs -> rows, among the types. */
 static void
-rows_of_ids(SearchRequest *req, Crit *c, IdList *l, const ModelType *const *types, int ntypes)
+rows_of_ids(SearchRequest *req, Crit *c, IdList *l, SearchLeg leg, const ModelType *const *types, int ntypes)
 {
 	SqlText s;
 
@@ -402,8 +402,10 @@ rows_of_ids(SearchRequest *req, Crit *c, IdList *l, const ModelType *const *type
 	appendStringInfo(
 	    &s.sql,
 	    ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type FROM %s.resource r WHERE r.type" OP(
-	        "=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted OFFSET 0) r WHERE true",
+	        "=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
 	    store_schema());
+	search_restrict(&s, "r", leg);
+	appendStringInfoString(&s.sql, " OFFSET 0) r WHERE true");
 	sql_type(&s, "r", types, ntypes);
 	search_run(req, &s, "criterion: the resources referred to");
 	take_rows(c);
@@ -476,7 +478,7 @@ run_has(SetRun *run, Crit *c)
 	targets[ntypes] = MODEL_NONE;
 	h.targets = targets;
 	search_documents(req, rows, n, has_document, &h);
-	rows_of_ids(req, c, &h.ids, types, ntypes);
+	rows_of_ids(req, c, &h.ids, LEG_HAS, types, ntypes);
 }
 
 static void
@@ -521,7 +523,7 @@ run_list(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
 	search_run(req, &s, "_list: the lists");
 	n = fetch_versions(&rows);
 	search_documents(req, rows, n, list_document, &found);
-	rows_of_ids(req, c, &found, types, ntypes);
+	rows_of_ids(req, c, &found, LEG_LIST, types, ntypes);
 }
 
 /* Many hashes, with nothing else to go by: rows, if they are few. */

@@ -444,4 +444,5 @@ search_init(void)
 {
 	store_match_hook = match;
 	terms_document_hook = search_terminology_document;
+	terms_caller_hook = search_caller;
 }

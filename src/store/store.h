@@ -88,5 +88,7 @@ extern bool store_keys_stale(void);
 
 /* Quoted schema of the current store ("fhir"), checked to exist and be a store; cached, invalidated on change. */
 extern const char *store_schema(void);
+/* What seals the links of the current store's searches: a secret text, the same on replicas and in dumps. */
+extern const char *store_link_key(void);
 
 #endif

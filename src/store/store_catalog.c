@@ -87,20 +87,20 @@ make_cache(void)
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_syscache, (Datum) 0);
 }
 
-/* A number of store_info, -1 if it is not there or the table does not look like ours. */
-static int
-read_info(Oid relid, const char *wanted)
+/* A value of store_info (palloc'd), NULL if it is not there or the table does not look like ours. */
+static char *
+read_info_text(Oid relid, const char *wanted)
 {
 	Relation rel = table_open(relid, AccessShareLock);
 	SysScanDesc scan;
 	HeapTuple tup;
-	int format = -1;
+	char *found = NULL;
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION || RelationGetNumberOfAttributes(rel) != 2 ||
 		TupleDescAttr(RelationGetDescr(rel), 0)->atttypid != TEXTOID ||
 		TupleDescAttr(RelationGetDescr(rel), 1)->atttypid != TEXTOID) {
 		table_close(rel, AccessShareLock);
-		return -1;
+		return NULL;
 	}
 	/* a handful of rows: no index needed */
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
@@ -110,11 +110,20 @@ read_info(Oid relid, const char *wanted)
 		Datum value = heap_getattr(tup, 2, RelationGetDescr(rel), &null2);
 
 		if (!null1 && !null2 && strcmp(TextDatumGetCString(name), wanted) == 0)
-			format = atoi(TextDatumGetCString(value));
+			found = TextDatumGetCString(value);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return format;
+	return found;
+}
+
+/* A number of store_info, or -1. */
+static int
+read_info(Oid relid, const char *wanted)
+{
+	char *text = read_info_text(relid, wanted);
+
+	return text ? atoi(text) : -1;
 }
 
 bool
@@ -153,6 +162,7 @@ fill(StoreCatalog *cat)
 	Oid nsp = get_namespace_oid(cat->name, true);
 	Oid info = OidIsValid(nsp) ? get_relname_relid("store_info", nsp) : InvalidOid;
 	int format = OidIsValid(info) ? read_info(info, "format") : -1;
+	char *link_key = format > 0 ? read_info_text(info, "link_key") : NULL;
 
 	if (format < 0)
 		ereport(ERROR,
@@ -175,6 +185,7 @@ fill(StoreCatalog *cat)
 	cat->params_valid = false;
 	cat->acl_user = InvalidOid;
 	cat->acl_known = 0;
+	strlcpy(cat->link_key, link_key ? link_key : "", sizeof(cat->link_key));
 	strlcpy(cat->quoted, quote_identifier(cat->name), sizeof(cat->quoted));
 }
 
@@ -227,6 +238,12 @@ const char *
 store_schema(void)
 {
 	return store_catalog()->quoted;
+}
+
+const char *
+store_link_key(void)
+{
+	return store_catalog()->link_key;
 }
 
 void

@@ -6,7 +6,7 @@
  *              order of their alignment, those that change side by side, so that WAL of an update holds little else.
  *   version    append-only documents; doc is NULL for a delete. Never updated or moved.
  *   ordered, string, term   search keys that are no equality hashes (keys.h).
- *   store_info name -> value; 'format' is the version of this layout.
+ *   store_info name -> value; 'format' is the version of this layout, 'link_key' a random secret that seals the links of searches.
  *   search_param  search parameters that users have added, and how far their keys are (store_params.c, store_reindex.c);
  *              rid 0 stands for all keys.
  *
@@ -116,7 +116,8 @@ static const char *const store_ddl[] = {
 	"COMMENT ON TABLE %1$s.string IS 'search keys: folded text; written by the extension only'",
 	"COMMENT ON TABLE %1$s.search_param IS 'search parameters added by users, and the state of their keys; written by the extension only'",
 	"COMMENT ON TABLE %1$s.term IS 'dictionary of folded display texts; written by the extension only'",
-	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '1'), ('key_version', '1')",
+	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '1'), ('key_version', '1'),"
+	" ('link_key', pg_catalog.replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', ''))",
 };
 
 static void

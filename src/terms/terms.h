@@ -39,6 +39,8 @@ extern int terms_member_of(const char *valueset, int vslen, const char *system, 
  */
 extern Jsonb *(*terms_document_hook)(const ModelType *type, const char *url);
 
+/* Whose eyes documents are seen with: answers are kept while this number stays the same. 0: everybody's. */
+extern uint64 (*terms_caller_hook)(void);
 extern void terms_init(void);
 
 #endif

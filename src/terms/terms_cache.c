@@ -37,8 +37,11 @@ typedef struct CacheKey {
 	CommandId curcid;
 	Oid user;
 	int max_codes;
+	uint64 caller;
 	char store[NAMEDATALEN];
 } CacheKey;
+
+uint64 (*terms_caller_hook)(void) = NULL;
 
 static MemoryContext cache = NULL; /* child of TopMemoryContext */
 static CacheKey cache_key;
@@ -78,6 +81,7 @@ check_cache(void)
 	}
 	key.subxact = GetCurrentSubTransactionId();
 	key.user = GetUserId();
+	key.caller = terms_caller_hook ? terms_caller_hook() : 0;
 	key.max_codes = fhir_max_value_set_codes;
 	strlcpy(key.store, fhir_store, sizeof(key.store));
 	if (cache == NULL)
