@@ -12,8 +12,8 @@ SELECT n, fhir_document(fhir_document_pack(doc)) = doc AS same,
 -- not a document
 SELECT fhir_document('');
 SELECT fhir_document('\x01');
-SELECT fhir_document('\x02aabbccdd');
-SELECT fhir_document('\x0128b52ffd');
+SELECT fhir_document('\x03aabbccdd');
+SELECT fhir_document('\x020028b52ffd');
 SELECT fhir_document('\x00ffffffff');
 SELECT fhir_document('\x00' || convert_to('{"a":1,"a":2}', 'UTF8'));
 SELECT fhir_document('\x00' || convert_to('{"a":1} ', 'UTF8'));
@@ -33,3 +33,47 @@ FROM plain, LATERAL (
 WITH packed AS (SELECT fhir_document_pack(doc) AS b FROM d WHERE n = 1)
 SELECT count(*) > 50 AS many, bool_and(r IN ('document', 'refused')) AS handled, bool_or(r = 'refused') AS some_refused
 FROM packed, LATERAL (SELECT tries(set_byte(b, i, (get_byte(b, i) + x) % 256)) AS r FROM generate_series(0, octet_length(b) - 1) i, unnest(ARRAY[1, 16, 128]) x) t;
+-- UUIDs and times are taken out of the text and come back letter by letter
+CREATE TEMP TABLE t (n serial, text text);
+INSERT INTO t (text) VALUES
+  ('2026-11-21T01:02:03Z'), ('2026-11-21T01:02:03.004Z'), ('2026-11-21T01:02:03+05:30'), ('2026-11-21T01:02:03.999-12:45'),
+  ('1600-01-01T00:00:00Z'), ('1599-12-31T23:59:59Z'), ('9999-12-31T23:59:59.999+23:45'), ('2024-02-29T12:00:00-00:00'), ('2023-02-29T12:00:00Z'),
+  ('1700-02-28T23:59:59Z'), ('1700-02-29T00:00:00Z'), ('2000-02-29T00:00:00Z'), ('2016-12-31T23:59:60Z'), ('2026-11-21T24:00:00Z'),
+  ('2026-11-21T01:02:03.04Z'), ('2026-11-21T01:02:03.0045Z'), ('2026-11-21T01:02:03+05:31'), ('2026-11-21T01:02:03'), ('2026-11-21T01:02:03+05'),
+  ('0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9'), ('0A1B2C3D-4e5f-6071-8293-a4b5c6d7e8f9'), ('0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f'),
+  ('0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f90a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9'), ('urn:uuid:00000000-0000-0000-0000-000000000000'),
+  ('2026-11-21T01:02:03Z2026-11-21T01:02:03Z'), ('12026-11-21T01:02:03Z'), ('0a1b2026-11-21T01:02:03Z'), ('20260a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9'),
+  (E'\u0001\u0002\u0005\u0006 \u0001'), ('-'), ('--------------------------------------------------'), ('0a1b2c3d-4e5f-6071-8293-2026-11-21T01:02:03Z');
+SELECT n, text FROM t WHERE fhir_document(fhir_document_pack(jsonb_build_object('x', text))) ->> 'x' <> text;
+SELECT count(*) AS shorter FROM t WHERE octet_length(fhir_document_pack(jsonb_build_object('x', text))) < octet_length(text);
+-- pieces of both in every mixture
+SELECT count(*) AS texts, count(*) FILTER (WHERE fhir_document(fhir_document_pack(jsonb_build_object('x', x))) ->> 'x' = x) AS same FROM (
+  SELECT n, string_agg((ARRAY['0a1b2c3d', '-', '4e5f', '-', '2026', '-11', '-21T', '01:02:03', 'Z', '.123', '+01:00', 'T', '0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9',
+    '1999-12-31T00:00:00Z', '6071-8293-a4b5c6d7e8f9', ' ', E'\u0001'])[1 + (hashint8(n * 100 + i) & 1073741823) % 17], '' ORDER BY i) AS x
+  FROM generate_series(1, 5000) AS n, generate_series(1, 12) AS i GROUP BY n) AS mixed;
+-- not what was packed: lengths, values and marks that do not fit
+SELECT fhir_document('\x02');
+SELECT fhir_document('\x02ffffffffff');
+SELECT fhir_document('\x0205aabb');
+DO $$
+DECLARE
+  good bytea := fhir_document_pack('{"resourceType":"Observation","id":"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9","issued":"2026-11-21T01:02:03.004+01:00","status":"final"}');
+  bad bytea;
+  refused int := 0;
+BEGIN
+  FOR i IN 0 .. octet_length(good) - 1 LOOP
+    FOR bit IN 0 .. 7 LOOP
+      bad := set_bit(good, i * 8 + bit, 1 - get_bit(good, i * 8 + bit));
+      BEGIN
+        PERFORM fhir_document(bad);
+      EXCEPTION WHEN data_corrupted OR SQLSTATE 'FH400' THEN refused := refused + 1;
+      END;
+    END LOOP;
+    BEGIN
+      PERFORM fhir_document(substr(good, 1, i));
+      RAISE 'a part was taken for the whole: % of % bytes', i, octet_length(good);
+    EXCEPTION WHEN data_corrupted THEN NULL;
+    END;
+  END LOOP;
+  RAISE NOTICE 'some changed bits refused: %', refused > 100;
+END $$;

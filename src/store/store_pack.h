@@ -17,8 +17,8 @@ extern Datum store_pack(Jsonb *doc);
 extern Jsonb *store_unpack(Datum stored);
 extern void store_unpack_text(StringInfo out, Datum stored);
 
-/* Generated: the dictionary of format 1. */
-extern const unsigned char store_pack_dictionary1[];
-extern const size_t store_pack_dictionary1_size;
+/* Generated: the dictionary of format 2. */
+extern const unsigned char store_pack_dictionary2[];
+extern const size_t store_pack_dictionary2_size;
 
 #endif
