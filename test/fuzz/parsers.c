@@ -1,5 +1,6 @@
 /*
- * parsers.c: the parsers of hostile text outside of PostgreSQL, under AddressSanitizer: JSON, dates, decimals, URLs and forms.
+ * parsers.c: the parsers of hostile text outside of PostgreSQL, under AddressSanitizer: JSON, dates, decimals, URLs and forms,
+ * and stored documents.
  *
  *   make fuzz                                   gcc: random mutations of the corpus (FUZZ_COUNT=1000000, FUZZ_SEED)
  *   clang -fsanitize=fuzzer,address -DLIBFUZZER ...     the same as a libFuzzer target
@@ -12,6 +13,9 @@
 #define parse_exponent decimal_exponent /* the same name in two files */
 #include "../../src/base/decimal.c"
 #include "../../src/rest/rest_request.c"
+#define put_digits pack_put_digits
+#define digits pack_digits
+#include "../../src/store/pack_text.c"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -104,6 +108,11 @@ appendBinaryStringInfo(StringInfo s, BYTES data, int len)
 	s->data = repalloc(s->data, s->len + len + 1);
 	memcpy(s->data + s->len, data, len);
 	s->data[s->len += len] = '\0';
+}
+void
+enlargeStringInfo(StringInfo s, int needed)
+{
+	s->data = repalloc(s->data, s->len + needed + 1);
 }
 void appendStringInfoChar(StringInfo s, char c) { appendBinaryStringInfo(s, &c, 1); }
 void appendStringInfo(StringInfo s, const char *fmt, ...) { appendBinaryStringInfo(s, "x", 1); }
@@ -243,6 +252,31 @@ try_dates_and_decimals(const char *s, int len)
 	fhir_decimal_parse(s, len, &n, &lo64, &hi64);
 }
 
+/* What is split comes back letter by letter; any bytes for the two parts give an error or some text. */
+static void
+try_stored_text(const char *text, size_t len)
+{
+	StringInfoData rest, values, again;
+
+	initStringInfo(&rest);
+	initStringInfo(&values);
+	initStringInfo(&again);
+	if (pack_text_split(text, len, &rest, &values)) {
+		if (!pack_text_join(rest.data, rest.len, (unsigned char *) values.data, values.len, &again) ||
+			(size_t) again.len != len || memcmp(again.data, text, len) != 0)
+			abort();
+		for (int i = 0; i < rest.len; i++) /* other marks for the same values */
+			if ((unsigned char) rest.data[i] < PART_END)
+				rest.data[i] = (char) (i % PART_END);
+		again.len = 0;
+		if (pack_text_join(rest.data, rest.len, (unsigned char *) values.data, values.len, &again))
+			read_bytes(again.data, again.len);
+	}
+	again.len = 0;
+	if (pack_text_join(text, len / 2, (const unsigned char *) text + len / 2, len - len / 2, &again))
+		read_bytes(again.data, again.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8 *data, size_t len);
 
 int
@@ -270,6 +304,9 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t len)
 	if (setjmp(on_error) == 0)
 		try_dates_and_decimals(text, (int) len);
 	forget_all();
+	if (setjmp(on_error) == 0)
+		try_stored_text(text, len);
+	forget_all();
 	(free) (text);
 	return 0;
 }
@@ -283,7 +320,9 @@ static const char *const corpus[] = {
 	"\"é😀\\ud83d\\ude00 abcdefghijklmnopqrstuvwxyz0123456789\"", "-12345678901234567890.50e-300", "0.00", "1e999", "[\"\\ud800\"]",
 	"/Patient/p1/_history/2?_format=json&_pretty=true&_elements=a%2Cb", "http://x/fhir/Patient?name=peter+j&birthdate=ge1970&_summary=text",
 	"/Patient/1/Patient/_search?%F0%9F%98%80=%41", "name=%C3%A9&&=&a=b=c&_pretty=", "2024-02-29T23:59:60.123456789+14:00", "2024-02", "T14:30:15.5",
-	"23:59:59", "9999-12-31", "0.000000000000000123456789012345678", "\xef\xbb\xbf{}"};
+	"23:59:59", "9999-12-31", "0.000000000000000123456789012345678", "\xef\xbb\xbf{}",
+	"{\"id\":\"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9\",\"a\":\"2026-11-21T01:02:03.004+05:30\",\"b\":\"1600-02-29T00:00:00Z\"}",
+	"9999-12-31T23:59:59.999-12:45 2024-02-29T12:00:00Z", "\x01\x02\x03\x04\x05 0123456789abcdef01234567890123456789"};
 
 static uint64 state;
 
