@@ -58,6 +58,10 @@
 #define FhirReserveGUCPrefix(prefix) MarkGUCPrefixReserved(prefix)
 #endif
 
+/* From 18 on the bytes are uint8, before char: a void pointer is either. */
+#define FhirBase64Encode(bytes, len, text, size) pg_b64_encode((const void *) (bytes), len, text, size)
+#define FhirBase64Decode(text, len, bytes, size) pg_b64_decode(text, len, (void *) (bytes), size)
+
 /* Table and index access: macros, so that only files that use them need the headers. */
 #if PG_VERSION_NUM >= 160000
 #define FhirNamespaceAclcheck(oid, user, mode) object_aclcheck(NamespaceRelationId, oid, user, mode)

@@ -44,7 +44,7 @@ fp_fn_encode(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		rlen = hex_encode(a, alen, r);
 	} else if (is(f, flen, "base64") || is(f, flen, "urlbase64")) {
 		r = palloc(pg_b64_enc_len(alen) + 1);
-		rlen = pg_b64_encode(a, alen, r, pg_b64_enc_len(alen));
+		rlen = FhirBase64Encode(a, alen, r, pg_b64_enc_len(alen));
 		if (is(f, flen, "urlbase64"))
 			swap_alphabet(r, rlen, "+/", "-_");
 	} else {
@@ -96,7 +96,7 @@ fp_fn_decode(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		copy = pnstrdup(a, alen);
 		if (is(f, flen, "urlbase64"))
 			swap_alphabet(copy, alen, "-_", "+/");
-		rlen = pg_b64_decode(copy, alen, r, alen + 4);
+		rlen = FhirBase64Decode(copy, alen, r, alen + 4);
 	} else {
 		unknown_format(x, n, f, flen, "Known: hex, base64, urlbase64.");
 		return;

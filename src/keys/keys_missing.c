@@ -48,7 +48,6 @@ bool
 keys_usually_present(const char *canonical)
 {
 	List *steps = keys_expr_steps(canonical);
-	int i = 0;
 	ListCell *cell;
 
 	for (int i = 0; i < lengthof(usual_places); i++)
@@ -58,7 +57,7 @@ keys_usually_present(const char *canonical)
 		return false;
 	foreach(cell, steps) {
 		const char *step = lfirst(cell);
-		bool usual = i++ == 0;
+		bool usual = foreach_current_index(cell) == 0;
 
 		for (int k = 0; k < lengthof(usual_names) && !usual; k++)
 			usual = strcmp(step, usual_names[k]) == 0;

@@ -55,7 +55,7 @@ word(Filter *f)
 }
 
 static bool
-accept(Filter *f, const char *keyword)
+take_keyword(Filter *f, const char *keyword)
 {
 	const char *start = f->at;
 	char *w = word(f);
@@ -175,7 +175,7 @@ term(Filter *f)
 	Crit *c;
 
 	check_stack_depth();
-	if (accept(f, "not"))
+	if (take_keyword(f, "not"))
 		return negate(term(f));
 	skip_space(f);
 	if (*f->at != '(')
@@ -194,7 +194,7 @@ conjunction(Filter *f)
 {
 	Crit *c = term(f);
 
-	while (accept(f, "and"))
+	while (take_keyword(f, "and"))
 		c = crit_join(CRIT_AND, c, term(f));
 	return c;
 }
@@ -204,7 +204,7 @@ disjunction(Filter *f)
 {
 	Crit *c = conjunction(f);
 
-	while (accept(f, "or"))
+	while (take_keyword(f, "or"))
 		c = crit_join(CRIT_OR, c, conjunction(f));
 	return c;
 }

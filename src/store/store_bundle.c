@@ -245,7 +245,7 @@ store_bundle_patch(BundleEntry *e)
 	if (!data)
 		raise_entry("a patch in a Bundle is a Parameters resource, or a Binary with a JSON Patch", type, "Bundle.resource");
 	text = palloc(pg_b64_dec_len(strlen(data)) + 1);
-	len = pg_b64_decode(data, strlen(data), text, pg_b64_dec_len(strlen(data)));
+	len = FhirBase64Decode(data, strlen(data), text, pg_b64_dec_len(strlen(data)));
 	if (len < 0)
 		raise_entry("the Binary's data is no base64", NULL, "Bundle.resource.data");
 	return fhir_json_parse(text, len);

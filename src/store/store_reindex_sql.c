@@ -174,6 +174,21 @@ fhir_reindex_main(Datum arg)
 
 /* ---- SQL ---- */
 
+static void
+run_as_only_runner(StoreCatalog *cat, int batch, bool everything)
+{
+	store_reindex_lock(cat, REINDEX_RUNNER, true);
+	PG_TRY();
+	{
+		store_reindex_run(batch, everything, true);
+	}
+	PG_FINALLY();
+	{
+		store_reindex_unlock(cat, REINDEX_RUNNER);
+	}
+	PG_END_TRY();
+}
+
 PG_FUNCTION_INFO_V1(fhir_reindex);
 PGDLLEXPORT Datum fhir_reindex(PG_FUNCTION_ARGS);
 
@@ -200,16 +215,7 @@ fhir_reindex(PG_FUNCTION_ARGS)
 	cat = store_catalog();
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit(); /* no snapshot is kept while it waits */
-	store_reindex_lock(cat, REINDEX_RUNNER, true);
-	PG_TRY();
-	{
-		store_reindex_run(batch, everything, true);
-	}
-	PG_FINALLY();
-	{
-		store_reindex_unlock(cat, REINDEX_RUNNER);
-	}
-	PG_END_TRY();
+	run_as_only_runner(cat, batch, everything);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
