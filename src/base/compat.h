@@ -58,6 +58,13 @@
 #define FhirReserveGUCPrefix(prefix) MarkGUCPrefixReserved(prefix)
 #endif
 
+/* SPI_commit() begins the next transaction by itself only since 14.3. */
+#if PG_VERSION_NUM < 150000
+#define FhirSPICommit() (SPI_commit(), SPI_start_transaction())
+#else
+#define FhirSPICommit() SPI_commit()
+#endif
+
 /* From 18 on the bytes are uint8, before char: a void pointer is either. */
 #define FhirBase64Encode(bytes, len, text, size) pg_b64_encode((const void *) (bytes), len, text, size)
 #define FhirBase64Decode(text, len, bytes, size) pg_b64_decode(text, len, (void *) (bytes), size)

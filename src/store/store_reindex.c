@@ -313,7 +313,7 @@ reindex_late(int64 rid, const Job *job)
 
 	reindex_row_by_base(w, rid, true, job);
 	store_writer_end(w);
-	SPI_commit();
+	FhirSPICommit();
 }
 
 static int
@@ -361,13 +361,13 @@ reindex_batch(Job *job, int batch, MemoryContext scratch)
 		MemoryContextReset(row);
 	}
 	store_writer_end(w);
-	SPI_commit();
+	FhirSPICommit();
 	for (int i = 0; i < nlate; i++)
 		reindex_late(late[i], job);
 	job->position = rids[n - 1];
 	if (!note_position(job, n))
 		return false;
-	SPI_commit();
+	FhirSPICommit();
 	return true;
 }
 
@@ -377,10 +377,10 @@ run_job(StoreCatalog *cat, Job *job, int batch)
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "FHIR re-index", ALLOCSET_DEFAULT_SIZES);
 	bool more = true;
 
-	SPI_commit();
+	FhirSPICommit();
 	wait_for_writers(cat);
 	start_job(job);
-	SPI_commit();
+	FhirSPICommit();
 	while (more) {
 		MemoryContext old = MemoryContextSwitchTo(scratch);
 
@@ -389,7 +389,7 @@ run_job(StoreCatalog *cat, Job *job, int batch)
 		MemoryContextReset(scratch);
 	}
 	finish_job(cat, job);
-	SPI_commit();
+	FhirSPICommit();
 	MemoryContextDelete(scratch);
 }
 
@@ -407,5 +407,5 @@ store_reindex_run(int batch, bool everything, bool failed)
 		run_job(cat, &job, batch);
 		failed = false;
 	}
-	SPI_commit();
+	FhirSPICommit();
 }

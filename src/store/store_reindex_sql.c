@@ -214,7 +214,7 @@ fhir_reindex(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("fhir_reindex()");
 	cat = store_catalog();
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	SPI_commit(); /* no snapshot is kept while it waits */
+	FhirSPICommit(); /* no snapshot is kept while it waits */
 	run_as_only_runner(cat, batch, everything);
 	SPI_finish();
 	PG_RETURN_VOID();
