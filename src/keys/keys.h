@@ -26,7 +26,7 @@
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
 
-#define FHIR_KEY_VERSION 1 /* of hashes and extraction; resource.key_version */
+#define FHIR_KEY_VERSION 2 /* of hashes and extraction; resource.key_version */
 
 typedef enum KeyClass {
 	KEYS_TOKEN,
@@ -53,6 +53,7 @@ typedef struct KeySource {
 	uint8 nparts;		/* KEYS_STRING: places of names and addresses have a key a part (family, city ...) */
 	const uint64 *parts; /* their string keys */
 	bool usual;			 /* documents of the type usually have a value here (keys_missing) */
+	bool canonical;		 /* KEYS_REFERENCE: canonicals may stand here */
 	struct KeyComposite *composite; /* KEYS_COMPOSITE: how it is answered */
 } KeySource;
 
@@ -278,6 +279,8 @@ extern uint64 keys_text(const KeySource *s, const char *folded, int len);		 /* t
 extern uint64 keys_term_group(const KeySource *s);								 /* term.key */
 extern uint64 keys_of_type(const KeySource *s, const char *tsys, int tslen, const char *tcode, int tclen, const char *value, int vlen); /* identifier :of-type */
 extern uint64 keys_reference(const KeySource *s, const char *ref, int len);		 /* "Type/id", "Type/id/_history/v", absolute URL (own fhir.base_url is stripped), canonical with or without |version, "#id" never */
+/* Of a canonical without |version, beside that of keys_reference, which those with a version have, too. */
+extern uint64 keys_canonical_newest(const KeySource *s, const char *url, int len);
 extern uint64 keys_ref_identifier(const KeySource *s, const char *sys, int slen, const char *val, int vlen, char form); /* :identifier; form 's' sys|val, 'c' val, 'y' sys| */
 extern uint64 keys_uri(const KeySource *s, const char *uri, int len);
 extern uint64 keys_exact(const KeySource *s, const char *value, int len);		 /* string :exact, unfolded */

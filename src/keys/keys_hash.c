@@ -28,7 +28,8 @@ enum Form {
 	FORM_UNIT,
 	FORM_COMPOSITE,
 	FORM_COMPOSITE_ORDERED,
-	FORM_MORE
+	FORM_MORE,
+	FORM_CANONICAL_NEWEST
 };
 
 static inline uint64
@@ -264,7 +265,11 @@ keys_reference_forms(const KeySource *s, const char *ref, int len, bool canonica
 			return n;
 	}
 	out[n++] = fhir_hash(ref, len, seed);
-	if (canonical && (bar = memchr(ref, '|', len)) != NULL && bar > ref)
+	if (!canonical)
+		return n;
+	if ((bar = memchr(ref, '|', len)) == NULL)
+		out[n++] = keys_canonical_newest(s, ref, len);
+	else if (bar > ref)
 		out[n++] = keys_reference(s, ref, bar - ref);
 	return n;
 }
@@ -279,6 +284,12 @@ keys_reference(const KeySource *s, const char *ref, int len)
 	if (p.type != NULL && p.start == 0 && p.unversioned == len)
 		return keys_identity(p.type->name, strlen(p.type->name), p.id, p.id_len) ^ keys_reference_salt(s);
 	return fhir_hash(ref, len, mix(s->id, FORM_REFERENCE_URL));
+}
+
+uint64
+keys_canonical_newest(const KeySource *s, const char *url, int len)
+{
+	return fhir_hash(url, len, mix(s->id, FORM_CANONICAL_NEWEST));
 }
 
 /* ---- what search asks ---- */

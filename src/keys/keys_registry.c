@@ -111,6 +111,11 @@ keys_registry_source(KeyRegistry *r, const char *canonical, const char *identity
 		define_token(s, &types);
 	else if (klass == KEYS_STRING)
 		define_string(s, &types);
+	else if (klass == KEYS_REFERENCE) {
+		s->canonical = types.n == 0;
+		for (int i = 0; i < types.n; i++)
+			s->canonical |= types.types[i] == MODEL_T_canonical || types.types[i] == MODEL_T_uri;
+	}
 	if (r->nsources == r->maxsources) {
 		r->maxsources = r->maxsources > 0 ? r->maxsources * 2 : 32;
 		r->sources = r->sources == NULL ? palloc(r->maxsources * sizeof(KeySource *)) : repalloc(r->sources, r->maxsources * sizeof(KeySource *));

@@ -2,7 +2,8 @@
  * search_include.c: _include and _revinclude, with :iterate.
  *
  * Round by round: the first looks at the page's matches, each further one (for :iterate) at what the last one
- * added. A resource is added once, and never if it is a match, so that cycles end.
+ * added. A resource is added once, and never if it is a match, so that cycles end. A reference to a version
+ * ("Type/id/_history/2") includes that version, if the store has it: two versions of a resource are two entries.
  */
 #include "base/compat.h"
 
@@ -18,26 +19,37 @@
 
 typedef struct Includes {
 	SearchRequest *req;
-	HTAB *seen; /* rid */
+	HTAB *seen; /* rid and version */
 	SearchRow *rows;
 	int n, max;
 	/* of the round */
 	char **types, **ids;
+	int64 *versions; /* 0: the current one */
 	int nids, maxids;
+	CanonicalRefs canonicals;
 	const SearchInclude *inc;
 } Includes;
 
+typedef struct SeenKey {
+	int64 rid, version;
+} SeenKey;
+
 static void
-add_reference(const char *type, int tlen, const char *id, int ilen, void *arg)
+add_reference(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg)
 {
 	Includes *x = arg;
 
+	if (version < 0)
+		return;
 	if (x->nids == x->maxids) {
 		x->maxids = x->maxids ? x->maxids * 2 : 256;
 		x->types =
 		    x->types ? repalloc(x->types, x->maxids * sizeof(char *)) : palloc(x->maxids * sizeof(char *));
 		x->ids = x->ids ? repalloc(x->ids, x->maxids * sizeof(char *)) : palloc(x->maxids * sizeof(char *));
+		x->versions = x->versions ? repalloc(x->versions, x->maxids * sizeof(int64))
+		                          : palloc(x->maxids * sizeof(int64));
 	}
+	x->versions[x->nids] = version;
 	x->types[x->nids] = pnstrdup(type, tlen);
 	x->ids[x->nids++] = pnstrdup(id, ilen);
 }
@@ -45,9 +57,10 @@ add_reference(const char *type, int tlen, const char *id, int ilen, void *arg)
 static void
 add_row(Includes *x, const SearchRow *row)
 {
+	SeenKey key = {row->rid, row->version};
 	bool found;
 
-	hash_search(x->seen, &row->rid, HASH_ENTER, &found);
+	hash_search(x->seen, &key, HASH_ENTER, &found);
 	if (found)
 		return;
 	if (x->n >= fhir_max_include)
@@ -65,21 +78,13 @@ add_row(Includes *x, const SearchRow *row)
 static void
 take(Includes *x)
 {
-	SPITupleTable *t = SPI_tuptable;
-
 	for (uint64 i = 0; i < SPI_processed; i++) {
-		SearchRow row = {0};
-		bool null;
+		SearchRow row;
 
-		row.rid = DatumGetInt64(SPI_getbinval(t->vals[i], t->tupdesc, 1, &null));
-		row.type = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 2, &null));
-		row.id = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 3, &null));
-		row.version = DatumGetInt32(SPI_getbinval(t->vals[i], t->tupdesc, 4, &null));
-		row.last_updated = DatumGetTimestampTz(SPI_getbinval(t->vals[i], t->tupdesc, 5, &null));
-		row.mode = "include";
+		search_take_row(&row, "include", i);
 		add_row(x, &row);
 	}
-	SPI_freetuptable(t);
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /* ---- _include ---- */
@@ -102,23 +107,25 @@ typedef struct DocWalk {
 	SearchRow *rows;
 	bool first;
 	Jsonb *doc;
-	ModelTypeId target[2];
 } DocWalk;
 
 static void
 references_of(const KeyParam *p, void *arg)
 {
 	DocWalk *w = arg;
+	const SearchInclude *inc = w->x->inc;
 
 	if (p->type != PARAM_REFERENCE)
 		return;
 	for (int i = 0; i < p->nlegs; i++) {
 		const KeyLeg *leg = &p->legs[i];
+		const ModelTypeId *targets = inc->target ? inc->targets : leg->targets;
 
-		if (!leg_fits(leg, p, w->x->inc->target))
+		if (!leg_fits(leg, p, inc->target))
 			continue;
-		search_references(leg->source, w->target[0] ? w->target : leg->targets, &w->doc->root, add_reference,
-		                  w->x);
+		search_references(leg->source, targets, &w->doc->root, add_reference, w->x);
+		search_canonicals_of(leg->source, targets && targets[0] ? targets : p->targets, &w->doc->root,
+		                     &w->x->canonicals);
 	}
 }
 
@@ -136,8 +143,6 @@ look_at_document(int i, Jsonb *doc, void *arg)
 		if (inc->reverse || (!w->first && !inc->iterate) || (inc->source && inc->source != type))
 			continue;
 		w->x->inc = inc;
-		w->target[0] = inc->target ? inc->target->id : MODEL_NONE;
-		w->target[1] = MODEL_NONE;
 		if (inc->code)
 			references_of(search_param(type, inc->code, strlen(inc->code)), w);
 		else
@@ -145,37 +150,93 @@ look_at_document(int i, Jsonb *doc, void *arg)
 	}
 }
 
+/* "SELECT rid, type, id, version, last_updated FROM" the current rows of what is referred to; versioned: by
+ * references to a version, with columns of (r) and u.v. Returns how many references those are. */
+static int
+sql_referred(Includes *x, SqlText *s, bool versioned)
+{
+	char **types = palloc(x->nids * sizeof(char *)), **ids = palloc(x->nids * sizeof(char *));
+	int64 *versions = palloc(x->nids * sizeof(int64));
+	int n = 0;
+
+	for (int i = 0; i < x->nids; i++)
+		if ((x->versions[i] != 0) == versioned) {
+			types[n] = x->types[i];
+			ids[n] = x->ids[i];
+			versions[n++] = x->versions[i];
+		}
+	if (n == 0)
+		return 0;
+	sql_init(s);
+	s->generic = true;
+	appendStringInfo(&s->sql,
+	                 "SELECT r.rid, r.type, r.id, %s, %s.last_updated FROM (SELECT DISTINCT u.t, u.i, u.v FROM "
+	                 "ROWS FROM (pg_catalog.unnest(",
+	                 versioned ? "d.version" : "r.version", versioned ? "d" : "r");
+	sql_param(s, TEXTARRAYOID, sql_text_array(types, n));
+	appendStringInfoString(&s->sql, "), pg_catalog.unnest(");
+	sql_param(s, TEXTARRAYOID, sql_text_array(ids, n));
+	appendStringInfoString(&s->sql, "), pg_catalog.unnest(");
+	sql_param(s, INT8ARRAYOID, sql_int8_array(versions, n));
+	appendStringInfo(
+	    &s->sql,
+	    ")) u(t, i, v)) u CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM "
+	    "%s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
+	    store_schema());
+	search_restrict(s, "r", LEG_INCLUDE);
+	appendStringInfoString(&s->sql, " OFFSET 0) r");
+	return n;
+}
+
+static void
+add_by_identity(Includes *x)
+{
+	SqlText s;
+
+	if (sql_referred(x, &s, false) == 0)
+		return;
+	appendStringInfoString(&s.sql, " ORDER BY r.type, r.id");
+	search_run(x->req, &s, "_include");
+	take(x);
+}
+
+/* Versions of resources that are not deleted now. */
+static void
+add_versions(Includes *x)
+{
+	SqlText s;
+
+	if (sql_referred(x, &s, true) == 0)
+		return;
+	appendStringInfo(&s.sql,
+	                 " CROSS JOIN LATERAL (SELECT d.version, d.last_updated FROM %s.version d WHERE d.rid" OP(
+	                     "=") "r.rid AND d.version" OP(
+	                     "=") "u.v::pg_catalog.int4 AND d.doc IS NOT NULL OFFSET 0) d ORDER BY r.type, r.id, d.version",
+	                 store_schema());
+	search_run(x->req, &s, "_include of versions");
+	take(x);
+}
+
 static void
 include_referred(Includes *x, SearchRow *rows, int n, bool first)
 {
 	DocWalk w = {x, rows, first};
 	bool any = false;
-	SqlText s;
 
 	for (int k = 0; k < x->req->nincludes; k++)
 		any = any || (!x->req->includes[k].reverse && (first || x->req->includes[k].iterate));
 	if (!any || n == 0)
 		return;
-	x->nids = 0;
+	x->nids = x->canonicals.n = 0;
 	search_documents(x->req, rows, n, look_at_document, &w);
-	if (x->nids == 0)
-		return;
-	sql_init(&s);
-	s.generic = true;
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM (SELECT "
-	                               "DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
-	sql_param(&s, TEXTARRAYOID, sql_text_array(x->types, x->nids));
-	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
-	sql_param(&s, TEXTARRAYOID, sql_text_array(x->ids, x->nids));
-	appendStringInfo(
-	    &s.sql,
-	    ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM "
-	    "%s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
-	    store_schema());
-	search_restrict(&s, "r", LEG_INCLUDE);
-	appendStringInfoString(&s.sql, " OFFSET 0) r ORDER BY r.type, r.id");
-	search_run(x->req, &s, "_include");
-	take(x);
+	add_by_identity(x);
+	add_versions(x);
+	if (x->canonicals.n) {
+		SearchRow *meant;
+
+		for (int i = 0, k = search_canonical_rows(x->req, LEG_INCLUDE, &x->canonicals, &meant); i < k; i++)
+			add_row(x, &meant[i]);
+	}
 }
 
 /* ---- _revinclude ---- */
@@ -186,6 +247,23 @@ typedef struct Reverse {
 	SearchRow *rows;
 	int n;
 } Reverse;
+
+/* Canonicals at a place that mean one of the rows. */
+static void
+canonicals_to(Reverse *r, const KeyParam *p, const KeyLeg *leg)
+{
+	const ModelType *target = r->x->inc->target, *last = NULL;
+
+	for (int k = 0; k < r->n; k++) {
+		const ModelType *type = model_resource(r->rows[k].type, strlen(r->rows[k].type));
+
+		if (type == last || (target && target != type) || !search_canonical_link(leg->source, type) ||
+		    !leg_fits(leg, p, type))
+			continue;
+		search_canonical_keys(r->x->req, LEG_REVINCLUDE, type, r->rows, r->n, &leg->source, 1, r->keys);
+		last = type;
+	}
+}
 
 static void
 hashes_to(const KeyParam *p, void *arg)
@@ -198,6 +276,8 @@ hashes_to(const KeyParam *p, void *arg)
 	for (int i = 0; i < p->nlegs; i++) {
 		uint64 salt = keys_reference_salt(p->legs[i].source);
 
+		if (p->legs[i].source->canonical)
+			canonicals_to(r, p, &p->legs[i]);
 		for (int k = 0; k < r->n; k++) {
 			const SearchRow *row = &r->rows[k];
 			const ModelType *type = model_resource(row->type, strlen(row->type));
@@ -250,7 +330,8 @@ compare_identity(const void *a, const void *b)
 	const SearchRow *x = a, *y = b;
 	int c = strcmp(x->type, y->type);
 
-	return c ? c : strcmp(x->id, y->id);
+	c = c ? c : strcmp(x->id, y->id);
+	return c ? c : x->version - y->version;
 }
 
 void
@@ -265,12 +346,15 @@ search_includes(SearchRequest *req, SearchRow *matches, int nmatches, SearchRow 
 	*nout = 0;
 	if (req->nincludes == 0 || nmatches == 0)
 		return;
-	ctl.keysize = sizeof(int64);
-	ctl.entrysize = sizeof(int64);
+	ctl.keysize = sizeof(SeenKey);
+	ctl.entrysize = sizeof(SeenKey);
 	ctl.hcxt = CurrentMemoryContext;
 	x.seen = hash_create("fhir search includes", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	for (int i = 0; i < nmatches; i++)
-		hash_search(x.seen, &matches[i].rid, HASH_ENTER, NULL);
+	for (int i = 0; i < nmatches; i++) {
+		SeenKey key = {matches[i].rid, matches[i].version};
+
+		hash_search(x.seen, &key, HASH_ENTER, NULL);
+	}
 	for (bool first = true; nfrontier > 0; first = false) {
 		int before = x.n;
 

@@ -145,6 +145,7 @@ typedef struct SearchInclude {
 	const ModelType *source; /* NULL: any */
 	const char *code;        /* NULL: every reference parameter */
 	const ModelType *target; /* NULL: any */
+	ModelTypeId targets[2];  /* the same as a list, 0-terminated */
 } SearchInclude;
 
 typedef struct SearchRequest {
@@ -387,12 +388,45 @@ extern int64 search_now_micros(void);
 extern void search_includes(SearchRequest *req, SearchRow *matches, int nmatches, SearchRow **out, int *nout);
 /* Lowest or highest text at a place, into *best (NULL: none yet). */
 extern void search_texts(const KeySource *source, JsonbContainer *doc, bool highest, char **best);
-/* References held by `source` in doc, as "Type/id" of this store. */
-typedef void (*SearchRefFn)(const char *type, int tlen, const char *id, int ilen, void *arg);
+/* Texts that are strings at a place: urls, canonicals. */
+extern void search_plain_texts(const KeySource *source, JsonbContainer *doc,
+                               void (*fn)(const char *text, int len, void *arg), void *arg);
+/* References held by `source` in doc, as "Type/id" of this store. version: of "Type/id/_history/version"; 0: none
+ * is named; -1: not one that can be. */
+typedef void (*SearchRefFn)(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg);
 extern void search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn,
                                    void *arg);
 extern void search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc,
                               SearchRefFn fn, void *arg);
+
+/* ---- search_canonical.c ---- */
+typedef struct CanonicalRef {
+	char *url;
+	const char *version;        /* NULL: none is named */
+	const ModelTypeId *targets; /* types that it may lead to; NULL: any */
+} CanonicalRef;
+
+typedef struct CanonicalRefs {
+	CanonicalRef *list;
+	int n, max;
+	const ModelTypeId *targets; /* of those that are added */
+} CanonicalRefs;
+
+/* May canonicals at this place mean resources of that type? */
+extern bool search_canonical_link(const KeySource *source, const ModelType *target);
+/* Adds the canonical references held by `source` in doc. */
+extern void search_canonicals_of(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc,
+                                 CanonicalRefs *out);
+/* The resources that they mean. Returns how many. */
+extern int search_canonical_rows(SearchRequest *req, SearchLeg leg, const CanonicalRefs *refs, SearchRow **out);
+/* Hashes, for each source, of canonicals that mean those of the rows which are of this type. */
+extern void search_canonical_keys(SearchRequest *req, SearchLeg leg, const ModelType *type,
+                                  const SearchRow *rows, int nrows, const KeySource *const *sources,
+                                  int nsources, Crit *keys);
+/* The same for the far end of a chain, whose criteria have been run. */
+extern void search_canonical_chain(SearchRequest *req, const CritLink *link, Crit *keys);
+/* Row i of SPI_tuptable: rid, type, id, version, last_updated. */
+extern void search_take_row(SearchRow *row, const char *mode, uint64 i);
 
 /* ---- search_rows.c ---- */
 /* Fills rows[].doc. */

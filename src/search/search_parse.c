@@ -222,6 +222,7 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 		inc.target = model_resource(parts[2], strlen(parts[2]));
 		if (!inc.target)
 			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[2]), NULL);
+		inc.targets[0] = inc.target->id;
 	}
 	req->includes =
 	    req->includes ? repalloc(req->includes, (req->nincludes + 1) * sizeof(inc)) : palloc(sizeof(inc));

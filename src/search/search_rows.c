@@ -142,15 +142,34 @@ id_like(const char *s, int len)
 	return true;
 }
 
+/* "2" -> 2; what can't be the number of a version -> -1. */
+static int32
+version_number(const char *s, int len)
+{
+	int32 n = 0;
+
+	if (len < 1 || len > 9 || *s == '0')
+		return -1;
+	for (int i = 0; i < len; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return -1;
+		n = n * 10 + s[i] - '0';
+	}
+	return n;
+}
+
 /* "Type/id" with or without "/_history/v", relative or below fhir.base_url; anything else refers to no
  * resource of this store. */
 void
 search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn, void *arg)
 {
 	int base = fhir_base_url ? strlen(fhir_base_url) : 0;
-	const char *slash, *end;
+	const char *slash, *end, *stop;
 	const ModelType *t;
+	int32 version = 0;
 
+	if (base > 0 && fhir_base_url[base - 1] == '/')
+		base--;
 	if (base > 0 && len > base && strncmp(ref, fhir_base_url, base) == 0 && ref[base] == '/') {
 		ref += base + 1;
 		len -= base + 1;
@@ -158,11 +177,14 @@ search_local_reference(const char *ref, int len, const ModelTypeId *targets, Sea
 	slash = memchr(ref, '/', len);
 	if (slash == NULL || (t = model_resource(ref, slash - ref)) == NULL)
 		return;
-	end = memchr(slash + 1, '/', len - (slash + 1 - ref));
-	if (end && strncmp(end, "/_history/", Min(10, ref + len - end)) != 0)
+	stop = ref + len;
+	end = memchr(slash + 1, '/', stop - (slash + 1));
+	if (end && (stop - end <= 10 || memcmp(end, "/_history/", 10) != 0))
 		return;
-	if (end == NULL)
-		end = ref + len;
+	if (end)
+		version = version_number(end + 10, stop - end - 10);
+	else
+		end = stop;
 	if (!id_like(slash + 1, end - slash - 1))
 		return;
 	if (targets && targets[0]) {
@@ -171,7 +193,7 @@ search_local_reference(const char *ref, int len, const ModelTypeId *targets, Sea
 		if (*targets == MODEL_NONE)
 			return;
 	}
-	fn(ref, slash - ref, slash + 1, end - slash - 1, arg);
+	fn(ref, slash - ref, slash + 1, end - slash - 1, version, arg);
 }
 
 /* Every item at a place. */
@@ -211,6 +233,29 @@ search_references(const KeySource *source, const ModelTypeId *targets, JsonbCont
 	ReferenceWalk w = {targets, fn, arg};
 
 	each_item(source, doc, reference_item, &w);
+}
+
+typedef struct PlainWalk {
+	void (*fn)(const char *text, int len, void *arg);
+	void *arg;
+} PlainWalk;
+
+static void
+plain_item(void *arg, const FpItem *item)
+{
+	PlainWalk *w = arg;
+
+	if (item->json.type == jbvString)
+		w->fn(item->json.val.string.val, item->json.val.string.len, w->arg);
+}
+
+void
+search_plain_texts(const KeySource *source, JsonbContainer *doc,
+                   void (*fn)(const char *text, int len, void *arg), void *arg)
+{
+	PlainWalk w = {fn, arg};
+
+	each_item(source, doc, plain_item, &w);
 }
 
 /* ---- texts to sort by ---- */

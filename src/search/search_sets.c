@@ -355,6 +355,8 @@ run_chain(SearchRequest *req, Crit *c)
 				crit_add_key(keys, identity ^ keys_reference_salt(c->links[k].source));
 		}
 		SPI_freetuptable(SPI_tuptable);
+		for (int k = i; k < c->nlinks && c->links[k].arg == c->links[i].arg; k++)
+			search_canonical_chain(req, &c->links[k], keys);
 	}
 	c->kind = keys->nkeys ? CRIT_KEYS : CRIT_FALSE;
 	c->keys = keys->keys;
@@ -369,7 +371,7 @@ typedef struct IdList {
 } IdList;
 
 static void
-add_id(const char *type, int tlen, const char *id, int ilen, void *arg)
+add_id(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg)
 {
 	IdList *l = arg;
 
@@ -415,6 +417,7 @@ typedef struct HasContext {
 	const Crit *c;
 	const ModelTypeId *targets; /* of the searched types, 0-terminated */
 	IdList ids;
+	CanonicalRefs canonicals;
 } HasContext;
 
 static void
@@ -422,8 +425,31 @@ has_document(int i, Jsonb *doc, void *arg)
 {
 	HasContext *h = arg;
 
-	for (int k = 0; k < h->c->nlinks; k++)
+	for (int k = 0; k < h->c->nlinks; k++) {
 		search_references(h->c->links[k].source, h->targets, &doc->root, add_id, &h->ids);
+		search_canonicals_of(h->c->links[k].source, h->targets, &doc->root, &h->canonicals);
+	}
+}
+
+static void
+add_canonicals(SearchRequest *req, HasContext *h)
+{
+	SearchRow *rows;
+	int n = search_canonical_rows(req, LEG_HAS, &h->canonicals, &rows);
+
+	for (int i = 0; i < n; i++)
+		add_id(rows[i].type, strlen(rows[i].type), rows[i].id, strlen(rows[i].id), 0, &h->ids);
+}
+
+/* Canonicals can't be asked row by row: the documents that hold them are read however many they are. */
+static bool
+by_canonical(const SetRun *run, const Crit *c)
+{
+	for (int k = 0; k < c->nlinks; k++)
+		for (int i = 0; i < run->ntypes; i++)
+			if (search_canonical_link(c->links[k].source, run->types[i]))
+				return true;
+	return false;
 }
 
 static int
@@ -455,7 +481,7 @@ run_has(SetRun *run, Crit *c)
 	ModelTypeId *targets;
 	SearchRow *rows;
 	SqlText s;
-	int n;
+	int n, few = by_canonical(run, c) ? PG_INT32_MAX - 1 : run->few_referring;
 
 	search_sets(req, &from, 1, &arg, 1, true);
 	if (arg->kind == CRIT_FALSE) {
@@ -465,10 +491,10 @@ run_has(SetRun *run, Crit *c)
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.version");
 	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
-	appendStringInfo(&s.sql, " LIMIT %d", run->few_referring + 1);
+	appendStringInfo(&s.sql, " LIMIT %d", few + 1);
 	search_run(req, &s, psprintf("_has: the %s that refer, as far as they are few", from->name));
 	n = fetch_versions(&rows);
-	if (n > run->few_referring) {
+	if (n > few) {
 		c->referring = Max(n, search_crit_rows(arg, search_type_rows(&from, 1)));
 		return;
 	}
@@ -478,6 +504,7 @@ run_has(SetRun *run, Crit *c)
 	targets[ntypes] = MODEL_NONE;
 	h.targets = targets;
 	search_documents(req, rows, n, has_document, &h);
+	add_canonicals(req, &h);
 	rows_of_ids(req, c, &h.ids, LEG_HAS, types, ntypes);
 }
 

@@ -116,7 +116,7 @@ static const char *const store_ddl[] = {
 	"COMMENT ON TABLE %1$s.string IS 'search keys: folded text; written by the extension only'",
 	"COMMENT ON TABLE %1$s.search_param IS 'search parameters added by users, and the state of their keys; written by the extension only'",
 	"COMMENT ON TABLE %1$s.term IS 'dictionary of folded display texts; written by the extension only'",
-	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '1'), ('key_version', '1'),"
+	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '1'), ('key_version', '" CppAsString2(FHIR_KEY_VERSION) "'),"
 	" ('link_key', pg_catalog.replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', ''))",
 };
 
