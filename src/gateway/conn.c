@@ -4,9 +4,14 @@
  * A call is Bind, Execute, Sync on a statement prepared once. The server commits at the Sync, after it sent the
  * result: so a job is done only when the server is ready for the next query. A connection that breaks between
  * the two leaves the outcome unknown.
+ *
+ * Quick jobs are sent in libpq's pipeline mode, without waiting for those before them; the server answers in order.
+ * That an answer is the job's own does not rest on order alone: each call carries a number, which comes back as a
+ * column of its row. A connection that answers another number is closed, and nothing of it reaches a client.
  */
 #include "pool.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +21,12 @@
 #include "log.h"
 
 #define STATEMENT "fhir_http"
-#define CALL "SELECT status, headers, body FROM fhir_http($1, $2, $3, $4)"
+#define CALL "SELECT status, headers, body, $5 FROM fhir_http($1, $2, $3, $4)"
+#define PARAMETERS 5
+#define COLUMNS 4
 #define VERSION "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'fhir'"
 
-static const Oid parameter_types[] = {25, 25, 3802, 17}; /* text, text, jsonb, bytea */
+static const Oid parameter_types[PARAMETERS] = {25, 25, 3802, 17, 20}; /* text, text, jsonb, bytea, int8 */
 
 static void conn_event(Watch *watch, uint32_t events);
 
@@ -52,6 +59,7 @@ conn_open(Conn *conn)
 	conn->fd = -1;
 	conn->events = 0;
 	conn->setup_step = 0;
+	conn->retire = false;
 	conn->since = conn->pool->loop->now;
 	conn->state = CONN_CONNECTING;
 	conn->pg = PQconnectStartParams(keys, values, 1);
@@ -72,7 +80,9 @@ conn_close(Conn *conn)
 	}
 	conn->fd = -1;
 	conn->state = CONN_CLOSED;
-	conn->job = NULL;
+	conn->first = conn->last = NULL;
+	conn->jobs = 0;
+	conn->pipe = false;
 }
 
 /* Notices may quote data and help nobody here. */
@@ -98,7 +108,7 @@ setup_next(Conn *conn)
 
 	conn->state = CONN_SETUP;
 	if (conn->setup_step == 0)
-		sent = PQsetnonblocking(conn->pg, 1) == 0 && PQsendPrepare(conn->pg, STATEMENT, CALL, 4, parameter_types);
+		sent = PQsetnonblocking(conn->pg, 1) == 0 && PQsendPrepare(conn->pg, STATEMENT, CALL, PARAMETERS, parameter_types);
 	else
 		sent = PQsendQuery(conn->pg, VERSION);
 	if (!sent || !conn_flush(conn))
@@ -159,27 +169,53 @@ setup_answered(Conn *conn)
 		pool_conn_failed(conn);
 }
 
+static bool
+send_call(Conn *conn, const Job *job)
+{
+	uint64_t number = htobe64(job->number);
+	const char *values[PARAMETERS] = {job->method, job->url, job->headers, job->body_len ? job->body : "",
+									  (const char *) &number};
+	int lengths[PARAMETERS] = {0, 0, 0, (int) job->body_len, sizeof number};
+	static const int formats[PARAMETERS] = {0, 0, 0, 1, 1};
+
+	return PQsendQueryPrepared(conn->pg, STATEMENT, PARAMETERS, values, lengths, formats, 1);
+}
+
 bool
 conn_send(Conn *conn, Job *job, bool *perhaps_sent)
 {
-	conn->job = job;
-	conn->complete = false;
-	conn->state = CONN_BUSY;
-	conn->since = conn->pool->loop->now;
 	job->conn = conn;
+	job->behind = NULL;
+	if (conn->first == NULL)
+	{
+		conn->first = job;
+		conn->since = conn->pool->loop->now;
+		conn->complete = false;
+		conn->moved = 0;
+	}
+	else
+		conn->last->behind = job;
+	conn->last = job;
+	conn->jobs++;
+	conn->state = CONN_BUSY;
 	if (job->ping)
 		*perhaps_sent = PQsendQuery(conn->pg, VERSION);
+	else if (conn->pipe)
+		*perhaps_sent = PQenterPipelineMode(conn->pg) && send_call(conn, job) && PQpipelineSync(conn->pg);
 	else
 	{
-		const char *values[4] = {job->method, job->url, job->headers, job->body_len ? job->body : ""};
-		int lengths[4] = {0, 0, 0, (int) job->body_len};
-		static const int formats[4] = {0, 0, 0, 1};
-
 		conn->moved = job->body_len;
 		/* false: the Sync at the end of the message did not go out, so that nothing can have been executed */
-		*perhaps_sent = PQsendQueryPrepared(conn->pg, STATEMENT, 4, values, lengths, formats, 1);
+		*perhaps_sent = send_call(conn, job);
 	}
 	return *perhaps_sent && conn_flush(conn);
+}
+
+/* Back from pipeline mode: so that what does not share a connection is sent as ever. */
+bool
+conn_end_pipe(Conn *conn)
+{
+	return PQexitPipelineMode(conn->pg) == 1;
 }
 
 void
@@ -226,11 +262,88 @@ conn_broken(Conn *conn)
 		pool_conn_lost(conn, rolled_back_by_shutdown(conn));
 }
 
+/* Does the answer carry the number of the job? An error carries none, and no data. */
+static bool
+answers(const Conn *conn, const Job *job)
+{
+	const PGresult *result = conn->result;
+	uint64_t number;
+
+	if (job == NULL || job->ping || PQresultStatus(result) != PGRES_TUPLES_OK)
+		return true;
+	if (PQntuples(result) != 1 || PQnfields(result) != COLUMNS || PQgetlength(result, 0, COLUMNS - 1) != sizeof number)
+		return false;
+	memcpy(&number, PQgetvalue(result, 0, COLUMNS - 1), sizeof number);
+	return be64toh(number) == job->number;
+}
+
+/* The server has answered the first job and its transaction has ended. False: the connection is not to be trusted. */
+static bool
+job_answered(Conn *conn)
+{
+	if (!answers(conn, conn->first))
+	{
+		log_error("%s database: an answer came that belongs to another request; the connection is closed",
+				  conn->pool->name);
+		return false;
+	}
+	if (conn->result != NULL)
+		conn->moved += PQresultMemorySize(conn->result);
+	pool_conn_answered(conn);
+	return true;
+}
+
+/* Takes what has arrived; false when the connection is of no more use. */
+static bool
+take_results(Conn *conn)
+{
+	int nothing = 0;
+
+	while (conn->pg != NULL && !PQisBusy(conn->pg))
+	{
+		PGresult *result = PQgetResult(conn->pg);
+		bool synced = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+
+		if (PQstatus(conn->pg) == CONNECTION_BAD)
+		{
+			if (result != NULL)
+				keep_result(conn, result);
+			return false;
+		}
+		if (result != NULL && !synced)
+		{
+			keep_result(conn, result);
+			nothing = 0;
+			continue;
+		}
+		PQclear(result);
+		/* in a pipe each statement's results end with nothing, and then comes its Sync */
+		if (conn->pipe && conn->first != NULL && !synced)
+		{
+			if (++nothing > 1)
+				return false;
+			continue;
+		}
+		nothing = 0;
+		/* ready for the next query; on an idle connection only a parameter status or the like arrived */
+		if (conn->state == CONN_SETUP)
+			setup_answered(conn);
+		else if (conn->state != CONN_BUSY && conn->state != CONN_STALE)
+			return true;
+		else if (synced != conn->pipe || !job_answered(conn))
+			return false;
+		/* what else has arrived is for the jobs behind */
+		if (conn->first == NULL || !conn->pipe)
+			return true;
+	}
+	return true;
+}
+
 static void
 conn_event(Watch *watch, uint32_t events)
 {
 	Conn *conn = (Conn *) watch;
-	bool consumed;
+	bool consumed, sound;
 
 	if (conn->state == CONN_CLOSED)
 		return;
@@ -246,31 +359,11 @@ conn_event(Watch *watch, uint32_t events)
 		return;
 	}
 	consumed = PQconsumeInput(conn->pg) == 1;
-	while (!PQisBusy(conn->pg))
-	{
-		PGresult *result = PQgetResult(conn->pg);
-
-		if (result != NULL)
-		{
-			keep_result(conn, result);
-			if (PQstatus(conn->pg) == CONNECTION_BAD)
-				break;
-			continue;
-		}
-		if (PQstatus(conn->pg) == CONNECTION_BAD)
-			break;
-		/* ready for the next query; on an idle connection only a parameter status or the like arrived */
-		if (conn->state == CONN_SETUP)
-			setup_answered(conn);
-		else if (conn->state == CONN_BUSY || conn->state == CONN_STALE)
-		{
-			if (conn->result != NULL)
-				conn->moved += PQresultMemorySize(conn->result);
-			pool_conn_answered(conn);
-		}
+	sound = take_results(conn);
+	/* closed, perhaps even opened anew, by what its answer led to */
+	if (conn->pg == NULL || conn->state == CONN_CONNECTING)
 		return;
-	}
-	if (!consumed || PQstatus(conn->pg) == CONNECTION_BAD)
+	if (!sound || !consumed || PQstatus(conn->pg) == CONNECTION_BAD)
 		conn_broken(conn);
 	else if ((events & EPOLLOUT) && !conn_flush(conn))
 		conn_broken(conn);

@@ -135,6 +135,7 @@ render_pools(Buf *b)
 	POOL("pool_lost_total", "counter", "Database connections lost while open.", lost);
 	POOL("pool_cancels_total", "counter", "Statements cancelled: the request timeout, or a read whose client had gone.", cancels);
 	POOL("pool_retries_total", "counter", "Requests sent a second time.", retries);
+	POOL("pool_pipelined_total", "counter", "Requests sent on a connection that still worked on another.", pipelined);
 	POOL("pool_rejected_total", "counter", "Requests refused: queue full or no database.", rejected);
 }
 

@@ -35,7 +35,7 @@ typedef struct PoolMetrics
 	Count idle, busy, connecting; /* gauges */
 	Count queued;				  /* gauge */
 	Count connects, connect_failures, lost;
-	Count cancels, retries, rejected;
+	Count cancels, retries, rejected, pipelined;
 } PoolMetrics;
 
 typedef struct Metrics

@@ -1,5 +1,9 @@
 /*
  * pool.h: a bounded pool of asynchronous libpq connections, and the jobs that wait for one.
+ *
+ * A connection works for one job at a time, or for several quick ones in a row (a pipe, libpq's pipeline mode): each
+ * with a Sync and so a transaction of its own. Only jobs that read one resource are quick, so that nothing quick
+ * waits behind something slow, and whatever is in a pipe may be sent twice.
  */
 #ifndef FHIR_GATEWAY_POOL_H
 #define FHIR_GATEWAY_POOL_H
@@ -30,6 +34,7 @@ typedef struct Job
 {
 	bool ping;		/* only ask for the extension's version */
 	bool read_only; /* may be sent twice */
+	bool quick;		/* reads one resource: may share a connection with others of its kind */
 	const char *method;
 	const char *url;
 	const char *headers;
@@ -42,10 +47,12 @@ typedef struct Job
 
 	/* the pool's own */
 	Conn *conn;
+	struct Job *behind; /* the next in the connection's pipe */
+	uint64_t number;	/* of its submission; comes back with the answer, which thereby proves to be its own */
 	uint64_t expired_at; /* when the deadline passed and a cancel was sent, 0 before */
 	bool retried;
 	bool active;
-	struct Job *next, *previous; /* in the queue or among the running */
+	struct Job *next, *previous; /* in a queue or among the running */
 } Job;
 
 /* A pool of at most `size` connections; opens the first at once. */
@@ -94,11 +101,14 @@ struct Conn
 	uint32_t events;
 	int setup_step;
 	uint64_t since; /* of the state */
-	Job *job;
+	Job *first, *last; /* its jobs, in the order in which they were sent; more than one only in a pipe */
+	int jobs;
+	bool pipe;	 /* busy with quick jobs, in pipeline mode */
+	bool retire; /* takes no more jobs, and is closed after its last one */
 	PGresult *result;
 	size_t moved; /* bytes of the current job, to bound libpq's buffers */
 	bool complete; /* the statement's result arrived; its commit is not known yet */
-	Conn *next_idle;
+	Conn *next;	   /* among the idle, or among the pipes */
 };
 
 /* libpq's buffers never shrink: a connection that moved more than this for one job is replaced */
@@ -111,9 +121,14 @@ struct Pool
 	const char *name;
 	int size;
 	Conn *conns;
+	int slow_most;	/* so many connections at most for jobs that are not quick */
+	int pipes_most; /* so many pipes are enough while they move */
 	Conn *idle; /* last used first, so that few backends stay warm */
-	Job queue, running; /* list heads */
+	Conn *pipes;
+	Job queue, quick, running; /* list heads: two queues, each in the order of the numbers */
 	int queued, connecting, open, busy;
+	int slow; /* connections that are busy with a job that is not quick */
+	uint64_t number; /* of the last job */
 	uint64_t retry_at; /* no attempt to connect before */
 	uint64_t backoff;
 	uint64_t answered_at;
@@ -126,12 +141,13 @@ struct Pool
 extern void conn_open(Conn *conn);
 extern void conn_close(Conn *conn);
 extern bool conn_send(Conn *conn, Job *job, bool *perhaps_sent);
+extern bool conn_end_pipe(Conn *conn);
 extern void conn_cancel(Conn *conn);
 
 /* pool.c, called by conn.c */
 extern void pool_conn_ready(Conn *conn);		/* set up, or its job is done */
 extern void pool_conn_failed(Conn *conn);		/* could not be opened or set up */
 extern void pool_conn_lost(Conn *conn, bool executed_nothing);
-extern void pool_conn_answered(Conn *conn);		/* job's result is complete */
+extern void pool_conn_answered(Conn *conn);		/* the first job's result is complete */
 
 #endif

@@ -194,7 +194,7 @@ set_compressed(Request *r, int status, const char *data, size_t len, const char 
 	return true;
 }
 
-/* The row of fhir_http: status int4, headers jsonb, body bytea, all in binary */
+/* The row of fhir_http: status int4, headers jsonb, body bytea, all in binary; behind them the number that conn.c checks */
 static bool
 reply_row(Request *r, PGresult *row)
 {
@@ -204,7 +204,7 @@ reply_row(Request *r, PGresult *row)
 	size_t len;
 	bool wants_gzip;
 
-	if (PQntuples(row) != 1 || PQnfields(row) != 3 || PQgetisnull(row, 0, 0) || PQgetlength(row, 0, 0) != 4)
+	if (PQntuples(row) != 1 || PQnfields(row) < 3 || PQgetisnull(row, 0, 0) || PQgetlength(row, 0, 0) != 4)
 		return false;
 	memcpy(&status, PQgetvalue(row, 0, 0), 4);
 	status = ntohl(status);

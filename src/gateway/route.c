@@ -73,6 +73,31 @@ only_reads(const Request *r)
 		   memcmp(r->url.data + path - (sizeof search - 1), search, sizeof search - 1) == 0;
 }
 
+/*
+ * /Type/id or /Type/id/_history/version: answered by one look into an index. Such requests may follow each other on
+ * one database connection without waiting for the answers in between.
+ */
+static bool
+reads_one_resource(const Request *r)
+{
+	const char *p = r->url.data;
+	size_t type = strspn(p + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"), id;
+
+	if ((r->method != METHOD_GET && r->method != METHOD_HEAD) || p[1] < 'A' || p[1] > 'Z' || p[1 + type] != '/')
+		return false;
+	p += 1 + type + 1;
+	id = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.");
+	p += id;
+	if (id > 0 && strncmp(p, "/_history/", 10) == 0)
+	{
+		size_t version = strcspn(p + 10, "/?");
+
+		p += 10 + version;
+		id = version;
+	}
+	return id > 0 && (*p == '\0' || *p == '?');
+}
+
 static void
 call_fhir(Request *r, const char *below)
 {
@@ -88,6 +113,7 @@ call_fhir(Request *r, const char *below)
 	job->body = r->body.data;
 	job->body_len = r->body.len;
 	job->read_only = only_reads(r);
+	job->quick = reads_one_resource(r);
 	job->deadline = now_microseconds() + (uint64_t) opt.request_timeout;
 	job->done = fhir_done;
 	if (job->read_only && r->loop->replica != NULL && pool_alive(r->loop->replica))

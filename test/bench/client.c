@@ -1,5 +1,6 @@
 /*
- * client.c: the benchmark's load generator: prepared statements or HTTP GETs, closed loop, N connections, one thread each.
+ * client.c: the benchmark's load generator: prepared statements or HTTP GETs, closed loop, N connections. SQL has a thread
+ * for each; HTTP has two threads that share the connections, as pgbench -j 2 does, which it is compared with.
  *
  *   client sql  CONNINFO CONNECTIONS SECONDS FILE STATEMENT    FILE: a line a call, its parameters separated by tabs
  *   client http PORT     CONNECTIONS SECONDS FILE              FILE: a path a line
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,52 +144,103 @@ run_sql(void *arg)
 	return NULL;
 }
 
+typedef struct HttpConnection {
+	int fd;
+	char *buf;
+	size_t have, want;
+	double sent;
+} HttpConnection;
+
+#define HTTP_THREADS 2
+#define HTTP_BUFFER ((size_t) 1 << 20)
+
+static void
+http_open(HttpConnection *c, int epoll)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+	int one = 1;
+
+	c->fd = socket(AF_INET, SOCK_STREAM, 0);
+	c->buf = malloc(HTTP_BUFFER);
+	if (connect(c->fd, (struct sockaddr *) &a, sizeof(a)) != 0)
+		fail("connect", "no gateway");
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
+}
+
+/* False when it is time to stop. */
+static bool
+http_send(HttpConnection *c, Worker *w, double end)
+{
+	char request[2048];
+	const char *line = next_line(w, end);
+	int n;
+
+	if (line == NULL)
+		return false;
+	n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/fhir+json\r\n\r\n", line);
+	c->have = c->want = 0;
+	c->sent = now();
+	if (write(c->fd, request, n) != n)
+		fail("write", "connection lost");
+	return true;
+}
+
+/* True when the answer is complete. */
+static bool
+http_receive(HttpConnection *c)
+{
+	ssize_t got = read(c->fd, c->buf + c->have, HTTP_BUFFER - 1 - c->have);
+	char *body, *length;
+
+	if (got <= 0)
+		fail("read", "connection lost");
+	c->have += got;
+	c->buf[c->have] = 0;
+	if (c->want == 0 && (body = strstr(c->buf, "\r\n\r\n")) != NULL) {
+		if (strncmp(c->buf, "HTTP/1.1 200", 12) != 0)
+			fail("status", c->buf);
+		length = strcasestr(c->buf, "\r\ncontent-length:");
+		if (length == NULL || length > body)
+			fail("response", "no Content-Length");
+		c->want = (body + 4 - c->buf) + strtoul(length + 17, NULL, 10);
+	}
+	return c->want > 0 && c->have >= c->want;
+}
+
 static void *
 run_http(void *arg)
 {
 	Worker *w = arg;
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	static const size_t size = 1 << 20;
-	char *buf = malloc(size), request[2048];
-	const char *line;
-	double end, t;
+	int threads = connections < HTTP_THREADS ? connections : HTTP_THREADS, epoll = epoll_create1(0), open = 0;
+	int mine = connections / threads + (w->number < connections % threads ? 1 : 0);
+	HttpConnection *c = calloc(mine, sizeof(HttpConnection));
+	struct epoll_event events[64];
+	double end;
 
-	if (connect(fd, (struct sockaddr *) &a, sizeof(a)) != 0)
-		fail("connect", "no gateway");
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	for (int i = 0; i < mine; i++)
+		http_open(&c[i], epoll);
 	start_together();
 	end = now() + seconds;
-	while ((line = next_line(w, end)) != NULL) {
-		int n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/fhir+json\r\n\r\n",
-						 line);
-		size_t have = 0, want = 0;
+	for (int i = 0; i < mine; i++)
+		open += http_send(&c[i], w, end);
+	while (open > 0) {
+		int n = epoll_wait(epoll, events, 64, -1);
 
-		t = now();
-		if (write(fd, request, n) != n)
-			fail("write", "connection lost");
-		do {
-			ssize_t got = read(fd, buf + have, size - 1 - have);
-			char *body, *length;
+		for (int i = 0; i < n; i++) {
+			HttpConnection *ready_one = events[i].data.ptr;
 
-			if (got <= 0)
-				fail("read", "connection lost");
-			have += got;
-			buf[have] = 0;
-			if (want == 0 && (body = strstr(buf, "\r\n\r\n")) != NULL) {
-				if (strncmp(buf, "HTTP/1.1 200", 12) != 0)
-					fail("status", buf);
-				length = strcasestr(buf, "\r\ncontent-length:");
-				if (length == NULL || length > body)
-					fail("response", "no Content-Length");
-				want = (body + 4 - buf) + strtoul(length + 17, NULL, 10);
-			}
-		} while (want == 0 || have < want);
-		if (w->calls < MAX_SAMPLES)
-			w->latency[w->calls] = (now() - t) * 1000;
-		w->calls++;
+			if (!http_receive(ready_one))
+				continue;
+			if (w->calls < MAX_SAMPLES)
+				w->latency[w->calls] = (now() - ready_one->sent) * 1000;
+			w->calls++;
+			open -= !http_send(ready_one, w, end);
+		}
 	}
-	close(fd);
+	for (int i = 0; i < mine; i++)
+		close(c[i].fd);
 	return NULL;
 }
 
@@ -226,7 +279,7 @@ main(int argc, char **argv)
 {
 	bool http = argc == 6 && strcmp(argv[1], "http") == 0;
 	Worker *w;
-	int n, i;
+	int n, i, threads;
 	long calls = 0, samples = 0;
 	float *all;
 	double start;
@@ -239,24 +292,25 @@ main(int argc, char **argv)
 	seconds = atof(argv[4]);
 	read_lines(argv[5]);
 	statement = argv[6];
+	threads = http && n > HTTP_THREADS ? HTTP_THREADS : n;
 	w = calloc(n, sizeof(Worker));
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < threads; i++) {
 		w[i].seed = (unsigned) (i * 7919 + getpid() + time(NULL));
 		w[i].number = i;
 		w[i].latency = malloc(MAX_SAMPLES * sizeof(float));
 		pthread_create(&w[i].thread, NULL, http ? run_http : run_sql, &w[i]);
 	}
-	while (atomic_load(&ready) < n)
+	while (atomic_load(&ready) < threads)
 		usleep(100);
 	start = now();
 	atomic_store(&go, true);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < threads; i++)
 		pthread_join(w[i].thread, NULL);
 	seconds = now() - start;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < threads; i++)
 		calls += w[i].calls;
 	all = malloc((calls + 1) * sizeof(float));
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < threads; i++) {
 		long k = w[i].calls < MAX_SAMPLES ? w[i].calls : MAX_SAMPLES;
 
 		memcpy(all + samples, w[i].latency, k * sizeof(float));

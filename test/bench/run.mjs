@@ -89,7 +89,7 @@ const observations = [...resources(small)].filter((r) => r.resourceType === 'Obs
 const tsv = (x) => x.replaceAll('\\', '\\\\');
 const note = (o, text) => ({ ...o, note: [{ text }] });
 const withoutId = ({ id, ...o }) => o;
-const files = { create: join(dir, 'create.tsv'), update: join(dir, 'update.tsv'), ids: join(dir, 'ids.tsv'), copy: join(dir, 'copy.sql'), paths: join(dir, 'paths') };
+const files = { create: join(dir, 'create.tsv'), update: join(dir, 'update.tsv'), ids: join(dir, 'ids.tsv'), copy: join(dir, 'copy.sql'), paths: join(dir, 'paths'), numbered: join(dir, 'numbered'), pgbench: join(dir, 'pgbench.sql') };
 writeFileSync(files.create, observations.map((o) => JSON.stringify(withoutId(o)) + '\t@u').join('\n'));
 writeFileSync(files.update, observations.map((o) => JSON.stringify(note(o, 'r@r')) + '\t' + o.id).join('\n'));
 writeFileSync(files.ids, observations.map((o) => o.id).join('\n'));
@@ -106,7 +106,6 @@ const statements = {
 	fhir_create: [files.create, 'SELECT fhir_create($1::jsonb)'],
 	'plain SELECT': [files.ids, 'SELECT doc FROM plain WHERE id = $1'],
 	fhir_read: [files.ids, "SELECT fhir_read('Observation', $1)"],
-	fhir_http: [files.ids, "SELECT status, headers, body FROM fhir_http('GET', '/Observation/' || $1::text, '{\"accept\": \"*/*\", \"x-fhir-base\": \"http://127.0.0.1/fhir\"}', NULL)"],
 	'plain UPDATE': [files.update, 'UPDATE plain SET doc = $1::jsonb WHERE id = $2'],
 	fhir_update: [files.update, 'SELECT fhir_update($1::jsonb)'],
 };
@@ -197,21 +196,40 @@ const stopGateway = () => new Promise((ok) => { gateway.on('exit', ok); gateway.
 const hasGateway = existsSync(join(root, 'fhir-gateway'));
 if (!hasGateway) log('skipped: no fhir-gateway built');
 
+// pgbench knows numbers, no lists: documents with numbers in their ids
+const numbered = 10000;
+const pgbenchScript = `\\set n random(1, ${numbered})\nSELECT status, headers, body, 0::int8 FROM fhir_http('GET', '/Observation/b' || :n, ` +
+	`'{"accept": "application/fhir+json", "x-fhir-base": "http://localhost/fhir", "x-request-id": "8f1c2ab94e07d35b"}', NULL);\n`;
+const pgbench = (n) => {
+	const out = run(join(bin, 'pgbench'), ['-n', '-M', 'prepared', '-c', String(n), '-j', '2', '-T', String(Math.max(1, Math.round(secs))), '-f', files.pgbench, conninfo()]);
+	if (!/number of failed transactions: 0 /.test(out)) throw new Error(out);
+	return { rate: Number(/tps = ([\d.]+)/.exec(out)[1]) };
+};
+
 if (hasGateway && want('gateway')) {
+	writeFileSync(files.pgbench, pgbenchScript);
+	writeFileSync(files.numbered, Array.from({ length: numbered }, (_, i) => `/fhir/Observation/b${i + 1}`).join('\n'));
+	psql(`SELECT count(fhir_update(jsonb_set(doc, '{id}', to_jsonb('b' || n)))) FROM (SELECT doc, row_number() OVER () n FROM source, generate_series(1, 1 + ${numbered} / ${observations.length})) s WHERE n <= ${numbered}`);
+	psql('VACUUM ANALYZE');
 	const port = await startGateway('bench');
+	const get = (n, paths) => {
+		const [rate, p50, p99] = run(client, ['http', String(port), String(n), String(secs), paths]).trim().split(' ').map(Number);
+		return { rate, p50, p99 };
+	};
 	for (const n of [conns, 16]) {
-		const got = { http: [], sql: [], fhir: [], same: [] };
+		const got = { http: [], sql: [], fhir: [], pgbench: [], numbered: [] };
 		for (let i = 0; i < runs; i++) {
 			got.sql.push(bench(conninfo(), n, secs, statements['plain SELECT']));
-			const [rate, p50, p99] = run(client, ['http', String(port), String(n), String(secs), files.paths]).trim().split(' ').map(Number);
-			got.http.push({ rate, p50, p99 });
+			got.http.push(get(n, files.paths));
 			got.fhir.push(bench(conninfo(), n, secs, statements.fhir_read));
-			got.same.push(bench(conninfo(), n, secs, statements.fhir_http));
+			got.pgbench.push(pgbench(n));
+			got.numbered.push(get(n, files.numbered));
 		}
 		const mid = (a) => median(a.map((x) => x.rate));
-		report(`GET through the gateway / plain SELECT, ${n} connections`, k(mid(got.sql)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.sql[i].rate)), null, null);
-		report(`GET through the gateway / fhir_read, ${n} connections`, k(mid(got.fhir)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.fhir[i].rate)), null, null);
-		report(`GET through the gateway / the same SELECT from fhir_http, ${n} connections`, k(mid(got.same)), k(mid(got.http)), median(got.http.map((x, i) => x.rate / got.same[i].rate)), n === 16 ? 0.5 : null, null);
+		const row = (what, a, b, floor) => report(`GET through the gateway / ${what}, ${n} connections`, k(mid(a)), k(mid(b)), median(b.map((x, i) => x.rate / a[i].rate)), floor, null);
+		row('plain SELECT', got.sql, got.http, null);
+		row('fhir_read', got.fhir, got.http, null);
+		row('pgbench -M prepared with the gateway\'s statement, random ids', got.pgbench, got.numbered, n === 16 ? 0.5 : null);
 	}
 	await stopGateway();
 }

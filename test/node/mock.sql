@@ -41,6 +41,10 @@ BEGIN
 				body := $4;
 				headers := headers || jsonb_build_object('Location', ($3->>'x-fhir-base') || path);
 			ELSE
+				IF id LIKE 'fail-%' THEN
+					RAISE EXCEPTION 'raised by request' USING ERRCODE = substr(id, 6);
+				END IF;
+				PERFORM pg_sleep(coalesce(nullif(query, ''), '0')::float);
 				SELECT m.body INTO body FROM mock m WHERE m.id = split_part(path, '/', 3);
 				IF NOT found THEN
 					status := 404;
