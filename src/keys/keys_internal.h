@@ -198,6 +198,8 @@ extern void keys_add_interval(KeyBuilder *b, uint64 key, const uint64 *token, co
 
 /* Eq keys of a reference item (several forms); at most KEYS_MAX_REF_FORMS. */
 #define KEYS_MAX_REF_FORMS 3
+/* The type that a Reference of the document names, MODEL_NONE if it does not tell. */
+extern ModelTypeId keys_reference_type(const KeySource *s, JsonbContainer *doc, JsonbContainer *reference);
 extern int keys_reference_forms(const KeySource *salt, const char *ref, int len, bool canonical, uint64 *out, uint64 *identity, ModelTypeId *type);
 
 /* ---- small helpers on items ---- */

@@ -23,13 +23,13 @@ add_type(KeyBuilder *b, ModelTypeId type)
 
 /* Type of the contained resource "#id". */
 static ModelTypeId
-contained_type(KeyBuilder *b, const char *id, int len)
+contained_type(JsonbContainer *doc, const char *id, int len)
 {
 	JsonbValue v;
 	JsonbContainer *array;
 	ModelTypeId found = MODEL_NONE;
 
-	if (!keys_member(b->doc, "contained", 9, &v) || (array = keys_array(&v)) == NULL)
+	if (!keys_member(doc, "contained", 9, &v) || (array = keys_array(&v)) == NULL)
 		return MODEL_NONE;
 	for (uint32 i = 0; i < JsonContainerSize(array) && found == MODEL_NONE; i++) {
 		JsonbValue *e = getIthJsonbValueFromContainer(array, i);
@@ -58,7 +58,7 @@ add_literal(KeyBuilder *b, const char *ref, int len, bool canonical)
 	if (len <= 0)
 		return;
 	if (*ref == '#') {
-		add_type(b, contained_type(b, ref + 1, len - 1));
+		add_type(b, contained_type(b->doc, ref + 1, len - 1));
 		return;
 	}
 	n = keys_reference_forms(b->source, ref, len, canonical, forms, &identity, &type);
@@ -84,6 +84,25 @@ add_identifier(KeyBuilder *b, JsonbContainer *c)
 	}
 	if (slen > 0)
 		keys_add_eq(b, keys_ref_identifier(s, sys, slen, NULL, 0, 'y'), "identifier system|", sys, slen);
+}
+
+ModelTypeId
+keys_reference_type(const KeySource *s, JsonbContainer *doc, JsonbContainer *c)
+{
+	uint64 forms[KEYS_MAX_REF_FORMS], identity;
+	ModelTypeId found = MODEL_NONE;
+	const ModelType *t;
+	const char *ref, *type;
+	int rlen, tlen;
+
+	ref = keys_string_of(c, "reference", &rlen);
+	if (rlen > 0 && *ref == '#')
+		found = contained_type(doc, ref + 1, rlen - 1);
+	else if (rlen > 0)
+		(void) keys_reference_forms(s, ref, rlen, false, forms, &identity, &found);
+	if (found == MODEL_NONE && (type = keys_string_of(c, "type", &tlen)) != NULL && (t = model_resource(type, tlen)) != NULL)
+		found = t->id;
+	return found;
 }
 
 static void

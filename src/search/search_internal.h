@@ -387,7 +387,7 @@ extern int64 search_now_micros(void);
 /* ---- search_include.c ---- */
 extern void search_includes(SearchRequest *req, SearchRow *matches, int nmatches, SearchRow **out, int *nout);
 /* Lowest or highest text at a place, into *best (NULL: none yet). */
-extern void search_texts(const KeySource *source, JsonbContainer *doc, bool highest, char **best);
+extern void search_texts(const KeyLeg *leg, JsonbContainer *doc, bool highest, char **best);
 /* Texts that are strings at a place: urls, canonicals. */
 extern void search_plain_texts(const KeySource *source, JsonbContainer *doc,
                                void (*fn)(const char *text, int len, void *arg), void *arg);

@@ -261,6 +261,8 @@ search_plain_texts(const KeySource *source, JsonbContainer *doc,
 /* ---- texts to sort by ---- */
 
 typedef struct TextWalk {
+	const KeyLeg *leg;
+	JsonbContainer *doc;
 	bool highest;
 	char **best;
 } TextWalk;
@@ -296,6 +298,10 @@ text_item(void *arg, const FpItem *item)
 		offer_text(w, v->val.boolean ? "true" : "false", v->val.boolean ? 4 : 5);
 	if (v->type != jbvBinary)
 		return;
+	/* `patient` sorts by a subject that is one */
+	if (w->leg->targets && w->leg->targets[0] != MODEL_NONE &&
+	    w->leg->targets[0] != keys_reference_type(w->leg->source, w->doc, v->val.binary.data))
+		return;
 	offer_member(w, v->val.binary.data, "code");
 	offer_member(w, v->val.binary.data, "value");
 	offer_member(w, v->val.binary.data, "reference");
@@ -312,9 +318,9 @@ text_item(void *arg, const FpItem *item)
 }
 
 void
-search_texts(const KeySource *source, JsonbContainer *doc, bool highest, char **best)
+search_texts(const KeyLeg *leg, JsonbContainer *doc, bool highest, char **best)
 {
-	TextWalk w = {highest, best};
+	TextWalk w = {leg, doc, highest, best};
 
-	each_item(source, doc, text_item, &w);
+	each_item(leg->source, doc, text_item, &w);
 }

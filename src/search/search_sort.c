@@ -32,7 +32,7 @@ static void
 sort_keys(SearchSort *sort, const KeyParam *p)
 {
 	uint64 text_keys[32];
-	int max = 0;
+	int max = sort->nkeys; /* of the types before */
 
 	for (int i = 0; i < p->nlegs; i++) {
 		const KeySource *source = p->legs[i].source;

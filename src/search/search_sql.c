@@ -371,7 +371,7 @@ fhir_sort_text(PG_FUNCTION_ARGS)
 	char *best = NULL;
 
 	for (int i = 0; p && i < p->nlegs; i++)
-		search_texts(p->legs[i].source, &doc->root, highest, &best);
+		search_texts(&p->legs[i], &doc->root, highest, &best);
 	if (best == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(best));

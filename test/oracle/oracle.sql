@@ -113,3 +113,119 @@ BEGIN
     END LOOP;
   END LOOP;
 END $$;
+
+-- ---- whole searches: order, pages, includes, result controls (whole.mjs)
+
+-- What each parameter finds in each document, and who refers to whom by canonical URL: material for the evaluation in JavaScript.
+CREATE TABLE oracle.vals (type text, id text, code text, kind text, v jsonb);
+-- The type that a reference names: by itself, as a contained resource, or in Reference.type. Whether such a resource is there does not matter.
+CREATE FUNCTION oracle.names_type(doc jsonb, ref jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT coalesce(CASE WHEN ref ->> 'reference' LIKE '#%' THEN (SELECT c ->> 'resourceType' FROM jsonb_array_elements(doc -> 'contained') c WHERE '#' || (c ->> 'id') = ref ->> 'reference')
+    ELSE (regexp_match(ref ->> 'reference', '(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]+)?$'))[1] END, ref ->> 'type') $$;
+CREATE FUNCTION oracle.fill_vals() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE t text; p record; d record;
+BEGIN
+  TRUNCATE oracle.vals;
+  FOR t IN SELECT DISTINCT type FROM oracle.docs LOOP
+    FOR p IN SELECT * FROM fhir_search_parameters(t) x WHERE x.kind NOT IN ('composite', 'special') AND x.expression IS NOT NULL LOOP
+      FOR d IN SELECT * FROM oracle.docs x WHERE x.type = t LOOP
+        BEGIN
+          INSERT INTO oracle.vals SELECT t, d.id, p.code, p.kind, f
+          FROM regexp_split_to_table(CASE WHEN p.expression ~ 'resolve\(' THEN p.expression END, ' \| ') e,
+            LATERAL fhirpath(d.doc, regexp_replace(e, '\.where\(resolve\(\) is (\w+)\)', '')::fhirpath) f
+          WHERE e !~ 'resolve' OR oracle.names_type(d.doc, f) = (regexp_match(e, 'resolve\(\) is (\w+)'))[1]
+          UNION ALL SELECT t, d.id, p.code, p.kind, f FROM fhirpath(d.doc, CASE WHEN p.expression ~ 'resolve\(' THEN '{}' ELSE p.expression END::fhirpath) f;
+        EXCEPTION WHEN OTHERS THEN NULL;
+        END;
+      END LOOP;
+    END LOOP;
+  END LOOP;
+END $$;
+
+-- Ids of type t that satisfy a tree: {"q": criteria}, {"ids": [...]}, {"and": [...]}, {"or": [...]}, {"not": tree}.
+CREATE FUNCTION oracle.eval(t text, tree jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE ids text[]; part text[]; sub jsonb;
+BEGIN
+  IF tree ? 'q' THEN
+    RETURN CASE WHEN tree ->> 'q' = '' THEN ARRAY(SELECT id FROM oracle.docs WHERE type = t) ELSE oracle.brute(t, tree ->> 'q') END;
+  ELSIF tree ? 'ids' THEN
+    RETURN ARRAY(SELECT id FROM oracle.docs WHERE type = t INTERSECT SELECT jsonb_array_elements_text(tree -> 'ids'));
+  ELSIF tree ? 'not' THEN
+    ids := oracle.eval(t, tree -> 'not');
+    RETURN ARRAY(SELECT id FROM oracle.docs WHERE type = t EXCEPT SELECT unnest(ids));
+  END IF;
+  FOR sub IN SELECT * FROM jsonb_array_elements(coalesce(tree -> 'and', tree -> 'or')) LOOP
+    part := oracle.eval(t, sub);
+    ids := CASE WHEN ids IS NULL THEN part WHEN tree ? 'and' THEN ARRAY(SELECT unnest(ids) INTERSECT SELECT unnest(part))
+      ELSE ARRAY(SELECT unnest(ids) UNION SELECT unnest(part)) END;
+  END LOOP;
+  RETURN coalesce(ids, '{}');
+END $$;
+
+-- A page, by fhir_search or, where path is given, over fhir_http.
+CREATE FUNCTION oracle.page(t text, path text, q text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE r record;
+BEGIN
+  IF path IS NULL THEN RETURN fhir_search(t, q); END IF;
+  SELECT * INTO r FROM fhir_http('GET', path || '?' || q, '{}', NULL);
+  IF r.status <> 200 THEN
+    RAISE EXCEPTION USING ERRCODE = 'FH' || r.status, MESSAGE = convert_from(r.body, 'UTF8');
+  END IF;
+  RETURN convert_from(r.body, 'UTF8')::jsonb;
+END $$;
+CREATE FUNCTION oracle.link(b jsonb, rel text) RETURNS text LANGUAGE sql AS
+$$ SELECT split_part(l ->> 'url', '?', 2) FROM jsonb_array_elements(b -> 'link') l WHERE l ->> 'relation' = rel $$;
+CREATE FUNCTION oracle.names(b jsonb, what text) RETURNS jsonb LANGUAGE sql AS $$
+  SELECT coalesce(jsonb_agg((e #>> '{resource,resourceType}') || '/' || (e #>> '{resource,id}') ORDER BY n), '[]')
+  FROM jsonb_array_elements(b -> 'entry') WITH ORDINALITY x(e, n) WHERE e #>> '{search,mode}' = what $$;
+
+-- All pages of a search by "next", with page sizes that change on the way, and back by "previous" from the last one.
+CREATE FUNCTION oracle.walk(t text, path text, q text, sizes int[], docs boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE b jsonb; pages jsonb := '[]'; back jsonb := '[]'; l text; k int := 0; sample jsonb; amp text := CASE WHEN q = '' THEN '' ELSE '&' END;
+  resize CONSTANT text := '(^|&)_count=\d+';
+BEGIN
+  b := oracle.page(t, path, q || amp || '_count=' || sizes[1]);
+  IF docs THEN sample := b -> 'entry'; END IF;
+  LOOP
+    pages := pages || jsonb_build_object('m', oracle.names(b, 'match'), 'i', oracle.names(b, 'include'), 'o', jsonb_array_length(oracle.names(b, 'outcome')), 'total', b -> 'total',
+      'first', oracle.link(b, 'first') IS NOT NULL, 'previous', oracle.link(b, 'previous') IS NOT NULL, 'self', oracle.link(b, 'self'), 'n', sizes[1 + k % cardinality(sizes)]);
+    l := oracle.link(b, 'next');
+    EXIT WHEN l IS NULL;
+    k := k + 1;
+    IF k > 400 THEN RAISE EXCEPTION 'pages do not end'; END IF;
+    b := oracle.page(t, path, regexp_replace(l, resize, '\1_count=' || sizes[1 + k % cardinality(sizes)]));
+  END LOOP;
+  k := 0;
+  LOOP
+    l := oracle.link(b, 'previous');
+    EXIT WHEN l IS NULL;
+    k := k + 1;
+    IF k > 400 THEN RAISE EXCEPTION 'pages backward do not end'; END IF;
+    b := oracle.page(t, path, regexp_replace(l, resize, '\1_count=' || sizes[cardinality(sizes) - k % cardinality(sizes)]));
+    back := jsonb_build_array(oracle.names(b, 'match')) || back;
+  END LOOP;
+  RETURN jsonb_build_object('pages', pages, 'back', back, 'sample', sample);
+END $$;
+
+-- Both answers to one whole search; errors by their SQLSTATE.
+CREATE FUNCTION oracle.whole(types text[], tree jsonb, t text, path text, q text, rate float[], docs boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE want jsonb := '{}'; got jsonb; x text; n int := 0; merr text; mmsg text; serr text; smsg text; ids text[]; rows jsonb; c bigint;
+BEGIN
+  BEGIN
+    FOREACH x IN ARRAY types LOOP
+      ids := oracle.eval(x, tree);
+      n := n + cardinality(ids);
+      want := want || jsonb_build_object(x, to_jsonb(ids));
+    END LOOP;
+  EXCEPTION WHEN OTHERS THEN merr := SQLSTATE; mmsg := SQLERRM;
+  END;
+  BEGIN
+    got := oracle.walk(t, path, q, ARRAY(SELECT 1 + floor(r * (2 + n / 4))::int FROM unnest(rate) r), docs);
+    IF path IS NULL THEN
+      SELECT coalesce(jsonb_agg(r.type || '/' || r.id) FILTER (WHERE r.mode = 'match'), '[]') INTO rows FROM fhir_search_rows(t, q || CASE WHEN q = '' THEN '' ELSE '&' END || '_count=100000') r;
+      c := fhir_count(t, q);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN serr := SQLSTATE; smsg := SQLERRM;
+  END;
+  RETURN jsonb_build_object('want', want, 'got', got, 'rows', rows, 'count', c, 'want_error', merr, 'got_error', serr, 'want_message', mmsg, 'got_message', smsg);
+END $$;

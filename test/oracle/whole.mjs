@@ -1,0 +1,317 @@
+// whole.mjs: whole searches: order, pages, totals, includes, result controls, compartments, _list, _filter, near. What they should answer is
+// computed here from the documents and from what the published expressions find in them; nothing of the search is used.
+import { readFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { chance, criterion, edges, esc, int, join2, model, npm, pick, psql, rnd, simple, types, wheel } from './generate.mjs';
+
+const docs = new Map(), byType = new Map(), values = new Map(), from = new Map(), to = new Map(), compartments = new Map(), elements = new Map();
+const push = (map, key, v) => (map.get(key) ?? map.set(key, []).get(key)).push(v);
+const lines = (sql) => psql(sql).split('\n').filter(Boolean).map((l) => JSON.parse(l));
+
+export function study() {
+	for (const d of lines('SELECT doc FROM oracle.docs')) {
+		docs.set(`${d.resourceType}/${d.id}`, d);
+		push(byType, d.resourceType, d.id);
+	}
+	for (const [t, id, code, kind, v] of lines('SELECT jsonb_build_array(type, id, code, kind, v) FROM oracle.vals')) {
+		push(values, `${t}/${id} ${code}`, v);
+		const ref = kind === 'reference' && (typeof v === 'string' ? v : v?.reference);
+		const m = ref && ref.match(/^([A-Z][A-Za-z]+\/[A-Za-z0-9.-]{1,64})(\/_history\/.*)?$/);
+		if (m) {
+			push(from, `${t}/${id}`, { code, other: m[1] });
+			push(to, m[1], { code, other: `${t}/${id}` });
+		}
+	}
+	const dir = join(npm, 'hl7.fhir.r4.examples');
+	for (const c of existsSync(dir) ? ['patient', 'encounter', 'practitioner', 'device', 'relatedPerson'] : []) {
+		const d = JSON.parse(readFileSync(join(dir, `CompartmentDefinition-${c}.json`), 'utf8'));
+		for (const r of d.resource) if (r.param) compartments.set(`${d.code} ${r.code}`, r.param);
+	}
+	for (const t of byType.keys()) {
+		const file = join(dir, `StructureDefinition-${t}.json`);
+		if (existsSync(file)) elements.set(t, JSON.parse(readFileSync(file, 'utf8')).snapshot.element.filter((e) => e.path.split('.').length === 2));
+	}
+}
+
+// ---- order
+const PLAIN = { æ: 'ae', œ: 'oe', ø: 'o', đ: 'd', ð: 'd', ħ: 'h', ı: 'i', ł: 'l', ŧ: 't', þ: 'th', ß: 'ss' };
+const fold = (s) => [...s.normalize('NFKD').replace(/\p{Default_Ignorable_Code_Point}|[\u0300-\u036f]/gu, '').toUpperCase().toLowerCase().replaceAll('ς', 'σ')].map((c) => PLAIN[c] ?? c)
+	.join('').replace(/\s+/gu, ' ').trim();
+const instant = (s) => { // start of a date, microseconds
+	const m = typeof s === 'string' && s.match(/^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/);
+	if (!m) return null;
+	const d = new Date(0);
+	d.setUTCFullYear(+m[1], +(m[2] ?? 1) - 1, +(m[3] ?? 1));
+	d.setUTCHours(+(m[4] ?? 0), +(m[5] ?? 0), +(m[6] ?? 0));
+	const zone = m[8] && m[8] !== 'Z' ? (m[8][0] === '-' ? -1 : 1) * (60 * +m[8].slice(1, 3) + +m[8].slice(4, 6)) : 0;
+	return d.getTime() * 1000 - zone * 60e6 + +((m[7] ?? '') + '000000').slice(0, 6);
+};
+const begins = (v) => {
+	if (typeof v === 'string') return instant(v);
+	if (v == null || typeof v !== 'object') return null;
+	if (v.event || v.repeat) {
+		const p = v.repeat?.boundsPeriod, all = (v.event ?? []).map(instant).filter((x) => x !== null);
+		if (p && (instant(p.start) ?? instant(p.end)) !== null) all.push(instant(p.start) ?? -Infinity);
+		return all.length ? Math.min(...all) : null;
+	}
+	return instant(v.start) ?? (instant(v.end) !== null ? -Infinity : null);
+};
+const amount = (kind) => (v) => {
+	if (typeof v === 'number') return v;
+	if (kind !== 'quantity' || v == null || typeof v !== 'object') return null;
+	if (v.low || v.high) return typeof v.low?.value === 'number' ? v.low.value : typeof v.high?.value === 'number' ? -Infinity : null;
+	return typeof v.value !== 'number' ? null : v.comparator?.startsWith('<') ? -Infinity : v.value;
+};
+const parts = ['family', 'given', 'prefix', 'suffix', 'text', 'line', 'city', 'district', 'state', 'postalCode', 'country'];
+const strings = (v) => (typeof v === 'string' ? [v] : v && typeof v === 'object' && !('system' in v) ? parts.flatMap((k) => v[k] ?? []).filter((x) => typeof x === 'string') : [])
+	.map((s) => [...fold(s)].slice(0, 100).join('')).filter(Boolean);
+const plain = (v) => (typeof v === 'string' ? [v] : typeof v === 'boolean' ? [String(v)] : v && typeof v === 'object'
+	? [v.code, v.value, v.reference, ...(Array.isArray(v.coding) ? v.coding.map((c) => c.code) : [])].filter((x) => typeof x === 'string') : []);
+const bytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+const compare = (a, b) => (typeof a === 'string' ? bytes(a, b) : a < b ? -1 : a > b ? 1 : 0);
+
+function sortValue(name, { code, kind, descending }) {
+	const [t, id] = name.split('/');
+	if (code === '_id') return id;
+	if (code === '_lastUpdated') return instant(docs.get(name).meta.lastUpdated);
+	const vs = values.get(`${t}/${id} ${code}`) ?? [];
+	const all = kind === 'date' ? vs.map(begins) : kind === 'number' || kind === 'quantity' ? vs.map(amount(kind)) : kind === 'string' ? vs.flatMap(strings) : vs.flatMap(plain);
+	const there = all.filter((x) => x !== null).sort(compare);
+	return there.length ? there[descending ? there.length - 1 : 0] : null;
+}
+function inOrder(names, sorts) {
+	const keyed = names.map((name) => ({ name, keys: sorts.map((s) => sortValue(name, s)) }));
+	keyed.sort((a, b) => {
+		for (let i = 0; i < sorts.length; i++) {
+			const x = a.keys[i], y = b.keys[i];
+			const c = x === null || y === null ? (x === null) - (y === null) : sorts[i].descending ? compare(y, x) : compare(x, y);
+			if (c) return c;
+		}
+		const [at, ai] = a.name.split('/'), [bt, bi] = b.name.split('/');
+		return bytes(at, bt) || bytes(ai, bi);
+	});
+	return keyed.map((k) => k.name);
+}
+
+// ---- includes: from the page's matches; those with :iterate from everything
+function included(matches, incs) {
+	const seen = new Set(matches), out = new Set();
+	const step = (name, first) => {
+		const [type] = name.split('/');
+		const found = [];
+		for (const i of incs) {
+			if (!first && !i.iterate) continue;
+			if (i.reverse) {
+				if (i.target && i.target !== type) continue;
+				for (const r of to.get(name) ?? []) if ((!i.source || r.other.startsWith(i.source + '/')) && (!i.code || i.code === r.code)) found.push(r.other);
+			} else if (!i.source || i.source === type)
+				for (const r of from.get(name) ?? []) if ((!i.code || i.code === r.code) && (!i.target || r.other.startsWith(i.target + '/'))) found.push(r.other);
+		}
+		return found.filter((x) => docs.has(x));
+	};
+	let round = matches, first = true;
+	while (round.length) {
+		const next = [];
+		for (const name of round) for (const f of step(name, first)) if (!seen.has(f)) { seen.add(f); out.add(f); next.push(f); }
+		round = next;
+		first = false;
+	}
+	return [...out].sort((a, b) => { const [x, i] = a.split('/'), [y, j] = b.split('/'); return bytes(x, y) || bytes(i, j); });
+}
+
+// ---- a random whole search
+const sortable = (t) => model.get(t).filter((p) => !['composite', 'special'].includes(p.kind));
+function randomSort(ts) {
+	const common = sortable(ts[0]).filter((p) => ts.every((t) => sortable(t).some((x) => x.code === p.code && x.kind === p.kind)));
+	const filled = common.filter((p) => p.values.length);
+	const sorts = [], n = pick([1, 1, 1, 2, 2, 3]);
+	for (let i = 0; i < n; i++) {
+		const p = chance(0.12) ? pick([{ code: '_id' }, { code: '_lastUpdated' }]) : pick(filled.length && chance(0.9) ? filled : common);
+		if (!sorts.some((s) => s.code === p.code)) sorts.push({ code: p.code, kind: p.kind, descending: chance(0.5) });
+	}
+	return sorts;
+}
+function randomIncludes(ts) {
+	const incs = [], n = pick([1, 1, 2, 3]);
+	for (let i = 0; i < n; i++) {
+		const reverse = chance(0.45), t = i > 0 && chance(0.4) ? pick(wheel) : pick(ts);
+		const iterate = chance(i > 0 ? 0.5 : 0.2);
+		const around = edges.filter((e) => (reverse ? e[2] === t : e[0] === t));
+		if (chance(0.12)) incs.push({ reverse, iterate, text: '*' });
+		else if (around.length) {
+			const [source, code, target] = pick(around), typed = chance(0.3), star = chance(0.15);
+			incs.push({ reverse, iterate, source, code: star ? null : code, target: typed ? target : null, text: `${source}:${star ? '*' : code}${typed ? ':' + target : ''}` });
+		}
+	}
+	return incs;
+}
+// _filter: a boolean tree of comparisons, as text and as a tree of criteria
+function randomFilter(t, depth) {
+	const r = rnd();
+	if (depth > 0 && r < 0.5) {
+		const a = randomFilter(t, depth - 1), b = randomFilter(t, depth - 1), op = pick(['and', 'or']);
+		return a && b && { text: `(${a.text}) ${op} (${b.text})`, tree: { [op]: [a.tree, b.tree] } };
+	}
+	if (depth > 0 && r < 0.65) {
+		const a = randomFilter(t, depth - 1);
+		return a && { text: `not (${a.text})`, tree: { not: a.tree } };
+	}
+	const p = pick(model.get(t).filter((x) => ['token', 'string', 'date', 'number', 'quantity'].includes(x.kind) && x.values.length && x.code !== '_id'));
+	if (!p) return null;
+	if (chance(0.1)) { const b = pick(['true', 'false']); return { text: `${p.code} pr ${b}`, tree: { q: `${p.code}:missing=${b === 'true' ? 'false' : 'true'}` } }; }
+	const c = criterion({ ...p, values: [pick(p.values)] });
+	if (!c || !c[1] || /[,\\"\s()$]/.test(c[1])) return null;
+	const modifier = c[0].split(':')[1], q = `${c[0]}=${encodeURIComponent(c[1])}`;
+	if (p.kind === 'string') {
+		const op = { exact: 'eq', contains: 'co', undefined: 'sw' }[modifier];
+		return op ? { text: `${p.code} ${op} "${c[1]}"`, tree: { q } } : null;
+	}
+	if (p.kind === 'token') {
+		if (modifier) return { in: 1, 'not-in': 1, below: 1, above: 1 }[modifier] ? { text: `${p.code} ${{ in: 'in', 'not-in': 'ni', below: 'ss', above: 'sb' }[modifier]} ${c[1]}`, tree: { q } } : null;
+		return chance(0.3) ? { text: `${p.code} ne ${c[1]}`, tree: { not: { q } } } : { text: `${p.code} eq ${c[1]}`, tree: { q } };
+	}
+	const m = modifier ? null : c[1].match(/^(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)$/s);
+	if (!m) return null;
+	if (m[1] === 'ne') return { text: `${p.code} ne ${m[2]}`, tree: { not: { q: `${p.code}=${encodeURIComponent(m[2])}` } } };
+	return { text: `${p.code} ${m[1] ?? 'eq'} ${m[2]}`, tree: { q } };
+}
+const units = { km: 1000, m: 1, '[mi_i]': 1609.344 };
+function randomNear() {
+	const places = (byType.get('Location') ?? []).map((id) => docs.get(`Location/${id}`)).filter((d) => typeof d.position?.latitude === 'number' && typeof d.position?.longitude === 'number');
+	if (!places.length) return null;
+	const at = pick(places).position, lat = +(at.latitude + (rnd() - 0.5) * pick([0.01, 0.5, 20])).toFixed(4), lon = +(at.longitude + (rnd() - 0.5) * pick([0.01, 0.5, 20])).toFixed(4);
+	if (Math.abs(lat) > 90 || Math.abs(lon) > 180) return null;
+	const unit = pick(Object.keys(units)), distance = pick([1, 5, 20, 100, 1000, 9000]), limit = distance * units[unit], rad = Math.PI / 180;
+	const far = (p) => { // spherical law of cosines would be too coarse for small distances
+		const a = Math.sin((p.latitude - lat) * rad / 2) ** 2 + Math.cos(lat * rad) * Math.cos(p.latitude * rad) * Math.sin((p.longitude - lon) * rad / 2) ** 2;
+		return 2 * 6371008.8 * Math.asin(Math.min(1, Math.sqrt(a)));
+	};
+	if (places.some((d) => Math.abs(far(d.position) - limit) < 1)) return null;
+	return { text: `near=${encodeURIComponent(`${lat}|${lon}|${distance}|${unit}`)}`, ids: places.filter((d) => far(d.position) <= limit).map((d) => d.id) };
+}
+function listed(t, id) {
+	const d = docs.get(`List/${id}`);
+	return (d?.entry ?? []).filter((e) => e.deleted !== true).map((e) => e.item?.reference?.match(/^([A-Z]\w+)\/([A-Za-z0-9.-]{1,64})(\/_history\/.*)?$/)).filter((m) => m && m[1] === t).map((m) => m[2]);
+}
+function compartmentTree(c, t) {
+	const ref = `${c.type}/${c.id}`;
+	const codes = (compartments.get(`${c.type} ${t}`) ?? []).filter((x) => x !== '{def}');
+	const ids = (to.get(ref) ?? []).filter((r) => r.other.startsWith(t + '/') && codes.includes(r.code)).map((r) => r.other.split('/')[1]);
+	if (t === c.type) ids.push(c.id);
+	return { ids };
+}
+
+export function randomWhole() {
+	const r = rnd();
+	let ts = [pick(wheel)], comp = null;
+	if (r < 0.12) { // system level
+		ts = [...new Set([pick(wheel), pick(wheel), pick(wheel)])].sort(bytes);
+	} else if (r < 0.24 && compartments.size) {
+		const owner = pick(['Patient', 'Patient', 'Encounter', 'Practitioner'].filter((t) => byType.has(t)));
+		comp = { type: owner, id: pick(byType.get(owner)) };
+		const within = wheel.filter((t) => compartments.has(`${owner} ${t}`));
+		ts = [pick(within)];
+	}
+	const pairs = [], and = [];
+	if (ts.length > 1) pairs.push(`_type=${ts.join(',')}`);
+	if (comp) and.push(compartmentTree(comp, ts[0]));
+	const t = ts[0];
+	const n = pick([0, 0, 1, 1, 2]);
+	for (let i = 0; i < n; i++) {
+		let c = null;
+		if (ts.length > 1) {
+			const p = pick(model.get(t).filter((x) => x.values.length && ts.every((y) => model.get(y).some((z) => z.code === x.code && z.kind === x.kind))));
+			c = p && !['composite'].includes(p.kind) ? criterion(p) : null;
+		} else c = chance(0.15) ? join2(t) : simple(t);
+		if (c && c[1]) {
+			const q = `${c[0]}=${encodeURIComponent(c[1])}`;
+			pairs.push(q);
+			and.push({ q });
+		}
+	}
+	if (ts.length === 1 && chance(0.12)) {
+		const f = randomFilter(t, 2);
+		if (f) { pairs.push(`_filter=${encodeURIComponent(f.text)}`); and.push(f.tree); }
+	}
+	if (t === 'Location' && ts.length === 1 && chance(0.5)) {
+		const near = randomNear();
+		if (near) { pairs.push(near.text); and.push({ ids: near.ids }); }
+	}
+	if (ts.length === 1 && chance(0.05) && byType.has('List')) {
+		const id = pick(byType.get('List')), lt = listed(t, id);
+		pairs.push(`_list=${id}`);
+		and.push({ ids: lt });
+	}
+	const sorts = chance(0.75) ? randomSort(ts) : [];
+	if (sorts.length) pairs.push(`_sort=${sorts.map((s) => (s.descending ? '-' : '') + s.code).join(',')}`);
+	const incs = chance(0.3) ? randomIncludes(ts) : [];
+	for (const i of incs) pairs.push(`${i.reverse ? '_revinclude' : '_include'}${i.iterate ? ':iterate' : ''}=${i.text}`);
+	const total = pick([null, null, null, 'accurate', 'accurate', 'none', 'estimate']);
+	if (total) pairs.push(`_total=${total}`);
+	let subset = null;
+	if (elements.has(t) && ts.length === 1 && chance(0.12)) {
+		subset = pick(['text', 'data', 'elements', 'elements']);
+		if (subset === 'elements') {
+			const names = elements.get(t).map((e) => e.path.split('.')[1].replace('[x]', '')).filter(() => chance(0.15));
+			subset = names.length ? { names } : null;
+			if (subset) pairs.push(`_elements=${names.join(',')}`);
+		} else pairs.push(`_summary=${subset}`);
+	}
+	// controls and criteria in any order
+	for (let i = pairs.length - 1; i > 0; i--) { const k = int(i + 1); [pairs[i], pairs[k]] = [pairs[k], pairs[i]]; }
+	return { ts, type: ts.length > 1 ? null : t, path: comp ? `/${comp.type}/${comp.id}/${t}` : null, q: pairs.join('&'), tree: { and: and.length ? and : [{ q: '' }] }, sorts, incs, total, subset,
+		sizes: Array.from({ length: 1 + int(4) }, rnd) };
+}
+export const label = (w) => `${w.path ?? w.type ?? ''}?${decodeURIComponent(w.q)}`;
+
+// ---- _elements, _summary=text and data: the root's elements
+function subsetOf(w, doc) {
+	const keep = (e) => {
+		const name = e.path.split('.')[1], base = name.replace('[x]', '');
+		if (['id', 'meta'].includes(name) || e.min > 0 || e.isModifier) return true;
+		return w.subset === 'text' ? name === 'text' : w.subset.names.includes(base);
+	};
+	const out = { resourceType: doc.resourceType };
+	for (const [k, v] of Object.entries(doc)) {
+		const bare = k.replace(/^_/, '');
+		if (w.subset === 'data') { if (k !== 'text') out[k] = v; continue; }
+		const e = elements.get(doc.resourceType).find((x) => { const n = x.path.split('.')[1]; return n === bare || (n.endsWith('[x]') && bare.startsWith(n.slice(0, -3)) && /^[A-Z]/.test(bare.slice(n.length - 3))); });
+		if (e && keep(e)) out[k] = v;
+	}
+	const subsetted = { code: 'SUBSETTED', system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue' };
+	out.meta = { ...out.meta, tag: [...(out.meta?.tag ?? []), subsetted] };
+	return out;
+}
+const canon = (x) => JSON.stringify(x, (k, v) => (v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v));
+
+// null when all agrees, else what differs
+export function judge(w, a) {
+	if (a.want_error || a.got_error) return a.want_error === a.got_error ? null : `errors differ: ${a.want_error ?? '-'} (${a.want_message ?? ''}), ${a.got_error ?? '-'} (${(a.got_message ?? '').slice(0, 300)})`;
+	const want = inOrder(w.ts.flatMap((t) => a.want[t].map((id) => `${t}/${id}`)), w.sorts);
+	const same = (x, y) => x.length === y.length && x.every((v, i) => v === y[i]);
+	const show = (x, y) => { const i = x.findIndex((v, k) => v !== y[k]); return `${x.length} for ${y.length}, at ${i < 0 ? x.length : i}: ${x.slice(Math.max(i, 0), i + 3)} for ${y.slice(Math.max(i, 0), i + 3)}`; };
+	const { pages, back } = a.got;
+	const forth = pages.flatMap((p) => p.m);
+	if (!same(forth, want)) return `forward: ${show(forth, want)}`;
+	let left = want.length;
+	for (const [i, p] of pages.entries()) {
+		if (p.m.length !== Math.min(p.n, left)) return `page ${i + 1} has ${p.m.length} of ${p.n}, ${left} left`;
+		left -= p.m.length;
+		if (p.previous !== i > 0) return `page ${i + 1}: previous link ${p.previous}`;
+		if (p.first !== pages.length > 1) return `page ${i + 1}: first link ${p.first}`;
+		if (p.o) return `page ${i + 1} has an outcome`;
+		const inc = included(p.m, w.incs);
+		if (!same(p.i, inc)) return `page ${i + 1} includes ${show(p.i, inc)}`;
+		if (w.total === 'none' ? p.total !== null : w.total || pages.length === 1 ? p.total !== want.length : p.total !== null && p.total !== want.length) return `page ${i + 1}: total ${p.total} for ${want.length}`;
+	}
+	const all = [...back.flat(), ...(pages.at(-1)?.m ?? [])];
+	if (!same(all, want)) return `backward: ${show(all, want)}`;
+	if (a.rows && !same(a.rows, want)) return `rows: ${show(a.rows, want)}`;
+	if (a.count !== null && a.count !== want.length) return `count ${a.count} for ${want.length}`;
+	for (const e of w.subset ? a.got.sample ?? [] : []) {
+		if (e.search.mode !== 'match') continue;
+		const doc = subsetOf(w, docs.get(`${e.resource.resourceType}/${e.resource.id}`));
+		if (canon(e.resource) !== canon(doc)) return `subset of ${e.resource.id}: ${canon(e.resource).slice(0, 400)} for ${canon(doc).slice(0, 400)}`;
+	}
+	return null;
+}
