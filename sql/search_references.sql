@@ -2,7 +2,7 @@
 SET timezone = 'UTC';
 SELECT fhir_store_create('references_test');
 SET fhir.store = references_test;
-CREATE FUNCTION ids(type text, query text) RETURNS text LANGUAGE sql AS
+CREATE FUNCTION refs(type text, query text) RETURNS text LANGUAGE sql AS
 $$ SELECT coalesce(string_agg(CASE mode WHEN 'match' THEN id ELSE '+' || id || '/' || version_id END, ' '), '-') FROM fhir_search_rows($1, $2) $$;
 \pset tuples_only on
 
@@ -19,20 +19,20 @@ SELECT count(fhir_update(r)) FROM (VALUES
 SELECT fhir_update('{"resourceType":"Questionnaire","id":"q2","url":"http://x.org/q","version":"2.0","status":"draft","title":"New"}') ->> 'id';
 
 -- _include: |version means that one, no version the one that was changed last
-SELECT ids('QuestionnaireResponse', '_include=QuestionnaireResponse:questionnaire&_id=' || id) FROM unnest('{any,old,new,none,local,plain}'::text[]) id;
-SELECT ids('QuestionnaireResponse', '_include=*&_count=2&_sort=_id'), ids('QuestionnaireResponse', '_id=old&_include=QuestionnaireResponse:questionnaire:Questionnaire'), ids('QuestionnaireResponse', '_id=old&_include=QuestionnaireResponse:questionnaire:Patient');
+SELECT refs('QuestionnaireResponse', '_include=QuestionnaireResponse:questionnaire&_id=' || id) FROM unnest('{any,old,new,none,local,plain}'::text[]) id;
+SELECT refs('QuestionnaireResponse', '_include=*&_count=2&_sort=_id'), refs('QuestionnaireResponse', '_id=old&_include=QuestionnaireResponse:questionnaire:Questionnaire'), refs('QuestionnaireResponse', '_id=old&_include=QuestionnaireResponse:questionnaire:Patient');
 -- _revinclude, _has and chains: the same, seen from there
-SELECT ids('Questionnaire', '_revinclude=QuestionnaireResponse:questionnaire&_id=' || id) FROM unnest('{q1,q2,q3}'::text[]) id;
-SELECT ids('Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=completed'), ids('Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=in-progress');
-SELECT ids('QuestionnaireResponse', 'questionnaire.title=' || t) FROM unnest('{Old,New,Other}'::text[]) t;
-SELECT ids('QuestionnaireResponse', 'questionnaire:Questionnaire.status=active&status=completed'), ids('QuestionnaireResponse', 'questionnaire.status=draft');
+SELECT refs('Questionnaire', '_revinclude=QuestionnaireResponse:questionnaire&_id=' || id) FROM unnest('{q1,q2,q3}'::text[]) id;
+SELECT refs('Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=completed'), refs('Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=in-progress');
+SELECT refs('QuestionnaireResponse', 'questionnaire.title=' || t) FROM unnest('{Old,New,Other}'::text[]) t;
+SELECT refs('QuestionnaireResponse', 'questionnaire:Questionnaire.status=active&status=completed'), refs('QuestionnaireResponse', 'questionnaire.status=draft');
 -- as values they are compared as text
-SELECT ids('QuestionnaireResponse', 'questionnaire=http://x.org/q'), ids('QuestionnaireResponse', 'questionnaire=http://x.org/q|1.0'), ids('QuestionnaireResponse', 'questionnaire:below=http://x.org');
+SELECT refs('QuestionnaireResponse', 'questionnaire=http://x.org/q'), refs('QuestionnaireResponse', 'questionnaire=http://x.org/q|1.0'), refs('QuestionnaireResponse', 'questionnaire:below=http://x.org');
 -- the older one is changed: now it is what the url means
 SELECT fhir_update('{"resourceType":"Questionnaire","id":"q1","url":"http://x.org/q","version":"1.0","status":"retired","title":"Old"}') #>> '{meta,versionId}';
-SELECT ids('QuestionnaireResponse', '_id=any&_include=QuestionnaireResponse:questionnaire'), ids('QuestionnaireResponse', 'questionnaire.title=New'), ids('QuestionnaireResponse', 'questionnaire.title=Old');
+SELECT refs('QuestionnaireResponse', '_id=any&_include=QuestionnaireResponse:questionnaire'), refs('QuestionnaireResponse', 'questionnaire.title=New'), refs('QuestionnaireResponse', 'questionnaire.title=Old');
 SELECT fhir_delete('Questionnaire', 'q1') ->> 'resourceType';
-SELECT ids('QuestionnaireResponse', '_include=QuestionnaireResponse:questionnaire&_id=any'), ids('QuestionnaireResponse', 'questionnaire.title=Old'), ids('QuestionnaireResponse', 'questionnaire.title=New');
+SELECT refs('QuestionnaireResponse', '_include=QuestionnaireResponse:questionnaire&_id=any'), refs('QuestionnaireResponse', 'questionnaire.title=Old'), refs('QuestionnaireResponse', 'questionnaire.title=New');
 
 -- references to a version include that version; two versions are two entries
 SELECT count(fhir_update(r)) FROM (VALUES
@@ -43,12 +43,12 @@ SELECT count(fhir_update(r)) FROM (VALUES
  ('{"resourceType":"Observation","id":"v4","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p1/_history/7"}}'),
  ('{"resourceType":"Observation","id":"v5","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p1/_history/01"}}')) v(r);
 SELECT fhir_update('{"resourceType":"Patient","id":"p1","gender":"female"}') #>> '{meta,versionId}';
-SELECT ids('Observation', '_include=Observation:subject&_id=' || id) FROM unnest('{v1,v2,v3,v4,v5}'::text[]) id;
+SELECT refs('Observation', '_include=Observation:subject&_id=' || id) FROM unnest('{v1,v2,v3,v4,v5}'::text[]) id;
 SELECT id, version_id, resource ->> 'gender' FROM fhir_search_rows('Observation', '_include=Observation:patient') WHERE mode = 'include';
-SELECT ids(NULL, '_type=Patient,Observation&_id=p1,v1&_include=Observation:subject');
-SELECT ids('Patient', '_revinclude=Observation:subject'), ids('Observation', 'subject.gender=male'), ids('Observation', 'subject.gender=female');
+SELECT refs(NULL, '_type=Patient,Observation&_id=p1,v1&_include=Observation:subject');
+SELECT refs('Patient', '_revinclude=Observation:subject'), refs('Observation', 'subject.gender=male'), refs('Observation', 'subject.gender=female');
 SELECT fhir_delete('Patient', 'p1') ->> 'resourceType';
-SELECT ids('Observation', '_include=Observation:subject&_id=v1');
+SELECT refs('Observation', '_include=Observation:subject&_id=v1');
 
 -- absolute references below fhir.base_url are references to this store
 SET fhir.base_url = 'http://here.org/fhir';
@@ -58,7 +58,7 @@ SELECT count(fhir_update(r)) FROM (VALUES
  ('{"resourceType":"Observation","id":"a2","status":"final","code":{"text":"x"},"subject":{"reference":"http://here.org/fhir/Patient/p2/_history/1"}}'),
  ('{"resourceType":"Observation","id":"a3","status":"final","code":{"text":"x"},"subject":{"reference":"http://there.org/fhir/Patient/p2"}}'),
  ('{"resourceType":"QuestionnaireResponse","id":"abs","status":"completed","questionnaire":"http://here.org/fhir/Questionnaire/q3"}')) v(r);
-SELECT ids('Observation', '_include=Observation:subject&_id=' || id) FROM unnest('{a1,a2,a3}'::text[]) id;
-SELECT ids('Patient', '_revinclude=Observation:subject&_id=p2'), ids('Observation', 'subject.gender=other'), ids('Patient', '_has:Observation:subject:status=final');
-SELECT ids('QuestionnaireResponse', '_id=abs&_include=QuestionnaireResponse:questionnaire'), ids('QuestionnaireResponse', 'questionnaire.title=Other');
+SELECT refs('Observation', '_include=Observation:subject&_id=' || id) FROM unnest('{a1,a2,a3}'::text[]) id;
+SELECT refs('Patient', '_revinclude=Observation:subject&_id=p2'), refs('Observation', 'subject.gender=other'), refs('Patient', '_has:Observation:subject:status=final');
+SELECT refs('QuestionnaireResponse', '_id=abs&_include=QuestionnaireResponse:questionnaire'), refs('QuestionnaireResponse', 'questionnaire.title=Other');
 SELECT fhir_store_drop('references_test', force => true);

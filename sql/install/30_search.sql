@@ -39,6 +39,10 @@ COMMENT ON FUNCTION fhir_identity(text, text) IS 'internal to search: hash of Ty
 CREATE FUNCTION fhir_sort_text(stored bytea, code text, highest boolean) RETURNS text
 AS 'MODULE_PATHNAME', 'fhir_sort_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION fhir_sort_text(bytea, text, boolean) IS 'internal to search: text that a parameter sorts by';
+-- STABLE: references below fhir.base_url are the store's own.
+CREATE FUNCTION fhir_sort_references(stored bytea, code text, target text) RETURNS text[]
+AS 'MODULE_PATHNAME', 'fhir_sort_references' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION fhir_sort_references(bytea, text, text) IS 'internal to search: ids of the resources of a type that a reference parameter leads to';
 -- STABLE: "ap" on dates depends on the time of the transaction.
 CREATE FUNCTION fhir_search_recheck(stored bytea, name text, value text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'fhir_search_recheck' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;

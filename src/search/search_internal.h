@@ -128,17 +128,22 @@ typedef enum SortKind {
 	SORT_UPDATED,
 	SORT_ORDERED, /* resource.ord */
 	SORT_STRING,  /* string.value */
-	SORT_DOC      /* text from the document */
+	SORT_DOC,     /* text from the document */
+	SORT_CHAIN    /* by a value of what the resource refers to */
 } SortKind;
 
-typedef struct SearchSort {
+typedef struct SearchSort SearchSort;
+struct SearchSort {
 	SortKind kind;
 	bool descending;
 	const char *code;
 	uint64 *keys; /* ordered or string keys */
 	int nkeys;
 	const KeyParam *param;
-} SearchSort;
+	SearchSort *ends;         /* CHAIN: the key of each type at the other end; all of one kind */
+	const ModelType **targets; /* CHAIN: those types */
+	int nends;
+};
 
 typedef struct SearchInclude {
 	bool reverse, iterate;
@@ -207,8 +212,33 @@ extern const KeyParam *search_param(const ModelType *t, const char *code, int le
 extern void search_unknown_param(const ModelType *t, const char *code) pg_attribute_noreturn();
 /* Has a value in this place. */
 extern Crit *search_present(const KeyLeg *leg);
+extern const KeyParam *search_require_param(const ModelType *t, const char *code);
+/* A name of a criterion:  code[:modifier]  |  reference[:Type].rest */
+typedef struct SearchName {
+	const char *code;     /* up to the first ':' or '.' */
+	const char *modifier; /* between ':' and '.', NULL if none */
+	const char *rest;     /* after '.', NULL if no chain */
+} SearchName;
+extern SearchName search_split_name(const char *name);
+
+/* ---- search_chain.c ---- */
+extern Crit *search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, const char *value,
+                          int depth);
+/* rest: of _has:rest */
+extern Crit *search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest,
+                        const char *value, int depth);
+/* The types that reference parameter p may lead to, of that name if one is given. Returns how many. */
+extern int search_chain_targets(const KeyParam *p, const char *type_name, const ModelType ***out);
+extern bool search_target_allowed(const ModelTypeId *targets, const ModelType *t);
+extern bool search_refers_to(const KeyParam *p, const ModelType *t);
+/* Does type t know the first part of a name? */
+extern bool search_knows(const ModelType *t, const char *name);
+
+/* ---- search_crit.c ---- */
 extern Crit *crit_new(CritKind kind);
 extern Crit *crit_join(CritKind kind, Crit *a, Crit *b);
+extern Crit *crit_not(Crit *a);
+extern void crit_add_arg(Crit *c, Crit *arg);
 extern void crit_add_key(Crit *c, uint64 key);
 extern void crit_add_value(Crit *c, char *value);
 extern void crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 hi_min, int64 hi_max);
@@ -291,7 +321,8 @@ typedef enum SearchLeg {
 	LEG_INCLUDE,
 	LEG_REVINCLUDE,
 	LEG_LIST,
-	LEG_TERMINOLOGY
+	LEG_TERMINOLOGY,
+	LEG_SORT
 } SearchLeg;
 
 extern void sql_init(SqlText *s);

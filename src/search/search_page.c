@@ -148,7 +148,7 @@ can_walk(const SearchRequest *req, const SearchCursor *cur, bool after)
 
 	if (sort == NULL)
 		return true;
-	if (req->nsorts > 1 || req->ntypes > 1 || sort->kind == SORT_DOC || sort->nkeys > 1 ||
+	if (req->nsorts > 1 || req->ntypes > 1 || sort->kind == SORT_DOC || sort->kind == SORT_CHAIN || sort->nkeys > 1 ||
 	    (after && cur->nulls[0]))
 		return false;
 	/* backward, the rows without a value come first: they are in no such index */

@@ -17,136 +17,6 @@
 #include "search/search_internal.h"
 #include "store/store.h"
 
-/* ---- building criteria ---- */
-
-Crit *
-crit_new(CritKind kind)
-{
-	Crit *c = palloc0(sizeof(Crit));
-
-	c->kind = kind;
-	c->matches = -1;
-	return c;
-}
-
-void
-crit_add_key(Crit *c, uint64 key)
-{
-	if ((c->nkeys & (c->nkeys - 1)) == 0) /* at powers of two */
-		c->keys = c->keys ? repalloc(c->keys, c->nkeys * 2 * sizeof(uint64)) : palloc(sizeof(uint64));
-	c->keys[c->nkeys++] = key;
-}
-
-void
-crit_add_value(Crit *c, char *value)
-{
-	if ((c->nvalues & (c->nvalues - 1)) == 0)
-		c->values = c->values ? repalloc(c->values, c->nvalues * 2 * sizeof(char *)) : palloc(sizeof(char *));
-	c->values[c->nvalues++] = value;
-}
-
-void
-crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 hi_min, int64 hi_max)
-{
-	OrdBox *b;
-
-	/* lo <= hi always */
-	lo_max = Min(lo_max, hi_max);
-	hi_min = Max(hi_min, lo_min);
-	if (lo_min > lo_max || hi_min > hi_max)
-		return;
-	if ((c->nboxes & (c->nboxes - 1)) == 0)
-		c->boxes = c->boxes ? repalloc(c->boxes, c->nboxes * 2 * sizeof(OrdBox)) : palloc(sizeof(OrdBox));
-	b = &c->boxes[c->nboxes++];
-	*b = (OrdBox){key, lo_min, lo_max, hi_min, hi_max};
-}
-
-static void
-add_arg(Crit *c, Crit *arg)
-{
-	if ((c->nargs & (c->nargs - 1)) == 0)
-		c->args = c->args ? repalloc(c->args, c->nargs * 2 * sizeof(Crit *)) : palloc(sizeof(Crit *));
-	c->args[c->nargs++] = arg;
-}
-
-/* Can b's alternatives be appended to those of a? */
-static bool
-mergeable(const Crit *a, const Crit *b)
-{
-	if (a->kind != b->kind)
-		return false;
-	switch (a->kind) {
-		case CRIT_KEYS:
-		case CRIT_ORDERED:
-		case CRIT_UPDATED:
-		case CRIT_ID:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* a OP b, simplified; either may be NULL. OR-ed lists of one kind become one list. a may be changed. */
-Crit *
-crit_join(CritKind kind, Crit *a, Crit *b)
-{
-	CritKind unit = kind == CRIT_AND ? CRIT_TRUE : CRIT_FALSE;
-	CritKind zero = kind == CRIT_AND ? CRIT_FALSE : CRIT_TRUE;
-	Crit *c;
-
-	if (a == NULL || (b && a->kind == unit))
-		return b;
-	if (b == NULL || b->kind == unit || a->kind == zero)
-		return a;
-	if (b->kind == zero)
-		return b;
-	if (kind == CRIT_OR && a->kind == CRIT_OR) {
-		/* try the alternatives that are there */
-		for (int i = 0; i < a->nargs; i++)
-			if (mergeable(a->args[i], b)) {
-				a->args[i] = crit_join(CRIT_OR, a->args[i], b);
-				return a;
-			}
-	}
-	if (kind == CRIT_OR && mergeable(a, b)) {
-		a->single = a->single && b->single && a->nboxes && b->nboxes && a->boxes[0].key == b->boxes[0].key;
-		for (int i = 0; i < b->nkeys; i++)
-			crit_add_key(a, b->keys[i]);
-		for (int i = 0; i < b->nvalues; i++)
-			crit_add_value(a, b->values[i]);
-		for (int i = 0; i < b->nboxes; i++)
-			crit_add_box(a, b->boxes[i].key, b->boxes[i].lo_min, b->boxes[i].lo_max, b->boxes[i].hi_min,
-			             b->boxes[i].hi_max);
-		return a;
-	}
-	if (a->kind == kind)
-		c = a;
-	else {
-		c = crit_new(kind);
-		add_arg(c, a);
-	}
-	if (b->kind == kind)
-		for (int i = 0; i < b->nargs; i++)
-			c = crit_join(kind, c, b->args[i]);
-	else
-		add_arg(c, b);
-	return c;
-}
-
-static Crit *
-crit_not(Crit *a)
-{
-	Crit *c;
-
-	if (a->kind == CRIT_TRUE || a->kind == CRIT_FALSE)
-		return crit_new(a->kind == CRIT_TRUE ? CRIT_FALSE : CRIT_TRUE);
-	if (a->kind == CRIT_NOT)
-		return a->args[0];
-	c = crit_new(CRIT_NOT);
-	add_arg(c, a);
-	return c;
-}
-
 /* ---- errors ---- */
 
 static void
@@ -217,16 +87,10 @@ search_param(const ModelType *t, const char *code, int len)
 
 /* ---- names ---- */
 
-typedef struct NameParts {
-	const char *code;     /* up to the first ':' or '.' */
-	const char *modifier; /* between ':' and '.', NULL if none */
-	const char *rest;     /* after '.', NULL if no chain */
-} NameParts;
-
-static NameParts
-split_name(const char *name)
+SearchName
+search_split_name(const char *name)
 {
-	NameParts p = {0};
+	SearchName p = {0};
 	int len = strcspn(name, ":.");
 
 	p.code = pnstrdup(name, len);
@@ -249,8 +113,8 @@ is_common(const char *code)
 	return strcmp(code, "_id") == 0 || strcmp(code, "_lastUpdated") == 0;
 }
 
-static const KeyParam *
-require_param(const ModelType *t, const char *code)
+const KeyParam *
+search_require_param(const ModelType *t, const char *code)
 {
 	const KeyParam *p = search_param(t, code, strlen(code));
 
@@ -307,7 +171,7 @@ missing(const ModelType *const *types, int ntypes, const char *code, const char 
 		return crit_new(wanted ? CRIT_FALSE : CRIT_TRUE);
 	for (int i = 0; i < ntypes; i++) {
 		KeyMissing *m;
-		int n = keys_missing(require_param(types[i], code), &m);
+		int n = keys_missing(search_require_param(types[i], code), &m);
 		Crit *one;
 
 		if (n == 0)
@@ -323,165 +187,6 @@ missing(const ModelType *const *types, int ntypes, const char *code, const char 
 			one = crit_join(CRIT_AND, type, one);
 		}
 		c = crit_join(CRIT_OR, c, one);
-	}
-	return c;
-}
-
-/* ---- chains and _has ---- */
-
-static bool
-target_allowed(const ModelTypeId *targets, const ModelType *t)
-{
-	if (targets == NULL || targets[0] == MODEL_NONE)
-		return true;
-	for (; *targets; targets++)
-		if (*targets == t->id || model_type_by_id(*targets)->abstract)
-			return true;
-	return false;
-}
-
-static void
-add_link(Crit *c, const KeySource *source, const ModelType *type, Crit *arg)
-{
-	c->links = c->links ? repalloc(c->links, (c->nlinks + 1) * sizeof(CritLink)) : palloc(sizeof(CritLink));
-	c->links[c->nlinks++] = (CritLink){source, type, arg};
-}
-
-/* May the reference parameter lead to t? */
-static bool
-refers_to(const KeyParam *p, const ModelType *t)
-{
-	for (int i = 0; i < p->nlegs; i++)
-		if (target_allowed(p->targets, t) && target_allowed(p->legs[i].targets, t))
-			return true;
-	return false;
-}
-
-/* Does type t know the first part of a name? */
-static bool
-knows(const ModelType *t, const char *name)
-{
-	int len = strcspn(name, ":.");
-
-	if (strncmp(name, "_has:", 5) == 0) {
-		/* does its reference lead to t? */
-		const char *from = name + 5, *ref = from + strcspn(from, ":");
-		const ModelType *type = model_resource(from, ref - from);
-		const KeyParam *p = type && *ref ? search_param(type, ref + 1, strcspn(ref + 1, ":")) : NULL;
-
-		return p == NULL || refers_to(p, t);
-	}
-	if ((len == 3 && strncmp(name, "_id", 3) == 0) || (len == 12 && strncmp(name, "_lastUpdated", 12) == 0) ||
-	    (len == 7 && strncmp(name, "_filter", 7) == 0) || (len == 5 && strncmp(name, "_text", 5) == 0) ||
-	    (len == 8 && strncmp(name, "_content", 8) == 0))
-		return true;
-	return search_param(t, name, len) != NULL;
-}
-
-static int
-chain_targets(const KeyParam *p, const char *type_name, const ModelType ***out)
-{
-	int n = 0;
-
-	*out = palloc(model_ntypes * sizeof(ModelType *));
-	if (type_name) {
-		const ModelType *t = model_resource(type_name, strlen(type_name));
-
-		if (!t)
-			search_bad_modifier(p->code, type_name, "a resource type, as this is a chain");
-		if (!target_allowed(p->targets, t))
-			ereport(ERROR, errcode(FH400),
-			        errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, p->base->name,
-			               type_name),
-			        fhir_issue("value", NULL));
-		(*out)[n++] = t;
-		return n;
-	}
-	for (int m = 1; m < model_ntypes; m++)
-		if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract &&
-		    target_allowed(p->targets, &model_types[m]))
-			(*out)[n++] = &model_types[m];
-	return n;
-}
-
-static Crit *
-chain(SearchRequest *req, const ModelType *t, const NameParts *name, const char *value, int depth)
-{
-	const KeyParam *p = require_param(t, name->code);
-	const ModelType **targets;
-	int ntargets;
-	Crit *c = crit_new(CRIT_CHAIN);
-
-	if (p->type != PARAM_REFERENCE)
-		ereport(ERROR, errcode(FH400),
-		        errmsg("search parameter \"%s\" of %s can't be chained", p->code, t->name),
-		        errdetail("It is not of type reference."), fhir_issue("invalid", NULL));
-	ntargets = chain_targets(p, name->modifier, &targets);
-	for (int i = 0; i < ntargets; i++) {
-		Crit *arg;
-
-		if (ntargets > 1 && (!refers_to(p, targets[i]) || !knows(targets[i], name->rest)))
-			continue;
-		arg = search_resolve_criterion(req, &targets[i], 1, name->rest, value, depth + 1);
-		for (int k = 0; k < p->nlegs; k++)
-			if (target_allowed(p->legs[k].targets, targets[i]))
-				add_link(c, p->legs[k].source, targets[i], arg);
-	}
-	if (c->nlinks == 0)
-		ereport(
-		    ERROR, errcode(FH400),
-		    errmsg("unknown search parameter \"%s\" in chain \"%s.%s\"", name->rest, name->code, name->rest),
-		    errdetail("No type that %s of %s may refer to has it.", name->code, t->name),
-		    fhir_issue("not-supported", NULL));
-	return c;
-}
-
-/* _has:Observation:patient:code=1234; rest = "Observation:patient:code" */
-static Crit *
-has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest, const char *value,
-    int depth)
-{
-	int tlen = strcspn(rest, ":"), plen;
-	const ModelType *from = model_resource(rest, tlen);
-	const KeyParam *p;
-	Crit *c = crit_new(CRIT_HAS), *arg, *referring = NULL;
-
-	if (!from)
-		ereport(ERROR, errcode(FH400), errmsg("unknown resource type \"%.*s\" in _has", tlen, rest),
-		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("value", NULL));
-	if (rest[tlen] != ':' || rest[tlen + 1 + (plen = strcspn(rest + tlen + 1, ":"))] != ':')
-		ereport(ERROR, errcode(FH400), errmsg("incomplete parameter \"_has:%s\"", rest),
-		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
-	p = require_param(from, pnstrdup(rest + tlen + 1, plen));
-	if (p->type != PARAM_REFERENCE)
-		ereport(ERROR, errcode(FH400),
-		        errmsg("search parameter \"%s\" of %s is no reference", p->code, from->name),
-		        fhir_issue("invalid", NULL));
-	rest += tlen + 1 + plen + 1;
-	if (*rest == '\0')
-		ereport(ERROR, errcode(FH400), errmsg("_has names no parameter of %s", from->name),
-		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
-	arg = search_resolve_criterion(req, &from, 1, rest, value, depth + 1);
-	for (int k = 0; k < p->nlegs; k++) {
-		bool any = false;
-
-		for (int i = 0; i < ntypes && !any; i++)
-			any = refers_to(p, types[i]) && target_allowed(p->legs[k].targets, types[i]);
-		if (any) {
-			add_link(c, p->legs[k].source, from, arg);
-			referring = crit_join(CRIT_OR, referring, search_present(&p->legs[k]));
-		}
-	}
-	if (c->nlinks == 0)
-		ereport(
-		    ERROR, errcode(FH400),
-		    errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name),
-		    fhir_issue("value", NULL));
-	/* where only those that refer at all carry a hash, they may be few */
-	if (referring->kind == CRIT_KEYS) {
-		arg = crit_join(CRIT_AND, arg, referring);
-		for (int k = 0; k < c->nlinks; k++)
-			c->links[k].arg = arg;
 	}
 	return c;
 }
@@ -524,7 +229,7 @@ list(const char *value)
 }
 
 static Crit *
-special(SearchRequest *req, const ModelType *const *types, int ntypes, const NameParts *n, const char *value)
+special(SearchRequest *req, const ModelType *const *types, int ntypes, const SearchName *n, const char *value)
 {
 	Crit *c;
 
@@ -549,7 +254,7 @@ Crit *
 search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name,
                          const char *value, int depth)
 {
-	NameParts n;
+	SearchName n;
 	Crit *c = NULL;
 	bool negated;
 
@@ -560,8 +265,8 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 		                  fhir_max_chain_depth),
 		        fhir_issue("too-costly", NULL));
 	if (strncmp(name, "_has:", 5) == 0)
-		return has(req, types, ntypes, name + 5, value, depth);
-	n = split_name(name);
+		return search_has(req, types, ntypes, name + 5, value, depth);
+	n = search_split_name(name);
 	if (*value == '\0')
 		search_bad_value(name, value, "no value is given", NULL);
 	if (n.modifier && !n.rest && strcmp(n.modifier, "missing") == 0)
@@ -573,9 +278,9 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 		Crit *one;
 
 		if (n.rest)
-			one = chain(req, types[i], &n, value, depth);
+			one = search_chain(req, types[i], &n, value, depth);
 		else
-			one = search_values(require_param(types[i], n.code), n.modifier, value);
+			one = search_values(search_require_param(types[i], n.code), n.modifier, value);
 		c = crit_join(CRIT_OR, c, one);
 	}
 	if (c->kind == CRIT_KEYS && c->nkeys == 0)
@@ -601,9 +306,9 @@ compartment(SearchRequest *req)
 
 		if (t == req->compartment) {
 			one = crit_new(CRIT_AND);
-			add_arg(one, crit_new(CRIT_TYPE));
+			crit_add_arg(one, crit_new(CRIT_TYPE));
 			one->args[0]->type = t;
-			add_arg(one, crit_new(CRIT_ID));
+			crit_add_arg(one, crit_new(CRIT_ID));
 			crit_add_value(one->args[1], pstrdup(req->compartment_id));
 		} else if (codes == NULL)
 			ereport(ERROR, errcode(FH400),
@@ -618,7 +323,7 @@ compartment(SearchRequest *req)
 			if (!p)
 				continue;
 			for (int k = 0; k < p->nlegs; k++)
-				if (target_allowed(p->legs[k].targets, req->compartment)) {
+				if (search_target_allowed(p->legs[k].targets, req->compartment)) {
 					Crit *key = crit_new(CRIT_KEYS);
 
 					crit_add_key(key, keys_reference(p->legs[k].source, ref, strlen(ref)));

@@ -377,6 +377,43 @@ fhir_sort_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(best));
 }
 
+typedef struct RefIds {
+	Datum *ids;
+	int n, max;
+} RefIds;
+
+static void
+add_ref_id(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg)
+{
+	RefIds *r = arg;
+
+	if (r->n == r->max) {
+		r->max = r->max ? r->max * 2 : 8;
+		r->ids = r->ids ? repalloc(r->ids, r->max * sizeof(Datum)) : palloc(r->max * sizeof(Datum));
+	}
+	r->ids[r->n++] = PointerGetDatum(cstring_to_text_with_len(id, ilen));
+}
+
+/* Ids of the resources of a type that a reference parameter leads to. */
+PG_FUNCTION_INFO_V1(fhir_sort_references);
+Datum
+fhir_sort_references(PG_FUNCTION_ARGS)
+{
+	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
+	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)), *target = text_to_cstring(PG_GETARG_TEXT_PP(2)),
+	     *type_name = fhir_json_get_string(&doc->root, "resourceType");
+	const ModelType *type = type_name ? model_resource(type_name, strlen(type_name)) : NULL,
+	                *to = model_resource(target, strlen(target));
+	const KeyParam *p = type && to ? search_param(type, code, strlen(code)) : NULL;
+	ModelTypeId targets[2] = {to ? to->id : MODEL_NONE, MODEL_NONE};
+	RefIds ids = {0};
+
+	for (int i = 0; p && i < p->nlegs; i++)
+		if (search_target_allowed(p->legs[i].targets, to))
+			search_references(p->legs[i].source, targets, &doc->root, add_ref_id, &ids);
+	PG_RETURN_ARRAYTYPE_P(construct_array(ids.ids, ids.n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 /* One criterion on one document, by the in-memory evaluation: where keys give a superset only. */
 PG_FUNCTION_INFO_V1(fhir_search_recheck);
 Datum
