@@ -15,7 +15,8 @@ BUILD_NEEDS="gcc:gcc /usr/include/stdio.h:libc6-dev make:make flex:flex bison:bi
 /usr/include/postgresql/libpq-fe.h:libpq-dev /usr/include/microhttpd.h:libmicrohttpd-dev
 /usr/include/jansson.h:libjansson-dev /usr/include/zlib.h:zlib1g-dev /usr/include/zstd.h:libzstd-dev node:nodejs"
 # What the tests need besides.
-TEST_NEEDS="npm:npm /etc/ssl/certs/ca-certificates.crt:ca-certificates prove:perl /usr/share/perl5/IPC/Run.pm:libipc-run-perl"
+TEST_NEEDS="npm:npm /etc/ssl/certs/ca-certificates.crt:ca-certificates prove:perl /usr/share/perl5/IPC/Run.pm:libipc-run-perl
+/usr/share/postgresql/$PGV/extension/pgtap.control:postgresql-$PGV-pgtap"
 
 # need WHAT...: installs the packages of those needs that are missing; as root, or through sudo.
 need() {
