@@ -4,6 +4,8 @@
  *
  *   client sql  CONNINFO CONNECTIONS SECONDS FILE STATEMENT    FILE: a line a call, its parameters separated by tabs
  *   client http PORT     CONNECTIONS SECONDS FILE              FILE: a path a line
+ *   client feed CONNINFO CONNECTIONS STATEMENT                 standard input: a line a call, its only parameter
+ *   client jobs CONNINFO CONNECTIONS                           standard input: a line a job, see run_jobs()
  *
  * Lines are taken in a random order; with SECONDS 0 each once, in order, shared out over the connections. In parameters @u becomes a new unique, ascending id and @r a random number.
  * Prints: calls a second, p50 and p99 in milliseconds, calls.
@@ -14,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,6 +277,266 @@ by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* ---- feed: lines from standard input, each sent once by whichever connection is free ---- */
+
+static pthread_mutex_t input = PTHREAD_MUTEX_INITIALIZER;
+static atomic_long fed;
+
+static void *
+run_feed(void *arg)
+{
+	PGconn *c = PQconnectdb(conninfo);
+	PGresult *r;
+	char *line = NULL;
+	size_t cap = 0;
+
+	(void) arg;
+	if (PQstatus(c) != CONNECTION_OK)
+		fail("connect", PQerrorMessage(c));
+	r = PQprepare(c, "s", statement, 1, NULL);
+	if (PQresultStatus(r) != PGRES_COMMAND_OK)
+		fail("prepare", PQerrorMessage(c));
+	PQclear(r);
+	for (;;) {
+		const char *value;
+		ssize_t n;
+
+		pthread_mutex_lock(&input);
+		n = getline(&line, &cap, stdin);
+		pthread_mutex_unlock(&input);
+		if (n <= 0)
+			break;
+		if (line[n - 1] == '\n')
+			line[n - 1] = 0;
+		value = line;
+		r = PQexecPrepared(c, "s", 1, &value, NULL, NULL, 0);
+		if (PQresultStatus(r) != PGRES_TUPLES_OK)
+			fail("execute", PQerrorMessage(c));
+		atomic_fetch_add(&fed, PQntuples(r) ? atol(PQgetvalue(r, 0, 0)) : 0);
+		PQclear(r);
+	}
+	free(line);
+	PQfinish(c);
+	return NULL;
+}
+
+/* ---- jobs: one statement after the other over the same connections ---- */
+
+/*
+ * A job is a line of fields separated by tabs:
+ *
+ *   SECONDS CALLS WARM FILE SETUP STATEMENT
+ *
+ * Each connection first runs SETUP (a plain statement, may be empty), prepares STATEMENT and makes WARM calls that do not count, for 0.3 s at
+ * most. Then all begin together and go on for SECONDS, each for at least one call, all together for at least CALLS, yet never for
+ * longer than five times SECONDS and a call; with SECONDS 0 each connection makes CALLS calls. Lines of FILE are taken in turn, each connection from a
+ * place of its own. Results come in binary, as the gateway asks for them; an answer whose first column is "status" and not 200 counts as an
+ * error. Prints a line a job: calls a second, p50, p99 and mean in milliseconds, calls, bytes a call, errors, and the first error's text.
+ */
+typedef struct Job {
+	double seconds, end, hard_end;
+	long calls, warm, number;
+	const char *setup, *statement;
+	pthread_barrier_t *barrier;
+	atomic_long done, bytes, errors;
+	char error[400];
+} Job;
+
+static Job job;
+static bool jobs_over;
+
+/* One call; false after an error. */
+static bool
+job_call(PGconn *c, const char *line, int nparams)
+{
+	char *copy = strdup(line), *p = copy;
+	const char *values[32];
+	PGresult *r;
+	bool ok = true;
+	const char *why = NULL;
+
+	for (int i = 0; i < nparams; i++)
+		values[i] = strsep(&p, "\t");
+	r = PQexecPrepared(c, "j", nparams, values, NULL, NULL, 1);
+	if (PQresultStatus(r) != PGRES_TUPLES_OK)
+		why = PQresultErrorMessage(r);
+	else if (PQnfields(r) == 3 && strcmp(PQfname(r, 0), "status") == 0) {
+		uint32_t status;
+
+		memcpy(&status, PQgetvalue(r, 0, 0), 4);
+		if (ntohl(status) != 200)
+			why = PQgetvalue(r, 0, 2);
+	}
+	if (why) {
+		if (atomic_fetch_add(&job.errors, 1) == 0)
+			snprintf(job.error, sizeof(job.error), "%s", why);
+		ok = false;
+	} else {
+		long n = 0;
+
+		for (int i = 0; i < PQntuples(r); i++)
+			for (int k = 0; k < PQnfields(r); k++)
+				n += PQgetlength(r, i, k);
+		atomic_fetch_add(&job.bytes, n);
+	}
+	PQclear(r);
+	free(copy);
+	return ok;
+}
+
+/* Prepares the job's statement; its number of parameters, or -1. */
+static int
+job_prepare(PGconn *c)
+{
+	PGresult *r;
+	int nparams = 0;
+	bool ok;
+
+	PQclear(PQexec(c, "RESET ALL"));
+	PQclear(PQexec(c, "DEALLOCATE ALL"));
+	if (*job.setup)
+		PQclear(PQexec(c, job.setup));
+	for (const char *p = job.statement; *p; p++)
+		if (p[0] == '$' && p[1] >= '1' && p[1] <= '9' && atoi(p + 1) > nparams)
+			nparams = atoi(p + 1);
+	r = PQprepare(c, "j", job.statement, nparams, NULL);
+	ok = PQresultStatus(r) == PGRES_COMMAND_OK;
+	if (!ok && atomic_fetch_add(&job.errors, 1) == 0)
+		snprintf(job.error, sizeof(job.error), "%s", PQresultErrorMessage(r));
+	PQclear(r);
+	return ok ? nparams : -1;
+}
+
+static void *
+run_job_worker(void *arg)
+{
+	Worker *w = arg;
+	PGconn *c = PQconnectdb(conninfo);
+
+	if (PQstatus(c) != CONNECTION_OK)
+		fail("connect", PQerrorMessage(c));
+	for (;;) {
+		long at;
+		int nparams;
+		double t, warm_end;
+
+		pthread_barrier_wait(job.barrier); /* a job is there */
+		if (jobs_over)
+			break;
+		at = (long) w->number * 7919;
+		w->calls = 0;
+		nparams = job_prepare(c);
+		warm_end = now() + 0.3;
+		for (long i = 0; nparams >= 0 && i < job.warm && (i == 0 || now() < warm_end); i++)
+			job_call(c, lines[at++ % nlines], nparams);
+		if (pthread_barrier_wait(job.barrier) == PTHREAD_BARRIER_SERIAL_THREAD) {
+			atomic_store(&job.bytes, 0);
+			job.end = now() + job.seconds;
+			job.hard_end = now() + job.seconds * 5;
+		}
+		pthread_barrier_wait(job.barrier);
+		while (nparams >= 0) {
+			if (job.seconds == 0 ? w->calls >= job.calls
+				: w->calls > 0 && (t = now()) >= job.end && (t >= job.hard_end || atomic_load(&job.done) >= job.calls))
+				break;
+			t = now();
+			if (!job_call(c, lines[at++ % nlines], nparams) && atomic_load(&job.errors) > 20 + connections)
+				break;
+			if (w->calls < MAX_SAMPLES)
+				w->latency[w->calls] = (now() - t) * 1000;
+			w->calls++;
+			atomic_fetch_add(&job.done, 1);
+		}
+		pthread_barrier_wait(job.barrier); /* done */
+	}
+	PQfinish(c);
+	return NULL;
+}
+
+static void read_lines(const char *path);
+static int by_value(const void *a, const void *b);
+
+static void
+report_job(Worker *w, double took)
+{
+	long calls = 0, n = 0;
+	double sum = 0;
+	float *all;
+
+	for (int i = 0; i < connections; i++)
+		calls += w[i].calls;
+	all = malloc((calls + 1) * sizeof(float));
+	for (int i = 0; i < connections; i++) {
+		long k = w[i].calls < MAX_SAMPLES ? w[i].calls : MAX_SAMPLES;
+
+		memcpy(all + n, w[i].latency, k * sizeof(float));
+		n += k;
+	}
+	qsort(all, n, sizeof(float), by_value);
+	for (long i = 0; i < n; i++)
+		sum += all[i];
+	for (char *p = job.error; *p; p++)
+		if (*p == '\n' || *p == '\t')
+			*p = ' ';
+	printf("%.1f\t%.3f\t%.3f\t%.3f\t%ld\t%ld\t%ld\t%s\n", calls / took, n ? all[n / 2] : 0, n ? all[n * 99 / 100] : 0, n ? sum / n : 0,
+		   calls, calls ? atomic_load(&job.bytes) / calls : 0, atomic_load(&job.errors), job.error);
+	fflush(stdout);
+	free(all);
+}
+
+static void
+run_jobs(Worker *w)
+{
+	pthread_barrier_t barrier;
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
+
+	pthread_barrier_init(&barrier, NULL, connections + 1);
+	job.barrier = &barrier;
+	for (int i = 0; i < connections; i++) {
+		w[i].number = i;
+		w[i].latency = malloc(MAX_SAMPLES * sizeof(float));
+		pthread_create(&w[i].thread, NULL, run_job_worker, &w[i]);
+	}
+	while ((n = getline(&line, &cap, stdin)) > 0) {
+		char *p = line, *field[6];
+		double start;
+
+		if (line[n - 1] == '\n')
+			line[n - 1] = 0;
+		for (int i = 0; i < 6; i++)
+			if ((field[i] = i < 5 ? strsep(&p, "\t") : p) == NULL)
+				fail("job", line);
+		for (int i = 0; i < nlines; i++)
+			free(lines[i]);
+		free(lines);
+		lines = NULL;
+		nlines = 0;
+		read_lines(field[3]);
+		job.seconds = atof(field[0]);
+		job.calls = atol(field[1]);
+		job.warm = atol(field[2]);
+		job.setup = field[4];
+		job.statement = field[5];
+		job.error[0] = 0;
+		atomic_store(&job.done, 0);
+		atomic_store(&job.bytes, 0);
+		atomic_store(&job.errors, 0);
+		pthread_barrier_wait(&barrier);
+		pthread_barrier_wait(&barrier); /* warm */
+		start = now();
+		pthread_barrier_wait(&barrier);
+		pthread_barrier_wait(&barrier);
+		report_job(w, now() - start);
+	}
+	jobs_over = true;
+	pthread_barrier_wait(&barrier);
+	for (int i = 0; i < connections; i++)
+		pthread_join(w[i].thread, NULL);
+	free(line);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -284,8 +547,27 @@ main(int argc, char **argv)
 	float *all;
 	double start;
 
+	if (argc == 5 && strcmp(argv[1], "feed") == 0) {
+		conninfo = argv[2];
+		n = atoi(argv[3]);
+		statement = argv[4];
+		w = calloc(n, sizeof(Worker));
+		for (i = 0; i < n; i++)
+			pthread_create(&w[i].thread, NULL, run_feed, &w[i]);
+		for (i = 0; i < n; i++)
+			pthread_join(w[i].thread, NULL);
+		printf("%ld\n", atomic_load(&fed));
+		return 0;
+	}
+	if (argc == 4 && strcmp(argv[1], "jobs") == 0) {
+		conninfo = argv[2];
+		connections = atoi(argv[3]);
+		run_jobs(calloc(connections, sizeof(Worker)));
+		return 0;
+	}
 	if (!http && (argc != 7 || strcmp(argv[1], "sql") != 0))
-		fail("usage", "client sql CONNINFO CONNECTIONS SECONDS FILE STATEMENT | client http PORT CONNECTIONS SECONDS FILE");
+		fail("usage", "client sql CONNINFO CONNECTIONS SECONDS FILE STATEMENT | client http PORT CONNECTIONS SECONDS FILE | client feed CONNINFO CONNECTIONS STATEMENT"
+			 " | client jobs CONNINFO CONNECTIONS");
 	conninfo = argv[2];
 	port = atoi(argv[2]);
 	n = connections = atoi(argv[3]);
