@@ -13,7 +13,7 @@
  *                                     under keys_more of it, both in 1e-7 degrees
  *   string(key, value, rid)           folded text of string parameters
  *   term(key, value, hash)            dictionary under keys_term_group(source): folded display texts (token :text; hash = keys_text) and, as
- *                                     they are, URIs of uri sources and canonicals of reference sources (:below; hash = the value's eq key);
+ *                                     they are, URIs of uri sources and canonicals of reference sources and MIME types (:below; hash = the value's eq key);
  *                                     under keys_units: the units of quantities (hash = ordered.key)
  */
 #ifndef FHIR_KEYS_H
@@ -276,6 +276,8 @@ extern uint64 keys_code(const KeySource *s, const char *code, int len);			 /* to
 extern uint64 keys_system_code(const KeySource *s, const char *sys, int slen, const char *code, int clen); /* `sys|code`; slen 0: `|code` */
 extern uint64 keys_system(const KeySource *s, const char *sys, int slen);		 /* `sys|` */
 extern uint64 keys_text(const KeySource *s, const char *folded, int len);		 /* token :text, a whole folded display */
+/* MIME types stand here: each is a term, by its key as a code (:below). */
+extern bool keys_mime_types(const KeySource *s);
 extern uint64 keys_term_group(const KeySource *s);								 /* term.key */
 extern uint64 keys_of_type(const KeySource *s, const char *tsys, int tslen, const char *tcode, int tclen, const char *value, int vlen); /* identifier :of-type */
 extern uint64 keys_reference(const KeySource *s, const char *ref, int len);		 /* "Type/id", "Type/id/_history/v", absolute URL (own fhir.base_url is stripped), canonical with or without |version, "#id" never */

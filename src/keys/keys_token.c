@@ -141,6 +141,12 @@ add_identifier(KeyBuilder *b, JsonbContainer *c)
 	}
 }
 
+bool
+keys_mime_types(const KeySource *s)
+{
+	return s->fixed_system && s->system != NULL && strcmp(s->system, "urn:ietf:bcp:13") == 0;
+}
+
 /* Text of a primitive as a query would give it; NULL for anything else. */
 static const char *
 primitive_text(const JsonbValue *v, int *len)
@@ -175,6 +181,8 @@ keys_item_token(KeyBuilder *b, const FpItem *item)
 		if (text == NULL || len == 0)
 			return;
 		keys_add_eq(b, keys_code(b->source, text, len), "code", text, len);
+		if (keys_mime_types(b->source))
+			keys_add_term(b, keys_term_group(b->source), keys_code(b->source, text, len), text, len);
 		if (b->source->fixed_system)
 			return;
 		keys_add_eq(b, keys_system_code(b->source, NULL, 0, text, len), "|code", text, len);

@@ -185,6 +185,15 @@ token_any(const FpItem *item, const TermSet *set)
 	return false;
 }
 
+/* Is a the MIME type b, that type with parameters, or one of those that begin with b as their first part? */
+static bool
+mime_below(MatchText a, MatchText b)
+{
+	if (a.len < b.len || b.len == 0 || memcmp(a.s, b.s, b.len) != 0)
+		return false;
+	return a.len == b.len || a.s[b.len] == (memchr(b.s, '/', b.len) ? ';' : '/');
+}
+
 /* system|code, or a code whose element implies its system */
 static bool
 token_hierarchy(const MatchCriterion *c, const FpItem *item, const char *value, bool below)
@@ -193,6 +202,12 @@ token_hierarchy(const MatchCriterion *c, const FpItem *item, const char *value, 
 
 	if (t.system == NULL && item->property != NULL)
 		t.system = item->property->system;
+	if (t.system != NULL && strcmp(t.system, "urn:ietf:bcp:13") == 0 && t.code != NULL) {
+		MatchText have = match_scalar(item);
+		MatchText want = {t.code, strlen(t.code)};
+
+		return have.s != NULL && (below ? mime_below(have, want) : mime_below(want, have));
+	}
 	if (t.system == NULL && item->json.type == jbvNull)
 		return false; /* whether the value is valid shows at an element */
 	if (t.system == NULL || *t.system == 0 || t.code == NULL)
@@ -287,6 +302,15 @@ target_allowed(const MatchCriterion *c, MatchText type)
 	return false;
 }
 
+/* Is a the same as b, or one of those under it by the segments of the path? */
+static bool
+is_below(MatchText a, MatchText b)
+{
+	if (a.len < b.len || b.len == 0 || memcmp(a.s, b.s, b.len) != 0)
+		return false;
+	return a.len == b.len || b.s[b.len - 1] == '/' || a.s[b.len] == '/';
+}
+
 bool
 match_reference(const MatchCriterion *c, const FpItem *item, const char *value)
 {
@@ -298,6 +322,14 @@ match_reference(const MatchCriterion *c, const FpItem *item, const char *value)
 	if (c->modifier != NULL && strcmp(c->modifier, "identifier") == 0)
 		return o != NULL && match_children(o, "identifier", &ids) == 1 &&
 			token_is(read_token(c, value), match_member(ids[0], "system"), match_member(ids[0], "value"));
+	if (c->modifier != NULL && (strcmp(c->modifier, "below") == 0 || strcmp(c->modifier, "above") == 0)) {
+		have = match_scalar(item);
+		want = (MatchText){text, strlen(text)};
+		if (o == NULL)
+			return have.s != NULL && (c->modifier[0] == 'b' ? is_below(have, want) : is_below(want, have));
+		ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" of references can't be evaluated in memory", c->modifier),
+				errdetail("The hierarchy stands in other resources."), fhir_issue("not-supported", NULL));
+	}
 	if (c->modifier != NULL && strchr(text, '/') == NULL) {
 		if (model_resource(c->modifier, strlen(c->modifier)) == NULL)
 			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
@@ -375,15 +407,6 @@ match_string(const MatchCriterion *c, const FpItem *item, const char *value)
 	if (item->type == MODEL_T_Address)
 		return members_match(c, o, address, text);
 	return false;
-}
-
-/* Is a the same as b, or one of those under it by the segments of the path? */
-static bool
-is_below(MatchText a, MatchText b)
-{
-	if (a.len < b.len || b.len == 0 || memcmp(a.s, b.s, b.len) != 0)
-		return false;
-	return a.len == b.len || b.s[b.len - 1] == '/' || a.s[b.len] == '/';
 }
 
 bool

@@ -287,6 +287,10 @@ extern Crit *search_in_value_set(const KeyParam *p, const KeyLeg *leg, const cha
 extern Jsonb *search_terminology_document(const ModelType *type, const char *url);
 extern Crit *search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, bool below);
 
+/* ---- search_hierarchy.c ---- */
+/* :below and :above of a reference "id" or "Type/id"; NULL where there is no hierarchy to follow. */
+extern Crit *search_reference_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *ref, bool below);
+
 /* ---- search_near.c ---- */
 extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value);
 

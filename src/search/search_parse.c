@@ -440,4 +440,7 @@ search_parse(SearchRequest *req, const char *query)
 		else
 			p->control = p->used = parse_control(req, p->name, p->value);
 	}
+	if (req->summary == SUMMARY_TEXT && req->nincludes > 0)
+		ereport(ERROR, errcode(FH400), errmsg("_include and _revinclude can't be used with _summary=text"),
+		        errhint("Leave out one of them, or use _summary=true."), fhir_issue("invalid", NULL));
 }

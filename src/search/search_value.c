@@ -101,6 +101,22 @@ urls_above(const KeyLeg *leg, const char *url, uint64 (*key)(const KeySource *, 
 	return c;
 }
 
+/* A MIME type with whatever parameters; the first part of one with whatever follows. */
+static Crit *
+mime_types(const KeyLeg *leg, const char *type, bool below)
+{
+	Crit *c;
+
+	if (below)
+		return crit_join(CRIT_OR, terms(leg, pstrdup(type), STRING_EQUAL),
+		                 terms(leg, psprintf("%s%c", type, strchr(type, '/') ? ';' : '/'), STRING_PREFIX));
+	c = crit_new(CRIT_KEYS);
+	for (int i = 1, len = strlen(type); i <= len; i++)
+		if (i == len || type[i] == '/' || type[i] == ';')
+			crit_add_key(c, keys_code(leg->source, type, i));
+	return c;
+}
+
 /* ---- token ---- */
 
 static Crit *
@@ -144,6 +160,9 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 		return terms_start(p, leg, modifier, value, folded(p->code, value));
 	if (modifier && (strcmp(modifier, "in") == 0 || strcmp(modifier, "not-in") == 0))
 		return search_in_value_set(p, leg, search_unescape(value));
+	if (modifier && (strcmp(modifier, "above") == 0 || strcmp(modifier, "below") == 0) &&
+	    keys_mime_types(leg->source))
+		return mime_types(leg, search_unescape(value), modifier[0] == 'b');
 	if (modifier && (strcmp(modifier, "above") == 0 || strcmp(modifier, "below") == 0))
 		return search_code_hierarchy(p, leg, value, modifier[0] == 'b');
 	n = search_split(value, '|', &parts);
@@ -272,15 +291,18 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 
 	if (modifier && strcmp(modifier, "identifier") == 0)
 		return reference_identifier(p, leg, value);
-	if (modifier && strcmp(modifier, "below") == 0)
-		return urls_below(p, leg, modifier, value, ref);
-	if (modifier && strcmp(modifier, "above") == 0)
-		return urls_above(leg, ref, keys_reference);
+	if (modifier && (strcmp(modifier, "below") == 0 || strcmp(modifier, "above") == 0)) {
+		bool below = modifier[0] == 'b';
+
+		if (!leg->source->canonical && (c = search_reference_hierarchy(p, leg, ref, below)) != NULL)
+			return c;
+		return below ? urls_below(p, leg, modifier, value, ref) : urls_above(leg, ref, keys_reference);
+	}
 	if (modifier) {
 		named = model_resource(modifier, strlen(modifier));
 		if (!named)
 			search_bad_modifier(p->code, modifier,
-			                    "missing, identifier, above and below (canonical), or a resource type");
+			                    "missing, identifier, above, below, or a resource type");
 		if (!targets_have(p->targets, named))
 			search_bad_modifier(p->code, modifier, "a resource type that the parameter refers to");
 	}
