@@ -77,6 +77,7 @@ search_take_row(SearchRow *row, const char *mode, uint64 i)
 	row->id = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 3, &null));
 	row->version = DatumGetInt32(SPI_getbinval(t->vals[i], t->tupdesc, 4, &null));
 	row->last_updated = DatumGetTimestampTz(SPI_getbinval(t->vals[i], t->tupdesc, 5, &null));
+	row->place = *(ItemPointer)DatumGetPointer(SPI_getbinval(t->vals[i], t->tupdesc, 6, &null));
 	row->mode = mode;
 }
 
@@ -122,10 +123,10 @@ find_candidates(SearchRequest *req, SearchLeg leg, const ModelTypeId *targets, c
 	s.generic = true;
 	appendStringInfoString(
 	    &s.sql,
-	    "SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM (SELECT DISTINCT k FROM pg_catalog.unnest(");
+	    "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM (SELECT DISTINCT k FROM pg_catalog.unnest(");
 	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)keys->keys, keys->nkeys));
 	appendStringInfo(&s.sql,
-	                 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM "
+	                 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
 	                 "%s.resource r WHERE r.keys" OP("@>") "ARRAY[k.k] AND NOT r.deleted",
 	                 store_schema());
 	search_restrict(&s, "r", leg);
@@ -271,7 +272,7 @@ search_canonical_chain(SearchRequest *req, const CritLink *link, Crit *keys)
 	if (!search_canonical_link(link->source, link->type))
 		return;
 	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated");
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place");
 	sql_from_where(&s, "r", LEG_CHAIN, &link->type, 1, (Crit **)&link->arg, 1);
 	search_run(req, &s, psprintf("chain: urls of the %s at the other end", link->type->name));
 	take_candidates(req, &own);

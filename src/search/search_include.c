@@ -150,7 +150,7 @@ look_at_document(int i, Jsonb *doc, void *arg)
 	}
 }
 
-/* "SELECT rid, type, id, version, last_updated FROM" the current rows of what is referred to; versioned: by
+/* "SELECT rid, type, id, version, last_updated, place FROM" the current rows of what is referred to; versioned: by
  * references to a version, with columns of (r) and u.v. Returns how many references those are. */
 static int
 sql_referred(Includes *x, SqlText *s, bool versioned)
@@ -170,9 +170,9 @@ sql_referred(Includes *x, SqlText *s, bool versioned)
 	sql_init(s);
 	s->generic = true;
 	appendStringInfo(&s->sql,
-	                 "SELECT r.rid, r.type, r.id, %s, %s.last_updated FROM (SELECT DISTINCT u.t, u.i, u.v FROM "
-	                 "ROWS FROM (pg_catalog.unnest(",
-	                 versioned ? "d.version" : "r.version", versioned ? "d" : "r");
+	                 "SELECT r.rid, r.type, r.id, %1$s.version, %1$s.last_updated, %1$s.place FROM (SELECT DISTINCT u.t, "
+	                 "u.i, u.v FROM ROWS FROM (pg_catalog.unnest(",
+	                 versioned ? "d" : "r");
 	sql_param(s, TEXTARRAYOID, sql_text_array(types, n));
 	appendStringInfoString(&s->sql, "), pg_catalog.unnest(");
 	sql_param(s, TEXTARRAYOID, sql_text_array(ids, n));
@@ -180,7 +180,7 @@ sql_referred(Includes *x, SqlText *s, bool versioned)
 	sql_param(s, INT8ARRAYOID, sql_int8_array(versions, n));
 	appendStringInfo(
 	    &s->sql,
-	    ")) u(t, i, v)) u CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM "
+	    ")) u(t, i, v)) u CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
 	    "%s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
 	    store_schema());
 	search_restrict(s, "r", LEG_INCLUDE);
@@ -209,7 +209,7 @@ add_versions(Includes *x)
 	if (sql_referred(x, &s, true) == 0)
 		return;
 	appendStringInfo(&s.sql,
-	                 " CROSS JOIN LATERAL (SELECT d.version, d.last_updated FROM %s.version d WHERE d.rid" OP(
+	                 " CROSS JOIN LATERAL (SELECT d.version, d.last_updated, d.ctid AS place FROM %s.version d WHERE d.rid" OP(
 	                     "=") "r.rid AND d.version" OP(
 	                     "=") "u.v::pg_catalog.int4 AND d.doc IS NOT NULL OFFSET 0) d ORDER BY r.type, r.id, d.version",
 	                 store_schema());
@@ -310,11 +310,11 @@ include_referring(Includes *x, SearchRow *rows, int n, const SearchInclude *inc)
 		return;
 	sql_init(&s);
 	s.generic = true;
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM (SELECT "
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM (SELECT "
 	                               "DISTINCT k FROM pg_catalog.unnest(");
 	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)r.keys->keys, r.keys->nkeys));
 	appendStringInfo(&s.sql,
-	                 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated FROM "
+	                 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
 	                 "%s.resource r WHERE r.keys" OP("@>") "ARRAY[k.k] AND NOT r.deleted",
 	                 store_schema());
 	search_restrict(&s, "r", LEG_REVINCLUDE);

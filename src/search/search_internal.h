@@ -353,6 +353,7 @@ typedef struct SearchRow {
 	const char *type, *id;
 	int32 version;
 	TimestampTz last_updated;
+	ItemPointerData place; /* of the version's row: a hint (store_place.h) */
 	Datum *sort;
 	bool *sort_null;
 	const char *mode; /* "match", "include" */

@@ -109,7 +109,7 @@ sql_limit(SqlText *s, int n)
 static void
 sql_find(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, int limit, bool count)
 {
-	appendStringInfoString(&s->sql, "SELECT q.* FROM (SELECT r.rid, r.type, r.id, r.version, r.last_updated");
+	appendStringInfoString(&s->sql, "SELECT q.* FROM (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place");
 	for (int i = 0; i < req->nsorts; i++) {
 		appendStringInfoString(&s->sql, ", ");
 		sql_sort_expression(s, &req->sorts[i], "r");
@@ -258,9 +258,9 @@ sql_walk(SqlText *s, SearchRequest *req, const SearchCursor *cur, bool after, in
 	if (req->nsorts && column == NULL)
 		column = "r.id";
 	if (walk > 0)
-		appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated%s FROM (",
+		appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated, q.place%s FROM (",
 		                 req->nsorts ? ", q.s1" : "");
-	appendStringInfo(&s->sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated%s%s%s",
+	appendStringInfo(&s->sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place%s%s%s",
 	                 walk > 0 ? ", r.keys, r.ord" : "", column ? ", " : "",
 	                 column ? psprintf("%s AS s1", column) : "");
 	sql_walk_from(s, req, cur, after);
@@ -311,11 +311,12 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 		row->id = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 3, &null));
 		row->version = DatumGetInt32(SPI_getbinval(t->vals[i], t->tupdesc, 4, &null));
 		row->last_updated = DatumGetTimestampTz(SPI_getbinval(t->vals[i], t->tupdesc, 5, &null));
+		row->place = *(ItemPointer)DatumGetPointer(SPI_getbinval(t->vals[i], t->tupdesc, 6, &null));
 		row->mode = "match";
 		row->sort = palloc((req->nsorts + 1) * sizeof(Datum));
 		row->sort_null = palloc((req->nsorts + 1) * sizeof(bool));
 		for (int k = 0; k < req->nsorts; k++) {
-			Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 6 + k, &row->sort_null[k]);
+			Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 7 + k, &row->sort_null[k]);
 
 			if (!row->sort_null[k] && search_sort_type(&req->sorts[k]) == TEXTOID)
 				d = PointerGetDatum(DatumGetTextPCopy(d));
@@ -406,7 +407,7 @@ page_by_sort(SearchRequest *req, const SearchCursor *cur, bool after, int limit,
 	search_run(req, &s, "page: find, then sort");
 	if (count && SPI_processed > 0)
 		req->known_total = DatumGetInt64(
-		    SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6 + req->nsorts, &null));
+		    SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7 + req->nsorts, &null));
 	fetch_rows(req, out);
 }
 

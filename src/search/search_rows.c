@@ -3,7 +3,7 @@
  */
 #include "base/compat.h"
 
-#include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -14,6 +14,7 @@
 #include "search/search_internal.h"
 #include "store/store.h"
 #include "store/store_pack.h"
+#include "store/store_place.h"
 
 #define DOCUMENT_BATCH 500
 
@@ -32,50 +33,28 @@ search_prepare(SearchRequest *req, const ModelType *type, const char *query, Sea
 
 /* Gives each row its document: parsed, or as text. */
 static void
-fetch_batch(SearchRequest *req, SearchRow *rows, int n, bool as_text)
+fetch_batch(SearchRow *rows, int n, bool as_text)
 {
-	int64 *rids = palloc(n * sizeof(int64)), *versions = palloc(n * sizeof(int64));
-	SPITupleTable *t;
-	SqlText s;
+	StoreVersions versions;
 
+	store_versions_begin(&versions);
 	for (int i = 0; i < n; i++) {
-		rids[i] = rows[i].rid;
-		versions[i] = rows[i].version;
-	}
-	sql_init(&s);
-	s.generic = true;
-	appendStringInfoString(&s.sql, "SELECT u.n, v.doc FROM ROWS FROM (pg_catalog.unnest(");
-	sql_param(&s, INT8ARRAYOID, sql_int8_array(rids, n));
-	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
-	sql_param(&s, INT8ARRAYOID, sql_int8_array(versions, n));
-	appendStringInfo(
-	    &s.sql,
-	    ")) WITH ORDINALITY u(rid, version, n) CROSS JOIN LATERAL (SELECT v.doc FROM %s.version v WHERE "
-	    "v.rid" OP("=") "u.rid AND v.version" OP("=") "u.version::pg_catalog.int4 OFFSET 0) v",
-	    store_schema());
-	search_run(req, &s, "documents");
-	t = SPI_tuptable;
-	for (uint64 i = 0; i < SPI_processed; i++) {
-		bool null;
-		int64 at = DatumGetInt64(SPI_getbinval(t->vals[i], t->tupdesc, 1, &null)) - 1;
-		Datum d = SPI_getbinval(t->vals[i], t->tupdesc, 2, &null);
+		Datum d = store_versions_document(&versions, rows[i].rid, rows[i].version, &rows[i].place);
 
-		if (null)
-			continue;
-		if (as_text) {
-			rows[at].text = makeStringInfo();
-			store_unpack_text(rows[at].text, d);
-		} else
-			rows[at].doc = store_unpack(d);
-	}
-	SPI_freetuptable(t);
-	for (int i = 0; i < n; i++)
-		if (rows[i].doc == NULL && rows[i].text == NULL)
+		CHECK_FOR_INTERRUPTS();
+		if (DatumGetPointer(d) == NULL)
 			elog(ERROR, "version %d of row " INT64_FORMAT " has no document", rows[i].version, rows[i].rid);
+		if (as_text) {
+			rows[i].text = makeStringInfo();
+			store_unpack_text(rows[i].text, d);
+		} else
+			rows[i].doc = store_unpack(d);
+	}
+	store_versions_end(&versions);
 }
 
 static void
-each_document(SearchRequest *req, SearchRow *rows, int n, bool as_text, void (*fn)(int i, Jsonb *doc, void *arg),
+each_document(SearchRow *rows, int n, bool as_text, void (*fn)(int i, Jsonb *doc, void *arg),
               void *arg)
 {
 	for (int start = 0; start < n; start += DOCUMENT_BATCH) {
@@ -91,7 +70,7 @@ each_document(SearchRequest *req, SearchRow *rows, int n, bool as_text, void (*f
 			if (rows[i].doc == NULL)
 				need[nneed++] = rows[i];
 		if (nneed)
-			fetch_batch(req, need, nneed, as_text);
+			fetch_batch(need, nneed, as_text);
 		MemoryContextSwitchTo(old);
 		nneed = 0;
 		for (int i = start; i < end; i++) {
@@ -111,21 +90,21 @@ void
 search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg),
                  void *arg)
 {
-	each_document(req, rows, n, false, fn, arg);
+	each_document(rows, n, false, fn, arg);
 }
 
 void
 search_document_texts(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg),
                       void *arg)
 {
-	each_document(req, rows, n, true, fn, arg);
+	each_document(rows, n, true, fn, arg);
 }
 
 void
 search_keep_documents(SearchRequest *req, SearchRow *rows, int n)
 {
 	for (int start = 0; start < n; start += DOCUMENT_BATCH)
-		fetch_batch(req, rows + start, Min(n - start, DOCUMENT_BATCH), false);
+		fetch_batch(rows + start, Min(n - start, DOCUMENT_BATCH), false);
 }
 
 /* ---- references in documents ---- */

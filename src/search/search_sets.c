@@ -464,6 +464,8 @@ fetch_versions(SearchRow **rows)
 		(*rows)[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
 		(*rows)[i].version =
 		    DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
+		(*rows)[i].place = *(ItemPointer)DatumGetPointer(
+		    SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return n;
@@ -489,7 +491,7 @@ run_has(SetRun *run, Crit *c)
 		return;
 	}
 	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.version");
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
 	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
 	appendStringInfo(&s.sql, " LIMIT %d", few + 1);
 	search_run(req, &s, psprintf("_has: the %s that refer, as far as they are few", from->name));
@@ -545,7 +547,7 @@ run_list(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
 	ids->values = c->values;
 	ids->nvalues = c->nvalues;
 	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.version");
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
 	sql_from_where(&s, "r", LEG_LIST, &list, 1, &ids, 1);
 	search_run(req, &s, "_list: the lists");
 	n = fetch_versions(&rows);

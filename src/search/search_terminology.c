@@ -61,7 +61,7 @@ load(const ModelType *type, const char *url)
 		crit_add_key(c, keys_uri(p->legs[0].source, canonical, strlen(canonical)));
 	}
 	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.version");
+	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
 	sql_from_where(&s, "r", LEG_TERMINOLOGY, &type, 1, &c, 1);
 	appendStringInfo(&s.sql, " ORDER BY r.last_updated DESC, r.rid DESC LIMIT %d", (int)lengthof(rows));
 	search_run(&req, &s, "value set");
@@ -72,6 +72,8 @@ load(const ModelType *type, const char *url)
 		rows[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
 		rows[i].version =
 		    DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
+		rows[i].place = *(ItemPointer)DatumGetPointer(
+		    SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	search_documents(&req, rows, n, take_document, &found);

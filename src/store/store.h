@@ -2,7 +2,7 @@
  * store.h: reading and writing resources of the current store (GUC fhir.store).
  *
  * Tables of a store (layout B, see docs/design.md):
- *   resource(rid, type, id, version, last_updated, deleted, key_version, side_sig, keys, refs, ord)   one row per logical resource, HOT
+ *   resource(rid, type, id, version, last_updated, deleted, key_version, side_sig, place, keys, refs, ord)   one row per logical resource, HOT
  *   version(rid, version, type, last_updated, method, doc)                            append-only; doc NULL for a delete
  *   ordered(key, lo, hi, rid)   string(key, value, rid)   term(key, value, hash)      search keys (keys.h)
  *

@@ -4,6 +4,7 @@
  *   resource   one narrow row per logical resource. Nothing that an ordinary update changes is indexed, and pages
  *              keep room (fillfactor), so that updates with unchanged keys are HOT. Columns stand in the
  *              order of their alignment, those that change side by side, so that WAL of an update holds little else.
+ *              place: where the version's row is, see store_place.c.
  *   version    append-only documents; doc is NULL for a delete. Never updated or moved.
  *   ordered, string, term   search keys that are no equality hashes (keys.h).
  *   store_info name -> value; 'format' is the version of this layout, 'link_key' a random secret that seals the links of searches.
@@ -36,9 +37,10 @@ static const char *const store_ddl[] = {
 	"CREATE TABLE %1$s.resource ("
 	" rid bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME %1$s.resource_rid_seq CACHE 32),"
 	" side_sig bigint NOT NULL,"
+	" place tid NOT NULL DEFAULT '(0,0)',"
+	" key_version smallint NOT NULL,"
 	" last_updated timestamptz NOT NULL,"
 	" version integer NOT NULL,"
-	" key_version smallint NOT NULL,"
 	" deleted boolean NOT NULL,"
 	" type text COLLATE \"C\" NOT NULL,"
 	" id text COLLATE \"C\" NOT NULL,"
@@ -110,13 +112,15 @@ static const char *const store_ddl[] = {
 	"COMMENT ON TABLE %1$s.store_info IS 'properties of this FHIR store; written by the extension only'",
 	"COMMENT ON TABLE %1$s.resource IS 'one row per logical FHIR resource: identity, current version, search keys; "
 	"written by the extension only'",
+	"COMMENT ON COLUMN %1$s.resource.place IS 'where the row of the current version was written in table version: a hint, checked by each "
+	"read'",
 	"COMMENT ON TABLE %1$s.version IS 'every version of every resource; append-only; doc is null for a delete; written by "
 	"the extension only'",
 	"COMMENT ON TABLE %1$s.ordered IS 'search keys: dates, numbers, quantities as intervals; written by the extension only'",
 	"COMMENT ON TABLE %1$s.string IS 'search keys: folded text; written by the extension only'",
 	"COMMENT ON TABLE %1$s.search_param IS 'search parameters added by users, and the state of their keys; written by the extension only'",
 	"COMMENT ON TABLE %1$s.term IS 'dictionary of folded display texts; written by the extension only'",
-	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '1'), ('key_version', '" CppAsString2(FHIR_KEY_VERSION) "'),"
+	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '2'), ('key_version', '" CppAsString2(FHIR_KEY_VERSION) "'),"
 	" ('link_key', pg_catalog.replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', ''))",
 };
 

@@ -19,7 +19,7 @@
 #include "keys/keys.h"
 #include "store/store.h"
 
-#define STORE_FORMAT 1 /* store_info 'format': layout of the tables */
+#define STORE_FORMAT 2 /* store_info 'format': layout of the tables */
 
 /* ---- tables and their columns (attribute numbers - 1), see store_ddl.c ---- */
 typedef enum StoreTable {
@@ -31,7 +31,7 @@ typedef enum StoreTable {
 	STORE_NTABLES
 } StoreTable;
 
-enum { RES_RID, RES_SIDE_SIG, RES_UPDATED, RES_VERSION, RES_KEY_VERSION, RES_DELETED, RES_TYPE, RES_ID, RES_KEYS, RES_REFS, RES_ORD, RES_NATTS };
+enum { RES_RID, RES_SIDE_SIG, RES_PLACE, RES_KEY_VERSION, RES_UPDATED, RES_VERSION, RES_DELETED, RES_TYPE, RES_ID, RES_KEYS, RES_REFS, RES_ORD, RES_NATTS };
 enum { VER_RID, VER_UPDATED, VER_VERSION, VER_METHOD, VER_TYPE, VER_DOC, VER_NATTS };
 enum { ORD_KEY, ORD_LO, ORD_HI, ORD_RID, ORD_NATTS };
 enum { STR_KEY, STR_RID, STR_VALUE, STR_NATTS };
@@ -86,6 +86,7 @@ typedef struct StoreRow {
 	int16 key_version;
 	bool deleted;
 	ItemPointerData tid;
+	ItemPointerData place; /* of the version's row: a hint */
 	Datum keys, refs, ord; /* as stored, pointing into the slot of the last find */
 } StoreRow;
 
@@ -105,14 +106,23 @@ extern void store_writer_snapshot(StoreWriter *w);
 /* The current row of a resource; lock: wait for concurrent changes and lock the latest version. */
 extern bool store_writer_find(StoreWriter *w, const ModelType *type, const char *id, bool lock, StoreRow *row);
 extern int64 store_writer_next_rid(StoreWriter *w);
-/* New resource row. unique: the id is new for certain (server-made); else false if another transaction was first. */
+/* First version of a resource whose id is new for certain (server-made): its row and the version's. */
+extern void store_writer_insert_new(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys,
+									char method, Jsonb *doc);
+/*
+ * A version's row without index entries, so that its place is known before the resource's row is written: then either _index, or _undo if
+ * the resource has been changed by another transaction. One at a time.
+ */
+extern ItemPointerData store_writer_place_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated,
+												  char method, Jsonb *doc);
+extern void store_writer_index_version(StoreWriter *w);
+extern void store_writer_undo_version(StoreWriter *w);
+/* New resource row; false if another transaction was first. */
 extern bool store_writer_insert_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id,
-										 const KeySet *keys, bool unique);
-/* New version of the row (found before). False: changed by a concurrent transaction, look it up again. */
-extern bool store_writer_update_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id,
-										 TimestampTz last_updated, int32 version, bool deleted, const KeySet *keys);
-extern void store_writer_insert_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated,
-										char method, Jsonb *doc);
+										 const KeySet *keys);
+/* The row (found before) becomes what next says. False: changed by a concurrent transaction, look it up again. */
+extern bool store_writer_update_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const StoreRow *next,
+										 const char *id, const KeySet *keys);
 extern void store_writer_insert_ordered(StoreWriter *w, const OrderedKey *k, int64 rid);
 extern void store_writer_insert_string(StoreWriter *w, const StringKey *k, int64 rid);
 extern void store_writer_insert_term(StoreWriter *w, const TermKey *k);
@@ -120,8 +130,8 @@ extern void store_writer_delete_ordered(StoreWriter *w, const OrderedKey *k, int
 /* Deletes those string rows of rid that are not in keep (sorted), and marks in found[] those that are. */
 extern void store_writer_sync_strings(StoreWriter *w, int64 rid, const StringKey *keep, int nkeep, bool *found);
 extern bool store_writer_term_known(StoreWriter *w, const TermKey *k);
-/* Document of a version, by the writer's snapshot; NULL for a delete. */
-extern Jsonb *store_writer_document(StoreWriter *w, int64 rid, int32 version);
+/* Document of a row's version, NULL for a delete; and where it really is, if place is given. */
+extern Jsonb *store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer place);
 
 /* Side rows (store_side.c): make the side tables agree with the new keys. ord: resource.ord so far, 0 for a new resource. */
 extern void store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys);

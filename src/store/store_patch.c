@@ -57,7 +57,7 @@ store_write_patch(StoreWriter *w, const ModelType *type, const char *id, Jsonb *
 		store_raise_unknown(type, id);
 	if (row.deleted)
 		store_raise_deleted(type, id, row.version, row.last_updated);
-	doc = apply(type, &store_writer_document(w, row.rid, row.version)->root, patch);
+	doc = apply(type, &store_writer_document(w, &row, NULL)->root, patch);
 	if (!JB_ROOT_IS_OBJECT(doc))
 		ereport(ERROR, errcode(FH422), errmsg("the patched document is no object"), fhir_issue("structure", NULL));
 	require_same(type, id, &doc->root);

@@ -1,5 +1,6 @@
 /*
- * store_read.c: reading a resource's current or an earlier version: two index look-ups, by the caller's snapshot.
+ * store_read.c: reading a resource's current or an earlier version, by the caller's snapshot: one index look-up, and the version's row by
+ * its place or another look-up (store_place.c).
  * Takes no XID and no row lock: works on a hot standby.
  */
 #include "base/compat.h"
@@ -7,102 +8,81 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
 #include "base/error.h"
 #include "fhirpath/fhirpath.h"
 #include "store/store_internal.h"
 #include "store/store_pack.h"
-
-typedef struct Reader {
-	Relation heap, index;
-	TupleTableSlot *slot;
-} Reader;
-
-static void
-reader_open(Reader *r, StoreCatalog *cat, StoreTable table, StoreIndex index)
-{
-	r->heap = table_open(cat->table[table], AccessShareLock);
-	r->index = index_open(cat->index[index], AccessShareLock);
-	r->slot = table_slot_create(r->heap, NULL);
-}
-
-/* Locks stay to the end of the transaction, as those of a statement. */
-static void
-reader_close(Reader *r)
-{
-	ExecDropSingleTupleTableSlot(r->slot);
-	index_close(r->index, NoLock);
-	table_close(r->heap, NoLock);
-}
+#include "store/store_place.h"
 
 static bool
-read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out)
+read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer place)
 {
-	Reader r;
+	Relation heap = table_open(cat->table[STORE_RESOURCE], AccessShareLock);
+	Relation index = index_open(cat->index[STORE_IDX_IDENTITY], AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(heap, NULL);
 	ScanKeyData keys[2];
 	bool found;
 
-	reader_open(&r, cat, STORE_RESOURCE, STORE_IDX_IDENTITY);
 	store_identity_keys(keys, type, id);
-	found = store_index_row(r.heap, r.index, GetActiveSnapshot(), r.slot, 2, keys);
+	found = store_index_row(heap, index, GetActiveSnapshot(), slot, 2, keys);
 	if (found) {
-		slot_getsomeattrs(r.slot, RES_DELETED + 1);
-		out->rid = DatumGetInt64(r.slot->tts_values[RES_RID]);
-		out->version = DatumGetInt32(r.slot->tts_values[RES_VERSION]);
-		out->last_updated = DatumGetTimestampTz(r.slot->tts_values[RES_UPDATED]);
-		out->deleted = DatumGetBool(r.slot->tts_values[RES_DELETED]);
+		slot_getsomeattrs(slot, RES_DELETED + 1);
+		out->rid = DatumGetInt64(slot->tts_values[RES_RID]);
+		out->version = DatumGetInt32(slot->tts_values[RES_VERSION]);
+		out->last_updated = DatumGetTimestampTz(slot->tts_values[RES_UPDATED]);
+		out->deleted = DatumGetBool(slot->tts_values[RES_DELETED]);
+		*place = *(ItemPointer) DatumGetPointer(slot->tts_values[RES_PLACE]);
 	}
-	reader_close(&r);
+	/* locks stay to the end of the transaction, as those of a statement */
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
 	return found;
 }
 
-/* The document goes to text, if given, else to out->resource. */
+/* place: NULL without a hint. The document goes to text, if given, else to out->resource. */
 static bool
-read_version(StoreCatalog *cat, int64 rid, int32 version, StoreResult *out, StringInfo text)
+read_version(int64 rid, int32 version, ItemPointer place, StoreResult *out, StringInfo text)
 {
-	Reader r;
-	ScanKeyData keys[2];
-	bool found;
+	StoreVersions v;
+	TupleTableSlot *slot;
 
-	reader_open(&r, cat, STORE_VERSION, STORE_IDX_VERSION);
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rid));
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(version));
-	found = store_index_row(r.heap, r.index, GetActiveSnapshot(), r.slot, 2, keys);
-	if (found) {
-		slot_getallattrs(r.slot);
+	store_versions_begin(&v);
+	slot = store_versions_fetch(&v, rid, version, place);
+	if (slot) {
 		out->version = version;
-		out->last_updated = DatumGetTimestampTz(r.slot->tts_values[VER_UPDATED]);
-		out->deleted = r.slot->tts_isnull[VER_DOC];
+		out->last_updated = DatumGetTimestampTz(slot->tts_values[VER_UPDATED]);
+		out->deleted = slot->tts_isnull[VER_DOC];
 		if (!out->deleted && text)
-			store_unpack_text(text, r.slot->tts_values[VER_DOC]);
+			store_unpack_text(text, slot->tts_values[VER_DOC]);
 		else if (!out->deleted)
-			out->resource = store_unpack(r.slot->tts_values[VER_DOC]);
+			out->resource = store_unpack(slot->tts_values[VER_DOC]);
 	}
-	reader_close(&r);
-	return found;
+	store_versions_end(&v);
+	return slot != NULL;
 }
 
 static bool
-read_identity(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out)
+read_identity(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer place)
 {
 	memset(out, 0, sizeof(*out));
 	out->type = type;
 	strlcpy(out->id, id, sizeof(out->id));
 	store_check_acl(cat, STORE_RESOURCE, false);
-	store_check_acl(cat, STORE_VERSION, false);
-	return read_resource(cat, type, id, out);
+	return read_resource(cat, type, id, out, place);
 }
 
 static bool
 read_current(const ModelType *type, const char *id, StoreResult *out, StringInfo text)
 {
 	StoreCatalog *cat = store_catalog();
+	ItemPointerData place;
 
-	if (!read_identity(cat, type, id, out))
+	if (!read_identity(cat, type, id, out, &place))
 		return false;
-	if (!out->deleted && !read_version(cat, out->rid, out->version, out, text))
+	if (!out->deleted && !read_version(out->rid, out->version, &place, out, text))
 		elog(ERROR, "version %d of %s/%s is missing", out->version, type->name, id);
 	return true;
 }
@@ -123,8 +103,10 @@ bool
 store_vread(const ModelType *type, const char *id, int32 version, StoreResult *out)
 {
 	StoreCatalog *cat = store_catalog();
+	ItemPointerData place;
 
-	return read_identity(cat, type, id, out) && read_version(cat, out->rid, version, out, NULL);
+	return read_identity(cat, type, id, out, &place) &&
+		   read_version(out->rid, version, version == out->version ? &place : NULL, out, NULL);
 }
 
 /* For FHIRPath's resolve(): the current version that "Type/id" or "Type/id/_history/3" names, NULL if there is none. */

@@ -238,14 +238,15 @@ find_row(StoreWriter *w, WriterTable *t, int64 rid)
 	return store_index_row(t->open.rel, store_open_index(w->cat, STORE_IDX_RID, &t->open), GetActiveSnapshot(), t->scan, 1, &key);
 }
 
-/* Makes the keys of one row agree with its document. False: someone holds the row (never if wait). */
+/* Makes the keys of one row agree with its document, and the hint where that is with its place. False: someone holds the row (never if wait). */
 static bool
 reindex_row(StoreWriter *w, int64 rid, bool wait)
 {
 	WriterTable *t = store_writer_table(w, STORE_RESOURCE);
 	const ModelType *type;
 	char *name, *id;
-	StoreRow row;
+	StoreRow row, next;
+	ItemPointerData place;
 	KeySet keys;
 	Jsonb *doc;
 
@@ -257,11 +258,11 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 	if (row.deleted || type == NULL)
 		return true;
 	id = TextDatumGetCString(t->scan->tts_values[RES_ID]);
-	doc = store_writer_document(w, rid, row.version);
+	doc = store_writer_document(w, &row, &place);
 	if (doc == NULL)
 		return true;
 	keys_extract(type, &doc->root, &keys);
-	if (!store_row_keys_differ(&row, &keys))
+	if (!store_row_keys_differ(&row, &keys) && ItemPointerEquals(&row.place, &place))
 		return true;
 	switch (lock_row(w, t, wait)) {
 		case TM_Ok:
@@ -275,7 +276,9 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 			elog(ERROR, "unexpected state of a resource's row");
 	}
 	store_read_row(t->scan, &row);
-	if (!store_writer_update_resource(w, type, &row, id, row.last_updated, row.version, false, &keys))
+	next = row;
+	next.place = place;
+	if (!store_writer_update_resource(w, type, &row, &next, id, &keys))
 		elog(ERROR, "a locked row was changed");
 	if (row.side_sig != (int64) keys.side_sig || row.key_version != FHIR_KEY_VERSION)
 		store_side_sync(w, rid, row.ord, &keys);

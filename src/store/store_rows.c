@@ -22,7 +22,6 @@
 
 #include "base/error.h"
 #include "store/store_internal.h"
-#include "store/store_pack.h"
 #include "store/store_writer.h"
 
 #define ROOM_FOR_UPDATE 600 /* bytes; a resource's row has 200 to 500 */
@@ -63,6 +62,7 @@ store_read_row(TupleTableSlot *slot, StoreRow *row)
 	row->refs = slot->tts_values[RES_REFS];
 	row->ord = slot->tts_values[RES_ORD];
 	row->tid = slot->tts_tid;
+	row->place = *(ItemPointer) DatumGetPointer(slot->tts_values[RES_PLACE]);
 }
 
 static void
@@ -161,12 +161,13 @@ store_writer_find(StoreWriter *w, const ModelType *type, const char *id, bool lo
 	return true;
 }
 
-static Size
-fill_resource(TupleTableSlot *slot, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys)
+Size
+store_fill_resource(TupleTableSlot *slot, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys)
 {
 	Datum *v = slot->tts_values;
 
 	v[RES_RID] = Int64GetDatum(row->rid);
+	v[RES_PLACE] = PointerGetDatum(&row->place);
 	v[RES_UPDATED] = TimestampTzGetDatum(row->last_updated);
 	v[RES_SIDE_SIG] = Int64GetDatum((int64) keys->side_sig);
 	v[RES_VERSION] = Int32GetDatum(row->version);
@@ -214,16 +215,12 @@ insert_speculative(StoreWriter *w, WriterTable *t, TupleTableSlot *slot)
 }
 
 bool
-store_writer_insert_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys,
-							 bool unique)
+store_writer_insert_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys)
 {
 	TupleTableSlot *slot = store_writer_slot(w, STORE_RESOURCE);
-	Size bytes = fill_resource(slot, type, row, id, keys);
 
-	if (!unique)
-		return insert_speculative(w, &w->table[STORE_RESOURCE], slot);
-	store_writer_put(w, STORE_RESOURCE, slot, bytes);
-	return true;
+	store_fill_resource(slot, type, row, id, keys);
+	return insert_speculative(w, &w->table[STORE_RESOURCE], slot);
 }
 
 /* The stored array if it equals the new one: an unchanged datum, out of line or not, keeps the update HOT. */
@@ -258,21 +255,17 @@ store_row_keys_differ(const StoreRow *row, const KeySet *keys)
 }
 
 bool
-store_writer_update_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id, TimestampTz last_updated,
-							 int32 version, bool deleted, const KeySet *keys)
+store_writer_update_resource(StoreWriter *w, const ModelType *type, const StoreRow *row, const StoreRow *next, const char *id,
+							 const KeySet *keys)
 {
 	WriterTable *t = store_writer_table(w, STORE_RESOURCE);
 	TupleTableSlot *slot = store_writer_slot(w, STORE_RESOURCE);
-	StoreRow next = *row;
 	ItemPointerData tid = row->tid;
 	TM_FailureData failure;
 	LockTupleMode mode;
 	FhirUpdateIndexes indexes;
 
-	next.last_updated = last_updated;
-	next.version = version;
-	next.deleted = deleted;
-	fill_resource(slot, type, &next, id, keys);
+	store_fill_resource(slot, type, next, id, keys);
 	slot->tts_values[RES_KEYS] = same_array(row->keys, slot->tts_values[RES_KEYS]);
 	slot->tts_values[RES_REFS] = same_array(row->refs, slot->tts_values[RES_REFS]);
 	slot->tts_values[RES_ORD] = same_array(row->ord, slot->tts_values[RES_ORD]);
@@ -295,46 +288,4 @@ store_writer_update_resource(StoreWriter *w, const ModelType *type, const StoreR
 			elog(ERROR, "unexpected state of a resource's row");
 	}
 	return false;
-}
-
-void
-store_writer_insert_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated, char method,
-							Jsonb *doc)
-{
-	TupleTableSlot *slot = store_writer_slot(w, STORE_VERSION);
-	Datum *v = slot->tts_values;
-	Datum stored = doc ? store_pack(doc) : (Datum) 0;
-	Size bytes = doc ? VARSIZE_ANY(DatumGetPointer(stored)) : 0;
-
-	v[VER_RID] = Int64GetDatum(rid);
-	v[VER_UPDATED] = TimestampTzGetDatum(updated);
-	v[VER_VERSION] = Int32GetDatum(version);
-	v[VER_METHOD] = CharGetDatum(method);
-	v[VER_TYPE] = CStringGetTextDatum(type->name);
-	v[VER_DOC] = stored;
-	slot->tts_isnull[VER_DOC] = doc == NULL;
-	store_writer_put(w, STORE_VERSION, slot, bytes + 80);
-	if (doc)
-		pfree(DatumGetPointer(stored));
-}
-
-Jsonb *
-store_writer_document(StoreWriter *w, int64 rid, int32 version)
-{
-	WriterTable *t = store_writer_table(w, STORE_VERSION);
-	Relation index = store_open_index(w->cat, STORE_IDX_VERSION, &t->open);
-	ScanKeyData keys[2];
-	Jsonb *doc = NULL;
-
-	store_check_acl(w->cat, STORE_VERSION, false);
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rid));
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(version));
-	/* The resource's row is locked or was seen by a snapshot: its version is committed, and never changes. */
-	if (!store_index_row(t->open.rel, index, SnapshotSelf, t->scan, 2, keys))
-		elog(ERROR, "version %d of resource row %lld is missing", version, (long long) rid);
-	slot_getallattrs(t->scan);
-	if (!t->scan->tts_isnull[VER_DOC])
-		doc = store_unpack(t->scan->tts_values[VER_DOC]);
-	ExecClearTuple(t->scan);
-	return doc;
 }

@@ -38,9 +38,16 @@ store_write_new(StoreWriter *w, const ModelType *type, const char *id, JsonbCont
 	KeySet fresh;
 
 	keys = store_params_keys(w, type, doc, keys, &fresh);
-	if (!store_writer_insert_resource(w, type, &row, id, keys, unique))
-		return false;
-	store_writer_insert_version(w, type, row.rid, 1, row.last_updated, method, stamped);
+	if (unique)
+		store_writer_insert_new(w, type, &row, id, keys, method, stamped);
+	else {
+		row.place = store_writer_place_version(w, type, row.rid, 1, row.last_updated, method, stamped);
+		if (!store_writer_insert_resource(w, type, &row, id, keys)) {
+			store_writer_undo_version(w);
+			return false;
+		}
+		store_writer_index_version(w);
+	}
 	store_side_insert(w, row.rid, keys);
 	if (unlikely(type->id == MODEL_T_SearchParameter))
 		store_params_written(w, row.rid, id, 1, doc);
@@ -65,11 +72,14 @@ write_next(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer
 		stamped = store_doc_stamp(doc, id, next.version, next.last_updated);
 		keys = store_params_keys(w, type, doc, keys, &fresh);
 	}
-	if (!store_writer_update_resource(w, type, row, id, next.last_updated, next.version, next.deleted, keys))
-		return false;
 	if (row->deleted && method == 'U')
 		method = 'R'; /* history shows that it came into being again */
-	store_writer_insert_version(w, type, row->rid, next.version, next.last_updated, method, stamped);
+	next.place = store_writer_place_version(w, type, row->rid, next.version, next.last_updated, method, stamped);
+	if (!store_writer_update_resource(w, type, row, &next, id, keys)) {
+		store_writer_undo_version(w);
+		return false;
+	}
+	store_writer_index_version(w);
 	if (row->side_sig != (int64) keys->side_sig || row->key_version != FHIR_KEY_VERSION)
 		store_side_sync(w, row->rid, row->ord, keys);
 	for (int i = 0; i < keys->nterms; i++)
@@ -123,7 +133,7 @@ is_noop(StoreWriter *w, const char *id, JsonbContainer *doc, const StoreRow *row
 
 	if (!fhir_update_noop || row->deleted)
 		return false;
-	*current = store_writer_document(w, row->rid, row->version);
+	*current = store_writer_document(w, row, NULL);
 	same = store_doc_stamp(doc, id, row->version, row->last_updated);
 	return *current && VARSIZE(*current) == VARSIZE(same) && memcmp(*current, same, VARSIZE(same)) == 0;
 }

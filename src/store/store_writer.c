@@ -83,6 +83,21 @@ store_writer_index(StoreWriter *w, WriterTable *t, TupleTableSlot *slot, bool up
 	ResetPerTupleExprContext(w->estate);
 }
 
+/* Tells the waiting resource rows where their versions are now. They are materialized: the value stands in the row itself. */
+static void
+tell_places(StoreWriter *w, WriterTable *versions)
+{
+	for (int i = 0; i < versions->nwaiting; i++) {
+		bool isnull;
+
+		if (!w->place_of[i])
+			continue;
+		ItemPointerCopy(&versions->slots[i]->tts_tid,
+						(ItemPointer) DatumGetPointer(slot_getattr(w->place_of[i], RES_PLACE + 1, &isnull)));
+		w->place_of[i] = NULL;
+	}
+}
+
 static void
 flush_table(StoreWriter *w, WriterTable *t)
 {
@@ -91,6 +106,8 @@ flush_table(StoreWriter *w, WriterTable *t)
 
 	if (n == 0)
 		return;
+	if (t == &w->table[STORE_RESOURCE])
+		flush_table(w, &w->table[STORE_VERSION]);
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(w->estate));
 	if (n == 1)
 		table_tuple_insert(t->open.rel, t->slots[0], w->cid, 0, NULL);
@@ -98,6 +115,8 @@ flush_table(StoreWriter *w, WriterTable *t)
 		table_multi_insert(t->open.rel, t->slots, n, w->cid, 0, NULL);
 	MemoryContextSwitchTo(old);
 	ResetPerTupleExprContext(w->estate);
+	if (t == &w->table[STORE_VERSION])
+		tell_places(w, t);
 	t->nwaiting = 0;
 	t->bytes = 0;
 	for (int i = 0; i < n; i++) {

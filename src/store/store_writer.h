@@ -1,6 +1,6 @@
 /*
  * store_writer.h: the writer's inside, for the files that implement it: store_writer.c (life, batches),
- * store_rows.c (resource and version rows), store_side.c (side rows and the dictionary).
+ * store_rows.c (resource rows), store_place.c (version rows), store_side.c (side rows and the dictionary).
  */
 #ifndef FHIR_STORE_WRITER_H
 #define FHIR_STORE_WRITER_H
@@ -30,6 +30,9 @@ struct StoreWriter {
 	bool nested_snapshot;
 	WriterTable table[STORE_NTABLES];
 	HTAB *new_terms; /* dictionary rows that wait */
+	TupleTableSlot *placed; /* version row that waits for its index entries */
+	/* of each waiting version row: the resource row that waits for its place, NULL if none does */
+	TupleTableSlot *place_of[STORE_BATCH_ROWS];
 };
 
 /* Opened on first use. */
@@ -38,6 +41,8 @@ extern WriterTable *store_writer_table(StoreWriter *w, StoreTable table);
 extern TupleTableSlot *store_writer_slot(StoreWriter *w, StoreTable table);
 extern void store_writer_put(StoreWriter *w, StoreTable table, TupleTableSlot *slot, Size bytes);
 extern void store_writer_index(StoreWriter *w, WriterTable *t, TupleTableSlot *slot, bool update);
+/* Fills a slot of `resource`; returns about how many bytes. */
+extern Size store_fill_resource(TupleTableSlot *slot, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys);
 extern Datum store_int8_array(const void *values, int n);
 
 #endif

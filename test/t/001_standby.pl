@@ -9,6 +9,7 @@ use Test::More;
 use FhirTest;
 
 my $primary = new_node('primary', streaming => 1);
+$primary->safe_psql('postgres', qq{SELECT count(fhir_update('{"resourceType":"Device","id":"sample-purged","language":"$_"}')) }) for qw(sv fi);
 load_sample($primary);
 foreach my $file (synthea_bundles(2))
 {
@@ -28,6 +29,9 @@ $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->start;
 # written after the standby began to follow
 $primary->safe_psql('postgres', q{SELECT fhir_update('{"resourceType":"Patient","id":"late","name":[{"family":"Late"}]}') IS NOT NULL});
+# rows that have moved, so that most hints where they are (resource.place) are wrong
+$primary->safe_psql('postgres', q{DELETE FROM fhir.version WHERE ctid = (SELECT min(ctid) FROM fhir.version WHERE rid = (SELECT rid FROM fhir.resource WHERE id = 'sample-purged'))});
+$primary->safe_psql('postgres', 'VACUUM FULL fhir.version');
 $primary->wait_for_catchup($standby);
 
 is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'the standby is one');
@@ -58,6 +62,11 @@ my @reads = (
 	[ 'fhir_http: read', q{SELECT status, convert_from(body, 'UTF8') FROM fhir_http('GET', '/Patient/sample-lindqvist', '{}', NULL)} ],
 	[ 'fhir_http: search', q{SELECT status, ((convert_from(body, 'UTF8')::jsonb) #- '{meta,lastUpdated}'::text[]) - 'id'::text FROM fhir_http('GET', '/Patient?name=lind', '{}', NULL)} ],
 	[ 'fhir_http: metadata', q{SELECT status, convert_from(body, 'UTF8')::jsonb - 'date' FROM fhir_http('GET', '/metadata', '{}', NULL)} ]);
+foreach my $node ($primary, $standby)
+{
+	is($node->safe_psql('postgres', q{SELECT count(*) > 0, count(*) FILTER (WHERE fhir_read(r.type, r.id) IS DISTINCT FROM fhir_document(v.doc)) FROM fhir.resource r
+		JOIN fhir.version v USING (rid, version) WHERE NOT deleted AND place <> v.ctid}), 't|0', 'what has moved is read as it is');
+}
 foreach my $r (@reads)
 {
 	my ($name, $sql) = @$r;

@@ -41,6 +41,7 @@ my %zero = (
 	'version numbers have no gap' => 'SELECT rid FROM fhir.version GROUP BY rid HAVING count(*) <> max(version)',
 	'each current row has its version' =>
 	  'SELECT 1 FROM fhir.resource r LEFT JOIN fhir.version v USING (rid, version) WHERE v.rid IS NULL OR r.deleted <> (v.doc IS NULL) OR v.last_updated <> r.last_updated',
+	'the place of the current version is known' => 'SELECT 1 FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE r.place <> v.ctid',
 	'the current version is the last one' => 'SELECT 1 FROM fhir.resource r WHERE version <> (SELECT max(version) FROM fhir.version v WHERE v.rid = r.rid)',
 	'times rise with versions' => 'SELECT 1 FROM fhir.version a JOIN fhir.version b ON a.rid = b.rid AND b.version = a.version + 1 WHERE b.last_updated <= a.last_updated',
 	'documents name their version' => q{SELECT 1 FROM fhir.version, fhir_document(doc) d WHERE d #>> '{meta,versionId}' <> version::text OR (d #>> '{meta,lastUpdated}')::timestamptz <> last_updated},

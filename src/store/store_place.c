@@ -1,0 +1,199 @@
+/*
+ * store_place.c: rows of `version`: read by their place, written so that their place is known.
+ *
+ * resource.place is the physical place (ctid) of the current version's row, so that a read needs no look-up in version_pkey. It is a
+ * hint and nothing more: VACUUM FULL, CLUSTER or a restore move rows, and a vacuumed place may hold another one. So whatever is found
+ * there counts only if it is visible to the snapshot and is the wanted (rid, version), which is unique; else the index is asked.
+ * fhir_reindex(everything => true) puts all hints right.
+ *
+ * Writers put the version's row into its table first, then the resource's row with its place, then the version's index entries: two
+ * transactions that change a resource at a time meet at the resource's row, never in version_pkey. Who loses takes the
+ * version's row back.
+ */
+#include "base/compat.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "storage/bufmgr.h"
+#include "storage/smgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "store/store_internal.h"
+#include "store/store_pack.h"
+#include "store/store_place.h"
+#include "store/store_writer.h"
+
+/* ---- reading ---- */
+
+/*
+ * Is there such a block? A table shrinks only under an AccessExclusiveLock, and that is told to all before (smgrtruncate):
+ * so under our lock the length that the backend has seen last holds, and only what lies beyond must ask the kernel.
+ */
+static bool
+block_exists(Relation heap, BlockNumber block)
+{
+	BlockNumber known = RelationGetSmgr(heap)->smgr_cached_nblocks[MAIN_FORKNUM];
+
+	return (known != InvalidBlockNumber && block < known) || block < RelationGetNumberOfBlocks(heap);
+}
+
+static bool
+place_fetch(Relation heap, Snapshot snapshot, const ItemPointerData *place, int64 rid, int32 version, TupleTableSlot *slot)
+{
+	ItemPointerData tid = *place;
+
+	ExecClearTuple(slot);
+	if (!ItemPointerIsValid(&tid) || heap->rd_tableam != GetHeapamTableAmRoutine() ||
+		!block_exists(heap, ItemPointerGetBlockNumber(&tid)) || !table_tuple_fetch_row_version(heap, &tid, snapshot, slot))
+		return false;
+	slot_getsomeattrs(slot, VER_VERSION + 1);
+	if (DatumGetInt64(slot->tts_values[VER_RID]) == rid && DatumGetInt32(slot->tts_values[VER_VERSION]) == version)
+		return true;
+	ExecClearTuple(slot);
+	return false;
+}
+
+static bool
+index_fetch(Relation heap, Relation index, Snapshot snapshot, int64 rid, int32 version, TupleTableSlot *slot)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rid));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(version));
+	return store_index_row(heap, index, snapshot, slot, 2, keys);
+}
+
+void
+store_versions_begin(StoreVersions *v)
+{
+	StoreCatalog *cat = store_catalog();
+
+	store_check_acl(cat, STORE_VERSION, false);
+	v->index_oid = cat->index[STORE_IDX_VERSION];
+	v->index = NULL;
+	v->heap = table_open(cat->table[STORE_VERSION], AccessShareLock);
+	v->slot = table_slot_create(v->heap, NULL);
+}
+
+TupleTableSlot *
+store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place)
+{
+	if (!place || !place_fetch(v->heap, GetActiveSnapshot(), place, rid, version, v->slot)) {
+		if (!v->index)
+			v->index = index_open(v->index_oid, AccessShareLock);
+		if (!index_fetch(v->heap, v->index, GetActiveSnapshot(), rid, version, v->slot))
+			return NULL;
+	}
+	slot_getallattrs(v->slot);
+	return v->slot;
+}
+
+Datum
+store_versions_document(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place)
+{
+	TupleTableSlot *slot = store_versions_fetch(v, rid, version, place);
+
+	return slot && !slot->tts_isnull[VER_DOC] ? slot->tts_values[VER_DOC] : (Datum) 0;
+}
+
+/* Locks stay to the end of the transaction, as those of a statement. */
+void
+store_versions_end(StoreVersions *v)
+{
+	ExecDropSingleTupleTableSlot(v->slot);
+	if (v->index)
+		index_close(v->index, NoLock);
+	table_close(v->heap, NoLock);
+}
+
+Jsonb *
+store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer place)
+{
+	WriterTable *t = store_writer_table(w, STORE_VERSION);
+	Jsonb *doc = NULL;
+
+	store_check_acl(w->cat, STORE_VERSION, false);
+	/* The resource's row is locked or was seen by a snapshot: its version is committed, and never changes. */
+	if (!place_fetch(t->open.rel, SnapshotSelf, &row->place, row->rid, row->version, t->scan) &&
+		!index_fetch(t->open.rel, store_open_index(w->cat, STORE_IDX_VERSION, &t->open), SnapshotSelf, row->rid, row->version,
+							 t->scan))
+		elog(ERROR, "version %d of resource row %lld is missing", row->version, (long long) row->rid);
+	slot_getallattrs(t->scan);
+	if (!t->scan->tts_isnull[VER_DOC])
+		doc = store_unpack(t->scan->tts_values[VER_DOC]);
+	if (place)
+		*place = t->scan->tts_tid;
+	ExecClearTuple(t->scan);
+	return doc;
+}
+
+/* ---- writing ---- */
+
+/* Fills the slot; returns about how many bytes. */
+static Size
+fill_version(TupleTableSlot *slot, const ModelType *type, int64 rid, int32 version, TimestampTz updated, char method, Jsonb *doc)
+{
+	Datum *v = slot->tts_values;
+
+	v[VER_RID] = Int64GetDatum(rid);
+	v[VER_UPDATED] = TimestampTzGetDatum(updated);
+	v[VER_VERSION] = Int32GetDatum(version);
+	v[VER_METHOD] = CharGetDatum(method);
+	v[VER_TYPE] = CStringGetTextDatum(type->name);
+	v[VER_DOC] = doc ? store_pack(doc) : (Datum) 0;
+	slot->tts_isnull[VER_DOC] = doc == NULL;
+	return 80 + (doc ? VARSIZE_ANY(DatumGetPointer(v[VER_DOC])) : 0);
+}
+
+/* Both rows wait for their batch: the resource's gets its place when the version's is there (flush_table). */
+void
+store_writer_insert_new(StoreWriter *w, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys, char method,
+						Jsonb *doc)
+{
+	/* either may flush what waits: not between the two _put */
+	TupleTableSlot *resource = store_writer_slot(w, STORE_RESOURCE);
+	TupleTableSlot *version = store_writer_slot(w, STORE_VERSION);
+	Size bytes = fill_version(version, type, row->rid, row->version, row->last_updated, method, doc);
+
+	w->place_of[w->table[STORE_VERSION].nwaiting] = resource;
+	store_writer_put(w, STORE_VERSION, version, bytes);
+	store_writer_put(w, STORE_RESOURCE, resource, store_fill_resource(resource, type, row, id, keys));
+}
+
+ItemPointerData
+store_writer_place_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated, char method, Jsonb *doc)
+{
+	TupleTableSlot *slot = store_writer_slot(w, STORE_VERSION);
+
+	fill_version(slot, type, rid, version, updated, method, doc);
+	ExecStoreVirtualTuple(slot);
+	table_tuple_insert(w->table[STORE_VERSION].open.rel, slot, w->cid, 0, NULL);
+	w->placed = slot;
+	return slot->tts_tid;
+}
+
+void
+store_writer_index_version(StoreWriter *w)
+{
+	store_writer_index(w, &w->table[STORE_VERSION], w->placed, false);
+	ExecClearTuple(w->placed);
+	w->placed = NULL;
+}
+
+/* A row of this very command can't be deleted by it: the next command begins. No right to DELETE is needed for what nobody has seen. */
+void
+store_writer_undo_version(StoreWriter *w)
+{
+	ItemPointerData tid = w->placed->tts_tid;
+
+	ExecClearTuple(w->placed);
+	w->placed = NULL;
+	CommandCounterIncrement();
+	w->cid = GetCurrentCommandId(true);
+	simple_table_tuple_delete(w->table[STORE_VERSION].open.rel, &tid, GetActiveSnapshot());
+}
