@@ -29,7 +29,7 @@ export const lit = (s) => `'${s.replaceAll("'", "''")}'`;
 
 // ---- data: some Synthea patients, HL7's examples, documents with odd values
 export function load() {
-	psql(`DROP DATABASE IF EXISTS ${db}`, 'postgres');
+	psql(`SET client_min_messages = warning;\nDROP DATABASE IF EXISTS ${db}`, 'postgres');
 	psql(`CREATE DATABASE ${db}`, 'postgres');
 	psql('SET client_min_messages = warning; CREATE EXTENSION fhir CASCADE');
 	let loaded = 0;
@@ -290,7 +290,7 @@ export function survey() {
 	// types with many documents more often, but every type its share
 	wheel = types.flatMap(([t, n]) => Array(Math.ceil(1 + Math.log2(Number(n)))).fill(t));
 	// who refers to whom: [type, code, target type]
-	edges = psql("SELECT jsonb_build_array(type, code, target_type) FROM oracle.refs GROUP BY type, code, target_type ORDER BY type, code, target_type").trim().split('\n').filter(Boolean).map((l) => JSON.parse(l));
+	edges = psql("SELECT jsonb_build_array(type, code, target_type, bool_and(canonical)) FROM oracle.refs GROUP BY type, code, target_type ORDER BY type, code, target_type").trim().split('\n').filter(Boolean).map((l) => JSON.parse(l));
 }
 export const simple = (t) => {
 	const filled = model.get(t)?.filter((p) => p.values.length);

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { chance, criterion, db, join2, lit, load, model, pick, psql, seed, survey, wheel } from './generate.mjs';
 import { judge, label, randomWhole, study } from './whole.mjs';
 
-const total = Number(process.env.FHIR_ORACLE_QUERIES ?? 4000);
+const total = Number(process.env.FHIR_ORACLE_QUERIES ?? 3000);
 const part = Number(process.env.FHIR_ORACLE_WHOLE ?? 0.4); // share of whole searches
 const show = Number(process.env.FHIR_ORACLE_SHOW ?? 25);
 

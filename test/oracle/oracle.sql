@@ -10,7 +10,7 @@ CREATE FUNCTION oracle.fill() RETURNS void LANGUAGE sql AS $$
 $$;
 
 -- Who refers to whom, by each reference parameter: for chains and _has.
-CREATE TABLE oracle.refs (type text, id text, code text, target_type text, target_id text);
+CREATE TABLE oracle.refs (type text, id text, code text, target_type text, target_id text, canonical boolean);
 CREATE FUNCTION oracle.fill_refs() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE t text; p record; d record;
 BEGIN
@@ -20,9 +20,17 @@ BEGIN
       FOR d IN SELECT * FROM oracle.docs x WHERE x.type = t LOOP
         BEGIN
           INSERT INTO oracle.refs
-          SELECT DISTINCT t, d.id, p.code, m[1], m[2] FROM fhirpath(d.doc, p.expression::fhirpath) f,
+          SELECT DISTINCT t, d.id, p.code, m[1], m[2], false FROM fhirpath(d.doc, p.expression::fhirpath) f,
             LATERAL regexp_match(f->>'reference', '^([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(/_history/.*)?$') m WHERE jsonb_typeof(f) = 'object' AND m IS NOT NULL
             AND (m[1] = ANY (p.targets) OR 'Resource' = ANY (p.targets) OR p.targets = '{}');
+          -- canonicals: a type and id, or a url: of those of one type that have it the newest, or the one of the version named
+          INSERT INTO oracle.refs
+          SELECT DISTINCT t, d.id, p.code, x.type, x.id, true FROM fhirpath(d.doc, CASE WHEN p.expression ~ 'resolve\(' THEN '{}' ELSE p.expression END::fhirpath) f,
+            LATERAL (SELECT DISTINCT ON (y.type) y.type, y.id FROM oracle.docs y WHERE (y.type = ANY (p.targets) OR 'Resource' = ANY (p.targets) OR p.targets = '{}')
+                AND (f #>> '{}' = y.type || '/' || y.id OR (y.doc ->> 'url' = split_part(f #>> '{}', '|', 1)
+                  AND (f #>> '{}' NOT LIKE '%|%' OR y.doc ->> 'version' = split_part(f #>> '{}', '|', 2))))
+              ORDER BY y.type, y.doc #>> '{meta,lastUpdated}' DESC) x
+          WHERE jsonb_typeof(f) = 'string';
         EXCEPTION WHEN OTHERS THEN NULL;
         END;
       END LOOP;

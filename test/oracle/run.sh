@@ -1,5 +1,14 @@
 #!/bin/bash
-# run.sh: random searches against the in-memory evaluation, on the server that PGHOST, PGPORT, PGUSER name. A new database is made.
-# FHIR_ORACLE_QUERIES (4000), FHIR_ORACLE_SEED (random, printed), FHIR_ORACLE_PATIENTS (6).
+# run.sh: random searches against a brute-force evaluation, on the server that PGHOST, PGPORT, PGUSER name; then the same searches under
+# a restriction, against a store without what it hides. New databases are made.
+# FHIR_ORACLE_QUERIES (3000), FHIR_ORACLE_HIDDEN (800; 0: not), FHIR_ORACLE_SEED (random, printed), FHIR_ORACLE_PATIENTS (6),
+# FHIR_ORACLE_WHOLE (0.4: share of whole searches), FHIR_ORACLE_KEEP (use and leave the databases).
 cd "$(dirname "$0")/../.." || exit 1
-exec node test/oracle/oracle.mjs "$@"
+FHIR_ORACLE_SEED=${FHIR_ORACLE_SEED:-$((RANDOM << 15 | RANDOM))}
+export FHIR_ORACLE_SEED
+status=0
+node test/oracle/oracle.mjs "$@" || status=1
+if [ "${FHIR_ORACLE_HIDDEN:-1}" != 0 ]; then
+	make -s -C test/modules/hide PG_CONFIG="${PG_CONFIG:-pg_config}" with_llvm=no && node test/oracle/hidden.mjs || status=1
+fi
+exit $status

@@ -15,12 +15,16 @@ export function study() {
 	}
 	for (const [t, id, code, kind, v] of lines('SELECT jsonb_build_array(type, id, code, kind, v) FROM oracle.vals')) {
 		push(values, `${t}/${id} ${code}`, v);
-		const ref = kind === 'reference' && (typeof v === 'string' ? v : v?.reference);
+		const ref = kind === 'reference' && v?.reference;
 		const m = ref && ref.match(/^([A-Z][A-Za-z]+\/[A-Za-z0-9.-]{1,64})(\/_history\/.*)?$/);
 		if (m) {
 			push(from, `${t}/${id}`, { code, other: m[1] });
 			push(to, m[1], { code, other: `${t}/${id}` });
 		}
+	}
+	for (const [t, id, code, tt, ti] of lines('SELECT jsonb_build_array(type, id, code, target_type, target_id) FROM oracle.refs WHERE canonical')) {
+		push(from, `${t}/${id}`, { code, other: `${tt}/${ti}`, canonical: true });
+		push(to, `${tt}/${ti}`, { code, other: `${t}/${id}` });
 	}
 	const dir = join(npm, 'hl7.fhir.r4.examples');
 	for (const c of existsSync(dir) ? ['patient', 'encounter', 'practitioner', 'device', 'relatedPerson'] : []) {
@@ -70,8 +74,13 @@ const plain = (v) => (typeof v === 'string' ? [v] : typeof v === 'boolean' ? [St
 const bytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 const compare = (a, b) => (typeof a === 'string' ? bytes(a, b) : a < b ? -1 : a > b ? 1 : 0);
 
-function sortValue(name, { code, kind, descending }) {
+function sortValue(name, { code, kind, descending, chain }) {
 	const [t, id] = name.split('/');
+	if (chain) { // the least or greatest of what it refers to there
+		const [via, type, rest] = chain;
+		const there = (from.get(name) ?? []).filter((r) => r.code === via && !r.canonical && r.other.startsWith(type + '/') && docs.has(r.other)).map((r) => sortValue(r.other, { ...rest, descending })).filter((x) => x !== null).sort(compare);
+		return there.length ? there[descending ? there.length - 1 : 0] : null;
+	}
 	if (code === '_id') return id;
 	if (code === '_lastUpdated') return instant(docs.get(name).meta.lastUpdated);
 	const vs = values.get(`${t}/${id} ${code}`) ?? [];
@@ -121,11 +130,26 @@ function included(matches, incs) {
 
 // ---- a random whole search
 const sortable = (t) => model.get(t).filter((p) => !['composite', 'special'].includes(p.kind));
+function chained(out, depth) {
+	const [, via, type] = pick(out), next = edges.filter((e) => e[0] === type && !e[3] && model.has(e[2]));
+	if (depth > 1 && next.length && chance(0.25)) {
+		const c = chained(next, depth - 1);
+		return c && { code: `${via}:${type}.${c.code}`, chain: [via, type, c] };
+	}
+	const filled = sortable(type).filter((p) => p.values.length), p = filled.length ? pick(filled) : null;
+	return p && { code: `${via}:${type}.${p.code}`, chain: [via, type, { code: p.code, kind: p.kind }] };
+}
 function randomSort(ts) {
 	const common = sortable(ts[0]).filter((p) => ts.every((t) => sortable(t).some((x) => x.code === p.code && x.kind === p.kind)));
 	const filled = common.filter((p) => p.values.length);
 	const sorts = [], n = pick([1, 1, 1, 2, 2, 3]);
 	for (let i = 0; i < n; i++) {
+		const out = ts.length === 1 && chance(0.15) ? edges.filter((e) => e[0] === ts[0] && !e[3] && model.has(e[2])) : [];
+		if (out.length) {
+			const c = chained(out, 2);
+			if (c && !sorts.some((s) => s.code === c.code)) sorts.push({ ...c, descending: chance(0.5) });
+			continue;
+		}
 		const p = chance(0.12) ? pick([{ code: '_id' }, { code: '_lastUpdated' }]) : pick(filled.length && chance(0.9) ? filled : common);
 		if (!sorts.some((s) => s.code === p.code)) sorts.push({ code: p.code, kind: p.kind, descending: chance(0.5) });
 	}
