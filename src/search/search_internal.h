@@ -31,6 +31,7 @@
 #define SEARCH_FEW_REFERRING 2
 #define SEARCH_FEW_WHEN_ALL 5
 #define SEARCH_FEW_TO_SORT 1
+#define SEARCH_FEW_LONG 3
 #else
 #define SEARCH_INDEXED_KEYS                                                                                  \
 	64 /* more hashes are listed one by one, or looked up in each row: a GIN scan for n costs n a row */
@@ -38,6 +39,7 @@
 #define SEARCH_FEW_REFERRING 200  /* documents that are read for _has */
 #define SEARCH_FEW_WHEN_ALL 50000 /* the same where every match is needed, not a page */
 #define SEARCH_FEW_TO_SORT 1000   /* matches that are sorted rather than met on a walk */
+#define SEARCH_FEW_LONG 5000      /* long intervals that are sorted by their start */
 #endif
 
 /* ---- criteria ---- */
@@ -82,7 +84,8 @@ typedef enum StringMode { STRING_PREFIX, STRING_CONTAINS, STRING_EQUAL } StringM
 struct Crit {
 	CritKind kind;
 	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
-	bool single;       /* ORDERED: one key, under which a resource has at most one interval */
+	bool single;       /* ORDERED: a resource has at most one interval under all of the keys */
+	uint64 place;      /* ORDERED, single: where that stands, see search_place */
 	bool unindexed;    /* no index answers it: fhir_explain warns */
 
 	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */
@@ -313,7 +316,8 @@ typedef struct SqlText {
 	SqlParam *params;
 	int nparams, maxparams;
 	int naliases;
-	bool generic; /* one plan for all values */
+	bool generic;  /* one plan for all values */
+	bool in_order; /* rows come by indexes: no plan that scans a table */
 } SqlText;
 
 /* Which part of a search reads resources: for the restriction. */
@@ -369,8 +373,8 @@ typedef struct SearchPage {
 } SearchPage;
 
 /* ---- search_sort.c ---- */
-/* Has a document at most one value in this place? */
-extern bool search_single_valued(const KeySource *source);
+/* Which element of a resource holds the one value of this source: the same for all types of a choice; 0: it may hold several. */
+extern uint64 search_place(const KeySource *source);
 extern void search_resolve_sort(SearchRequest *req, const char *value);
 extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
 extern Oid search_sort_type(const SearchSort *sort);
@@ -385,6 +389,28 @@ typedef struct SearchCursor {
 
 extern bool search_cursor_read(const SearchRequest *req, SearchCursor *out);
 extern char *search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward);
+
+/* ---- search_walk.c ---- */
+typedef enum SearchWalkPart { WALK_ALL, WALK_FROM_START, WALK_LONG_BEFORE } SearchWalkPart;
+
+typedef struct SearchWalk {
+	const SearchCursor *cur;
+	bool after;
+	int bound; /* rows to look at, 0: no bound */
+	int limit;
+	SearchWalkPart part, parts[2]; /* this one; all, in their order */
+	int nparts;
+	int64 start; /* where WALK_FROM_START begins and WALK_LONG_BEFORE ends */
+} SearchWalk;
+
+extern bool search_can_walk(const SearchRequest *req, const SearchCursor *cur, bool after);
+extern bool search_walk_has_all(const SearchRequest *req);
+extern Crit *search_walked_criterion(const SearchRequest *req);
+extern void search_walk_parts(SearchRequest *req, SearchWalk *w);
+extern void sql_walk(SqlText *s, SearchRequest *req, const SearchWalk *w);
+extern void sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur);
+/* Rows of alias q after the cursor, from sort key i on. */
+extern void sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, int i);
 
 /* ---- search_page.c ---- */
 extern void search_page(SearchRequest *req, SearchPage *out);
@@ -404,8 +430,12 @@ extern void search_sets(SearchRequest *req, const ModelType *const *types, int n
 /* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found
  * too few. False if one that is dear to check is still left. */
 extern bool search_sets_finish(SearchRequest *req);
+/* Short intervals in the box start at or after this. */
 extern int64 search_short_start(const OrdBox *b);
-extern bool search_long_before(SearchRequest *req, const Crit *c, int64 start);
+/* Long intervals in the boxes that start before `start`: their number, or more than SEARCH_FEW_LONG. */
+extern int search_long_before(SearchRequest *req, const Crit *c, int64 start);
+/* Of table ordered, as o: what index ordered_long holds. */
+#define SQL_LONG_ONLY " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000"
 extern bool search_indexed(const Crit *c);
 extern bool search_listable(const Crit *c);
 

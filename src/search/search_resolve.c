@@ -377,16 +377,18 @@ merge_ranges(SearchRequest *req)
 			Crit *a = req->where[i], *b = req->where[k], *c;
 
 			if (a->kind != CRIT_ORDERED || b->kind != CRIT_ORDERED || !a->single || !b->single ||
-			    a->boxes[0].key != b->boxes[0].key || a->nboxes * b->nboxes > 1000)
+			    a->place != b->place || a->nboxes * b->nboxes > 1000)
 				continue;
 			c = crit_new(CRIT_ORDERED);
 			for (int x = 0; x < a->nboxes; x++)
 				for (int y = 0; y < b->nboxes; y++)
-					crit_add_box(c, a->boxes[x].key, Max(a->boxes[x].lo_min, b->boxes[y].lo_min),
-					             Min(a->boxes[x].lo_max, b->boxes[y].lo_max),
-					             Max(a->boxes[x].hi_min, b->boxes[y].hi_min),
-					             Min(a->boxes[x].hi_max, b->boxes[y].hi_max));
+					if (a->boxes[x].key == b->boxes[y].key)
+						crit_add_box(c, a->boxes[x].key, Max(a->boxes[x].lo_min, b->boxes[y].lo_min),
+						             Min(a->boxes[x].lo_max, b->boxes[y].lo_max),
+						             Max(a->boxes[x].hi_min, b->boxes[y].hi_min),
+						             Min(a->boxes[x].hi_max, b->boxes[y].hi_max));
 			c->single = true;
+			c->place = a->place;
 			c->label = psprintf("%s&%s", a->label, b->label);
 			if (c->nboxes == 0)
 				c->kind = CRIT_FALSE;

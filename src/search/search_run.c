@@ -8,6 +8,7 @@
 #include "base/compat.h"
 
 #include "catalog/pg_type.h"
+#include "optimizer/cost.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -77,13 +78,57 @@ plan_entry(const char *sql)
 	return e;
 }
 
+/*
+ * Plans, and runs, a statement whose rows shall come by indexes and in their order (in_order): what a plan that
+ * scans or sorts would cost is estimated from far too little.
+ */
+static int
+in_order(const SqlText *s, int (*fn)(void *arg), void *arg)
+{
+	bool scan = enable_seqscan, sort = enable_sort;
+	int parallel = max_parallel_workers_per_gather, rc;
+
+	if (!s->in_order)
+		return fn(arg);
+	PG_TRY();
+	{
+		enable_seqscan = enable_sort = false;
+		max_parallel_workers_per_gather = 0;
+		rc = fn(arg);
+	}
+	PG_FINALLY();
+	{
+		enable_seqscan = scan;
+		enable_sort = sort;
+		max_parallel_workers_per_gather = parallel;
+	}
+	PG_END_TRY();
+	return rc;
+}
+
+typedef struct ExplainStatement {
+	const char *sql;
+	int nparams;
+	Oid *types;
+	Datum *values;
+} ExplainStatement;
+
+static int
+run_explain(void *arg)
+{
+	ExplainStatement *e = arg;
+
+	return SPI_execute_with_args(e->sql, e->nparams, e->types, e->values, NULL, false, 0);
+}
+
 static void
 explain(SearchRequest *req, SqlText *s, const char *what, Oid *types, Datum *values)
 {
 	MemoryContext cxt = MemoryContextSwitchTo(req->context);
-	int rc = SPI_execute_with_args(
-	    psprintf("EXPLAIN (%s) %s", req->analyze ? "ANALYZE, BUFFERS, COSTS" : "COSTS", s->sql.data),
-	    s->nparams, types, values, NULL, false, 0);
+	ExplainStatement e = {
+	    psprintf("EXPLAIN (%s) %s", req->analyze ? "ANALYZE, BUFFERS, COSTS" : "COSTS", s->sql.data), s->nparams,
+	    types, values};
+	int rc = in_order(s, run_explain, &e);
 
 	if (rc < 0)
 		elog(ERROR, "cannot explain a search: %s", SPI_result_code_string(rc));
@@ -104,6 +149,20 @@ explain(SearchRequest *req, SqlText *s, const char *what, Oid *types, Datum *val
 		    req->explain, psprintf("   %s", SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)));
 	SPI_freetuptable(SPI_tuptable);
 	MemoryContextSwitchTo(cxt);
+}
+
+typedef struct RunPlan {
+	SPIPlanPtr plan;
+	Datum *values;
+	const char *nulls;
+} RunPlan;
+
+static int
+run_plan(void *arg)
+{
+	RunPlan *r = arg;
+
+	return SPI_execute_plan(r->plan, r->values, r->nulls, true, 0);
 }
 
 void
@@ -132,7 +191,7 @@ search_run(SearchRequest *req, SqlText *s, const char *what)
 		SPI_keepplan(plan);
 		e->plan = plan;
 	}
-	rc = SPI_execute_plan(e->plan, values, nulls, true, 0);
+	rc = in_order(s, run_plan, &(RunPlan){e->plan, values, nulls});
 	if (rc != SPI_OK_SELECT)
 		elog(ERROR, "cannot run a search: %s", SPI_result_code_string(rc));
 }

@@ -69,7 +69,6 @@ take_rows(Crit *c)
 /* Intervals up to this length are found by their start, longer ones by an index of their own (see store.h).
  */
 #define LONG_INTERVAL INT64CONST(86400000000)
-#define LONG_ONLY " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000"
 
 /* Short intervals in the box start at or after this: one that ends at or after hi_min starts at most its
  * length before. */
@@ -80,31 +79,68 @@ search_short_start(const OrdBox *b)
 	                                                    : b->lo_min;
 }
 
-/* Does a long interval in one of the boxes start before `start`? */
-bool
+/* Entries of the index of long intervals that are looked at. */
+#define LONG_LOOK 20000
+
+/*
+ * By the order of their ends: those that end, as far as LONG_LOOK reaches, and the endless ones. Each part is one range of the index.
+ */
+static int
+long_before(SearchRequest *req, const OrdBox *b, int64 start)
+{
+	SqlText s;
+	bool null;
+	int64 looked, found;
+
+	sql_init(&s);
+	s.generic = s.in_order = true;
+	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE o.lo" OP(">="));
+	sql_param(&s, INT8OID, Int64GetDatum(b->lo_min));
+	appendStringInfoString(&s.sql, " AND o.lo" OP("<"));
+	sql_param(&s, INT8OID, Int64GetDatum(b->lo_max < start ? b->lo_max + 1 : start));
+	appendStringInfo(&s.sql, ") FROM ((SELECT o.lo FROM %s.ordered o WHERE o.key" OP("="), store_schema());
+	sql_param(&s, INT8OID, Int64GetDatum((int64)b->key));
+	appendStringInfoString(&s.sql, SQL_LONG_ONLY " AND o.hi" OP(">="));
+	sql_param(&s, INT8OID, Int64GetDatum(b->hi_min));
+	appendStringInfoString(&s.sql, " AND o.hi" OP("<"));
+	sql_param(&s, INT8OID, Int64GetDatum(PG_INT64_MAX));
+	appendStringInfo(&s.sql, " ORDER BY o.hi LIMIT %d) UNION ALL (SELECT o.lo FROM %s.ordered o WHERE o.key" OP("="),
+	                 LONG_LOOK, store_schema());
+	sql_param(&s, INT8OID, Int64GetDatum((int64)b->key));
+	appendStringInfoString(&s.sql, SQL_LONG_ONLY " AND o.hi" OP("="));
+	sql_param(&s, INT8OID, Int64GetDatum(PG_INT64_MAX));
+	appendStringInfoString(&s.sql, " AND o.lo" OP("<"));
+	sql_param(&s, INT8OID, Int64GetDatum(start));
+	appendStringInfo(&s.sql, " LIMIT %d)) o", SEARCH_FEW_LONG + 1);
+	search_run(req, &s, "criterion: long intervals that began before, as far as they are few");
+	looked = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+	found = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
+	SPI_freetuptable(SPI_tuptable);
+	return looked >= LONG_LOOK ? SEARCH_FEW_LONG + 1 : (int)found;
+}
+
+int
 search_long_before(SearchRequest *req, const Crit *c, int64 start)
 {
-	bool found = false;
+	int n = 0;
 
-	for (int i = 0; i < c->nboxes && !found; i++) {
-		SqlText s;
+	for (int i = 0; i < c->nboxes && n <= SEARCH_FEW_LONG; i++) {
+		OrdBox b = c->boxes[i];
+		bool seen = false;
 
-		sql_init(&s);
-		s.generic = true;
-		appendStringInfo(&s.sql, "SELECT 1 FROM %s.ordered o WHERE o.key" OP("="), store_schema());
-		sql_param(&s, INT8OID, Int64GetDatum((int64)c->boxes[i].key));
-		appendStringInfoString(&s.sql, " AND o.hi" OP(">="));
-		sql_param(&s, INT8OID, Int64GetDatum(c->boxes[i].hi_min));
-		appendStringInfoString(&s.sql, " AND o.lo" OP("<"));
-		sql_param(&s, INT8OID, Int64GetDatum(Min(start, c->boxes[i].lo_max)));
-		appendStringInfoString(&s.sql, " AND o.lo" OP(">="));
-		sql_param(&s, INT8OID, Int64GetDatum(c->boxes[i].lo_min));
-		appendStringInfoString(&s.sql, LONG_ONLY " LIMIT 1");
-		search_run(req, &s, "criterion: a long interval that began before?");
-		found = SPI_processed > 0;
-		SPI_freetuptable(SPI_tuptable);
+		/* once each key, for what lies around its boxes */
+		for (int k = 0; k < c->nboxes; k++) {
+			if (c->boxes[k].key != b.key)
+				continue;
+			seen = seen || k < i;
+			b.lo_min = Min(b.lo_min, c->boxes[k].lo_min);
+			b.lo_max = Max(b.lo_max, c->boxes[k].lo_max);
+			b.hi_min = Min(b.hi_min, c->boxes[k].hi_min);
+		}
+		if (!seen)
+			n += long_before(req, &b, start);
 	}
-	return found;
+	return n;
 }
 
 static void
@@ -136,7 +172,7 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
 	    &s->sql,
 	    "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP(
 	        "<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=") "b.hi_max%s LIMIT %d) o",
-	    store_schema(), narrow ? "" : LONG_ONLY, limit);
+	    store_schema(), narrow ? "" : SQL_LONG_ONLY, limit);
 }
 
 /* Does a box leave the start open and bound the end? Then long intervals may start anywhere before. */
@@ -645,6 +681,7 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 {
 	SetRun run = {req, types, ntypes};
 	double type_rows = search_type_rows(types, ntypes);
+	const Crit *walked = all || where != req->where ? NULL : search_walked_criterion(req);
 	bool found = false;
 
 	run.type_rows = type_rows;
@@ -655,8 +692,8 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 		run_tree(&run, where[i], false);
 	for (int i = 0; i < nwhere && !found; i++)
 		found = selective(where[i], type_rows);
-	if (!found)
-		for (int i = 0; i < nwhere; i++)
+	for (int i = 0; i < nwhere && !found; i++)
+		if (where[i] != walked)
 			run_tree(&run, where[i], true);
 }
 

@@ -16,21 +16,28 @@
 #include "utils/builtins.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/settings.h"
 #include "keys/keys_internal.h"
 #include "search/search_internal.h"
 #include "store/store.h"
 
-bool
-search_single_valued(const KeySource *source)
+uint64
+search_place(const KeySource *source)
 {
+	const char *text = source->expression, *type = strstr(text, ".ofType(");
+	size_t len = strlen(text);
+
 	if (source->path == NULL)
-		return false;
+		return 0;
 	for (int i = 0; i < source->path->nsteps; i++)
 		for (int k = 0; k < source->path->steps[i].n; k++)
 			if (source->path->steps[i].members[k].property->is_array)
-				return false;
-	return true;
+				return 0;
+	/* onset.ofType(dateTime), onset.ofType(Period): only one of them is there */
+	if (type && strchr(type, ')') == text + len - 1)
+		len = type - text;
+	return fhir_hash(text, len, 1) | 1;
 }
 
 static void
