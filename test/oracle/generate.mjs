@@ -44,7 +44,7 @@ export function load() {
 		failures.push(...err.split('\n').filter((l) => l.includes('WARNING') || l.includes('ERROR')));
 		loaded += sqls.length;
 	};
-	const tar = join(data, 'synthea/synthea-30.tar.gz');
+	const tar = join(data, `synthea/${process.env.FHIR_ORACLE_DATA ?? 'synthea-30'}.tar.gz`);
 	if (existsSync(tar)) {
 		const dir = mkdtempSync(join(tmpdir(), 'oracle-'));
 		execFileSync('tar', ['-xzf', tar, '-C', dir]);

@@ -274,7 +274,7 @@ export function randomWhole() {
 	if (total) pairs.push(`_total=${total}`);
 	let subset = null;
 	if (elements.has(t) && ts.length === 1 && chance(0.12)) {
-		subset = pick(['text', 'data', 'elements', 'elements']);
+		subset = pick([incs.length ? 'data' : 'text', 'data', 'elements', 'elements']);
 		if (subset === 'elements') {
 			const names = elements.get(t).map((e) => e.path.split('.')[1].replace('[x]', '')).filter(() => chance(0.15));
 			subset = names.length ? { names } : null;
