@@ -243,7 +243,14 @@ store_schema(void)
 const char *
 store_link_key(void)
 {
-	return store_catalog()->link_key;
+	StoreCatalog *cat = store_catalog();
+
+	if (cat->link_key[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("store \"%s\" has no key for the links of searches", cat->name),
+				errhint("INSERT INTO %s.store_info VALUES ('link_key', a long random text); then connect anew.", cat->quoted));
+	return cat->link_key;
 }
 
 void

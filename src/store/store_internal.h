@@ -64,7 +64,7 @@ typedef struct StoreCatalog {
 	Oid acl_user;	/* whose rights are known */
 	uint32 acl_known; /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
 	char quoted[NAMEDATALEN * 2 + 3];
-	char link_key[72]; /* "" in a store that was made without one */
+	char link_key[72]; /* "": there is none */
 } StoreCatalog;
 
 extern StoreCatalog *store_catalog(void);
