@@ -12,7 +12,7 @@
  *
  * Indexes that search relies on:
  *   resource: PRIMARY KEY (rid), UNIQUE (type, id), GIN (keys)
- *   version:  PRIMARY KEY (rid, version), (type, last_updated, rid)  -- unique: a resource's times strictly increase
+ *   version:  PRIMARY KEY (rid, version), (type, last_updated)  -- a resource's times strictly increase
  *   ordered:  (key, lo, hi, rid); and of the few long intervals (key, hi, lo, rid) WHERE hi / 2 - lo / 2 > 43200000000
  *   string:   (key, left(value, 100), rid), (rid), GIN (value gin_trgm_ops)
  *   term:     PRIMARY KEY (key, hash) or the like, GIN (value gin_trgm_ops)

@@ -65,7 +65,7 @@ static const char *const store_ddl[] = {
 	")",
 	/* documents come packed: compressing them once more would be in vain */
 	"ALTER TABLE %1$s.version ALTER doc SET STORAGE EXTERNAL",
-	"CREATE INDEX version_changed ON %1$s.version (type, last_updated, rid)",
+	"CREATE INDEX version_changed ON %1$s.version (type, last_updated)",
 
 	"CREATE TABLE %1$s.ordered ("
 	" key bigint NOT NULL, lo bigint NOT NULL, hi bigint NOT NULL, rid bigint NOT NULL)",

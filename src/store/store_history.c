@@ -1,7 +1,7 @@
 /*
  * store_history.c: the history of one resource, of a type, of the store, as a Bundle.
  *
- * Order: newest first, by (last_updated, rid), the order of version's own index (a resource's
+ * Order: newest first, by (last_updated, rid); version's own index gives the first, the few of one millisecond are sorted (a resource's
  * versions have strictly increasing times, so that this is unique); the system level merges
  * that index's ranges of all types. Pages continue after the last row shown (keyset), so that new versions
  * neither shift nor repeat entries. The cursor holds that row and the total of the first page.
