@@ -121,15 +121,15 @@ fp_fn_intersect(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 {
 	FpScope outer = *s;
 	FP_LIST_ON_STACK(other);
-	FP_LIST_ON_STACK(both);
+	FP_LIST_ON_STACK(shared);
 
 	fp_eval(x, n->right, &outer, &other);
 	for (int i = 0; i < in->n; i++)
 		if (fp_contains(x, &other, &in->items[i]))
-			*fp_push(x, &both) = in->items[i];
-	fp_distinct(x, &both, out);
+			*fp_push(x, &shared) = in->items[i];
+	fp_distinct(x, &shared, out);
 	FP_LIST_FREE(other);
-	FP_LIST_FREE(both);
+	FP_LIST_FREE(shared);
 }
 
 void
@@ -312,7 +312,6 @@ fp_fn_defineVariable(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList 
 
 typedef struct SortState {
 	FpExec *x;
-	const FpList *in;
 	FpList *keys; /* nkeys lists per item */
 	const bool *desc;
 	int nkeys;
@@ -375,7 +374,7 @@ fp_fn_sort(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 {
 	int nkeys = Max(n->nargs, 1), *order = palloc((in->n + 1) * sizeof(int)), k = 0;
 	bool *desc = palloc0(nkeys * sizeof(bool));
-	SortState st = {x, in, palloc0(((Size)in->n * nkeys + 1) * sizeof(FpList)), desc, nkeys};
+	SortState st = {x, palloc0(((Size)in->n * nkeys + 1) * sizeof(FpList)), desc, nkeys};
 
 	for (int i = 0; i < in->n; i++) {
 		order[i] = i;

@@ -36,6 +36,7 @@ make_path(FpNode *n)
 	n->steps = palloc0((Size)n->chain * sizeof(FpStep));
 	n->nsteps = n->chain;
 	for (int i = n->chain - 1; i >= 0; i--) {
+		Assert(at != NULL && at->step != NULL);
 		n->steps[i] = *at->step;
 		n->base = at->left;
 		at = at->left;

@@ -219,6 +219,7 @@ resolve_step(FpExec *x, FpStep *s, FpStep *end, const ModelType *t)
 	const ModelProperty *found[MAX_CHOICES];
 	int n = model_element(t, s->name, s->len, found, MAX_CHOICES), kept = 0;
 
+	Assert(n <= MAX_CHOICES);
 	if (n > 1 && s + 1 < end && s[1].kind == FP_STEP_TYPE) {
 		for (int i = 0; i < n; i++) {
 			JsonbValue any = {.type = jbvString};

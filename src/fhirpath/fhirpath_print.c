@@ -101,7 +101,7 @@ fp_print_string(StringInfo out, const char *s, int len, char quote)
 	for (int i = 0; i < len; i++) {
 		unsigned char c = s[i];
 
-		if (c == quote || c == '\\')
+		if (s[i] == quote || c == '\\')
 			appendStringInfo(out, "\\%c", c);
 		else if (c == '\n')
 			appendStringInfoString(out, "\\n");

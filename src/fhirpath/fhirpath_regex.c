@@ -213,7 +213,7 @@ static int
 named_group(const Groups *g, const char *name, int len)
 {
 	for (int i = 1; i <= g->n && i < MAX_GROUPS; i++)
-		if (g->len[i] == len && memcmp(g->name[i], name, len) == 0)
+		if (len > 0 && g->len[i] == len && memcmp(g->name[i], name, len) == 0)
 			return i;
 	return len == 1 && name[0] >= '0' && name[0] <= '9' ? name[0] - '0' : -1;
 }

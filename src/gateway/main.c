@@ -29,7 +29,7 @@ listen_unix(const char *path)
 
 	if (fd < 0 || strlen(path) >= sizeof address.sun_path)
 		return -1;
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (connect(fd, (struct sockaddr *) &address, sizeof address) == 0)
 	{
 		errno = EADDRINUSE;
@@ -85,7 +85,7 @@ listen_tcp(const char *address)
 static void
 announce(int fd)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t len = sizeof address;
 	char host[128], port[16];
 

@@ -279,6 +279,23 @@ static const StateReply states[] = {
 	{"3F000", 503, "transient", "The fhir extension is not installed in the database"},
 };
 
+/* The status that an SQLSTATE of the extension names ("FH404"), 0 if it is none. */
+static int
+fhir_status(const char *state)
+{
+	int status = 0;
+
+	if (strncmp(state, "FH", 2) != 0 || strlen(state) != 5)
+		return 0;
+	for (const char *digit = state + 2; *digit; digit++)
+	{
+		if (*digit < '0' || *digit > '9')
+			return 0;
+		status = status * 10 + *digit - '0';
+	}
+	return status >= 400 && status <= 599 ? status : 0;
+}
+
 /* An SQL error, where fhir_http would have rendered its own: cancelled, out of memory, at commit … */
 static void
 reply_sql_error(Request *r, const PGresult *result)
@@ -290,9 +307,9 @@ reply_sql_error(Request *r, const PGresult *result)
 		state = "XX000";
 	if (message == NULL)
 		message = "";
-	if (strncmp(state, "FH", 2) == 0 && strlen(state) == 5 && atoi(state + 2) >= 400 && atoi(state + 2) <= 599)
+	if (fhir_status(state) != 0)
 	{
-		reply_error(r, atoi(state + 2), "processing", "%s", message);
+		reply_error(r, fhir_status(state), "processing", "%s", message);
 		return;
 	}
 	log_error("request %s: SQLSTATE %s: %.300s", r->id, state, message);

@@ -3,6 +3,7 @@
  * ("127.0.0.1, 10.0.0.0/8, ::1"), or * for all. Peers on a Unix socket are trusted as soon as the list is not empty.
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
@@ -47,9 +48,16 @@ read_network(char *text)
 	}
 	else if (inet_pton(AF_INET6, text, &network->address) != 1)
 		return false;
-	network->bits = slash != NULL ? atoi(slash + 1) + shift : 128;
-	if (network->bits < shift || network->bits > 128)
-		return false;
+	network->bits = 128;
+	if (slash != NULL)
+	{
+		char *end;
+		long bits = strtol(slash + 1, &end, 10);
+
+		if (!isdigit((unsigned char) slash[1]) || *end != '\0' || bits > 128 - shift)
+			return false;
+		network->bits = bits + shift;
+	}
 	network_count++;
 	return true;
 }

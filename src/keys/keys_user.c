@@ -93,7 +93,7 @@ keys_definition(const ModelType *t, const char *code, int len)
 
 /* ---- checks ---- */
 
-static void
+static void pg_attribute_noreturn()
 refuse(const ModelParam *p, const char *element, const char *why, const char *detail, const char *hint)
 {
 	ereport(ERROR,

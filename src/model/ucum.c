@@ -40,7 +40,7 @@ static Generation young, old;
 static int
 exponent_of(Numeric n)
 {
-	return atoi(strchr(numeric_out_sci(n, 0), 'e') + 1);
+	return (int) strtol(strchr(numeric_out_sci(n, 0), 'e') + 1, NULL, 10);
 }
 
 static Numeric

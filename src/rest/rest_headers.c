@@ -220,11 +220,12 @@ parse_http_date(const char *s, TimestampTz *out)
 	const char *found;
 	int end = 0;
 
+	/* widths bound each number */
 	if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
 			   &tm.tm_min, &tm.tm_sec, &end) != 6 || end == 0)
 		return false;
 	found = strstr(month_names, month);
-	if (found == NULL || (found - month_names) % 3 != 0 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
+	if (strlen(month) != 3 || found == NULL || (found - month_names) % 3 != 0 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
 		tm.tm_min > 59 || tm.tm_sec > 60 || tm.tm_year < 1900)
 		return false;
 	tm.tm_mon = (int) (found - month_names) / 3 + 1;

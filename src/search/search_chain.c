@@ -155,6 +155,7 @@ search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const 
 		    ERROR, errcode(FH400),
 		    errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name),
 		    fhir_issue("value", NULL));
+	Assert(referring != NULL); /* as there is a link */
 	/* where only those that refer at all carry a hash, they may be few */
 	if (referring->kind == CRIT_KEYS) {
 		arg = crit_join(CRIT_AND, arg, referring);

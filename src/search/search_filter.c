@@ -25,7 +25,7 @@ typedef struct Filter {
 	const char *text, *at;
 } Filter;
 
-static void
+static void pg_attribute_noreturn()
 fail(Filter *f, const char *why)
 {
 	ereport(ERROR, errcode(FH400), errmsg("invalid _filter: %s", why),

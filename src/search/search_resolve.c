@@ -283,6 +283,7 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 			one = search_values(search_require_param(types[i], n.code), n.modifier, value);
 		c = crit_join(CRIT_OR, c, one);
 	}
+	Assert(c != NULL); /* a search has a type */
 	if (c->kind == CRIT_KEYS && c->nkeys == 0)
 		c = crit_new(CRIT_FALSE);
 	else if ((c->kind == CRIT_ORDERED || c->kind == CRIT_UPDATED) && c->nboxes == 0)
@@ -333,6 +334,7 @@ compartment(SearchRequest *req)
 		if (one)
 			c = crit_join(CRIT_OR, c, one);
 	}
+	Assert(c != NULL); /* each type in a compartment is there by a parameter, or as its own */
 	c->label = psprintf("compartment %s", ref);
 	return c;
 }

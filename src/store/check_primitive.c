@@ -230,9 +230,10 @@ check_primitive(Check *c, const CheckPath *path, const ModelProperty *p, const C
 		case PRIM_INTEGER:
 		case PRIM_POSITIVEINT:
 		case PRIM_UNSIGNEDINT:
-			want = "a number";
-			if (!JBE_ISNUMERIC(v->entry))
+			if (!JBE_ISNUMERIC(v->entry)) {
+				want = "a number";
 				break;
+			}
 			if (!valid_integer((Numeric) v->data, t->primitive == PRIM_INTEGER ? PG_INT32_MIN : t->primitive == PRIM_POSITIVEINT))
 				format_finding(c, path, p, v,
 							   t->primitive == PRIM_INTEGER		  ? "a whole number from -2147483648 to 2147483647"

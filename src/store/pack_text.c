@@ -270,7 +270,7 @@ pack_text_join(const char *rest, size_t rest_len, const unsigned char *values, s
 		to += p - from;
 		if (p == end)
 			break;
-		part = *p++;
+		part = (unsigned char) *p++;
 		if (part == PART_UUID) {
 			if (values_end - v < 16)
 				return false;

@@ -13,7 +13,7 @@
 
 static const char *const method_names[] = {"DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"};
 
-static void
+static void pg_attribute_noreturn()
 raise_entry(const char *what, const char *value, const char *element)
 {
 	ereport(ERROR,
@@ -166,6 +166,7 @@ store_bundle_parse(Bundle *b, JsonbContainer *doc)
 	for (int i = 0; i < b->n; i++) {
 		BundleEntry *e = &b->entries[i];
 
+		Assert(elems != NULL);
 		e->index = i;
 		if (elems[i].type != jbvBinary || !JsonContainerIsObject(elems[i].val.binary.data))
 			raise_entry(psprintf("Bundle.entry[%d] is no object", i), NULL, "Bundle.entry");

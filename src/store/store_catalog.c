@@ -123,7 +123,7 @@ read_info(Oid relid, const char *wanted)
 {
 	char *text = read_info_text(relid, wanted);
 
-	return text ? atoi(text) : -1;
+	return text ? (int) strtol(text, NULL, 10) : -1;
 }
 
 bool

@@ -366,7 +366,7 @@ add_child(const Operation *op, JsonbValue object, const ModelType *t, const char
 	const ModelProperty *p = property_for(op, t, name, part);
 	DocMember m = {.key = p->name, .keylen = p->name_len};
 	PatchPath at = {.text = op->path};
-	JsonbValue old, *elems;
+	JsonbValue old = {.type = jbvNull}, *elems;
 	bool exists = p->is_choice ? key_of_element(t, object.val.binary.data, p->element) != NULL
 							   : fhir_json_get(object.val.binary.data, p->name, p->name_len, &old);
 	int n = 0;
@@ -422,7 +422,7 @@ remove_sibling(const Operation *op, const Found *f, JsonbValue root)
 		return root;
 	at = child(&parent, name);
 	if (f->array_element && v.type == jbvBinary && JsonContainerIsArray(v.val.binary.data)) {
-		if (JsonContainerSize(v.val.binary.data) <= atoi(f->at.token[f->at.n - 1]))
+		if (JsonContainerSize(v.val.binary.data) <= strtoul(f->at.token[f->at.n - 1], NULL, 10))
 			return root;
 		at = child(&at, f->at.token[f->at.n - 1]);
 	}

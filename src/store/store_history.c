@@ -40,7 +40,7 @@ typedef struct History {
 	StringInfoData link;		  /* parameters for links, without the cursor */
 } History;
 
-static void
+static void pg_attribute_noreturn()
 raise_parameter(const QueryParam *p, const char *hint)
 {
 	ereport(ERROR,
@@ -97,7 +97,7 @@ parse_parameter(History *h, const QueryParam *p)
 	if (strcmp(p->name, "_count") == 0) {
 		if (*p->value == '\0' || strspn(p->value, "0123456789") != strlen(p->value) || strlen(p->value) > 9)
 			raise_parameter(p, "_count is a number of entries, 0 or more.");
-		h->count = Min(atoi(p->value), fhir_max_count);
+		h->count = Min((int) strtol(p->value, NULL, 10), fhir_max_count);
 	} else if (strcmp(p->name, "_since") == 0)
 		parse_interval(p, &h->since, &unused);
 	else if (strcmp(p->name, "_at") == 0) {

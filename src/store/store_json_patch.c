@@ -55,6 +55,7 @@ parse_pointer(const Patch *p, char *text)
 			out.token[out.n++] = w = r + 1;
 			continue;
 		}
+		Assert(w != NULL); /* it began with a slash */
 		if (*r == '~') {
 			if (r[1] != '0' && r[1] != '1')
 				patch_raise_malformed(p, "\"~\" in a path is followed by 0 or 1", text);
@@ -79,7 +80,7 @@ parse_index(const Patch *p, const PatchPath *at, const char *token, int n, bool 
 		return n;
 	if (len == 0 || len > 9 || strspn(token, "0123456789") != len || (len > 1 && *token == '0'))
 		patch_raise_misfit(p, "no index of an array", at);
-	i = atoi(token);
+	i = (int) strtol(token, NULL, 10);
 	if (i > (add ? n : n - 1))
 		patch_raise_misfit(p, "the index is beyond the array", at);
 	return i;

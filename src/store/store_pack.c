@@ -36,7 +36,7 @@
 static ZSTD_CCtx *pack_cctx;
 static ZSTD_DCtx *pack_dctx;
 
-static void
+static void pg_attribute_noreturn()
 out_of_memory(void)
 {
 	ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
@@ -140,7 +140,7 @@ store_pack(Jsonb *doc)
 	return PointerGetDatum(out);
 }
 
-static void
+static void pg_attribute_noreturn()
 corrupted(const char *why)
 {
 	ereport(ERROR,

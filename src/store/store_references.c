@@ -132,7 +132,7 @@ replace_link(Rewrite *r, const char *s, int len)
 	return NULL;
 }
 
-static void
+static void pg_attribute_noreturn()
 raise_unresolved(const char *reference, int len)
 {
 	ereport(ERROR,

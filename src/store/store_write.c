@@ -91,7 +91,7 @@ write_next(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer
 	return true;
 }
 
-static void
+static void pg_attribute_noreturn()
 raise_mismatch(const ModelType *type, const char *id, int32 wanted, int32 found)
 {
 	ereport(ERROR,

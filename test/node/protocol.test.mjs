@@ -533,7 +533,7 @@ test('options by file, environment and flag, in that order; mistakes are named',
 	assert.equal((await fetch(`${c.url}/mirror`, { method: 'POST', body: 'x'.repeat(3000) })).status, 413);
 	for (const [flags, text] of [[['--nonsense', '1'], /no such option/], [['--pool', 'x'], /whole number/], [['--pool', '0'], /range/],
 		[['--max-body', '1'], /range/], [['--idle-timeout', '5 weeks'], /time/], [['--config', '/nowhere'], /cannot open/], [['--base'], /value must follow/],
-		[['--listen', 'nowhere'], /cannot listen/], [['--trust-proxy', 'a'], /no address/], [['--public-url', 'ftp://x'], /http/]]) {
+		[['--listen', 'nowhere'], /cannot listen/], [['--trust-proxy', 'a'], /no address/], [['--trust-proxy', '10.0.0.0/x'], /no address/], [['--trust-proxy', '10.0.0.0/33'], /no address/], [['--public-url', 'ftp://x'], /http/]]) {
 		const ended = spawnSync(program, flags);
 		assert.equal(ended.status, 2, flags.join(' '));
 		assert.match(String(ended.stderr), text);
