@@ -7,6 +7,8 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "base/hex.h"
+
 static bool
 is(const char *s, int len, const char *word)
 {
@@ -54,15 +56,6 @@ fp_fn_encode(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	fp_push_string(x, out, r, rlen);
 }
 
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-	                              : -1;
-}
-
 /* -1: no hex */
 static int
 decode_hex(const char *a, int alen, char *r)
@@ -70,7 +63,7 @@ decode_hex(const char *a, int alen, char *r)
 	if (alen % 2 != 0)
 		return -1;
 	for (int i = 0; i < alen; i += 2) {
-		int hi = hex_digit(a[i]), lo = hex_digit(a[i + 1]);
+		int hi = fhir_hex_value(a[i]), lo = fhir_hex_value(a[i + 1]);
 
 		if (hi < 0 || lo < 0)
 			return -1;
@@ -163,7 +156,7 @@ numeric_entity(const char *a, int alen, uint32 *code)
 	if (alen < 4 || a[0] != '&' || a[1] != '#')
 		return 0;
 	for (i += hex; i < alen && i < 12 && a[i] != ';'; i++) {
-		int d = hex_digit(a[i]);
+		int d = fhir_hex_value(a[i]);
 
 		if (d < 0 || (!hex && d > 9))
 			return 0;
@@ -208,7 +201,7 @@ hex4(const char *a, int alen)
 	if (alen < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		int d = hex_digit(a[i]);
+		int d = fhir_hex_value(a[i]);
 
 		if (d < 0)
 			return -1;

@@ -83,8 +83,6 @@ typedef struct RestResponse {
 extern RestMethod rest_method(const char *name, int len);
 /* Path, query and base of `url` into req; req->headers and req->method are set. Raises FH400, FH404, FH414. */
 extern void rest_parse_url(RestRequest *req, const char *url, int len);
-/* Decodes percent-encoding (and + in form text); raises FH400 on bad encoding, U+0000, invalid UTF-8. palloc'd. */
-extern char *rest_decode(const char *s, int len, bool form);
 /* Takes the parameters that are no criteria out of form text; returns the rest. */
 extern char *rest_take_parameters(RestRequest *req, const char *form, int len);
 extern bool rest_valid_id(const char *s, size_t len);

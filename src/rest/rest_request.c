@@ -6,9 +6,8 @@
  */
 #include "base/compat.h"
 
-#include "mb/pg_wchar.h"
 
-#include "base/hex.h"
+#include "base/percent.h"
 #include "rest/rest_internal.h"
 
 /* ---- methods ---- */
@@ -26,42 +25,6 @@ rest_method(const char *name, int len)
 		if (strlen(methods[i].name) == len && pg_strncasecmp(methods[i].name, name, len) == 0)
 			return methods[i].method;
 	return REST_OTHER;
-}
-
-/* ---- encoding ---- */
-
-static void pg_attribute_noreturn()
-bad_encoding(const char *detail)
-{
-	ereport(ERROR, errcode(FH400), errmsg("the URL or form is not well encoded"), errdetail("%s", detail),
-			errhint("Write reserved characters as %% and two hexadecimal digits of their UTF-8 bytes."));
-}
-
-char *
-rest_decode(const char *s, int len, bool form)
-{
-	char *out = palloc(len + 1), *o = out;
-
-	for (int i = 0; i < len; i++) {
-		if (s[i] == '%') {
-			int hi = len - i > 2 ? fhir_hex_value(s[i + 1]) : -1;
-			int lo = len - i > 2 ? fhir_hex_value(s[i + 2]) : -1;
-
-			if (hi < 0 || lo < 0)
-				bad_encoding("A percent sign is not followed by two hexadecimal digits.");
-			*o = (char) (hi << 4 | lo);
-			if (*o++ == '\0')
-				bad_encoding("It holds the character U+0000.");
-			i += 2;
-		} else if (s[i] == '+' && form)
-			*o++ = ' ';
-		else
-			*o++ = s[i];
-	}
-	*o = '\0';
-	if (!pg_verify_mbstr(PG_UTF8, out, (int) (o - out), true))
-		bad_encoding("It decodes to bytes that are no UTF-8.");
-	return out;
 }
 
 bool
@@ -85,7 +48,7 @@ takes(const char *name, const char *wanted, char **slot, const char *value, int 
 {
 	if (strcmp(name, wanted) != 0)
 		return false;
-	*slot = rest_decode(value, len, true);
+	*slot = fhir_percent_decode(value, len, true);
 	return true;
 }
 
@@ -121,10 +84,10 @@ rest_take_parameters(RestRequest *req, const char *form, int len)
 		const char *stop = amp ? amp : end;
 		const char *eq = memchr(p, '=', stop - p);
 		const char *value = eq ? eq + 1 : stop;
-		char *name = rest_decode(p, (int) ((eq ? eq : stop) - p), true);
+		char *name = fhir_percent_decode(p, (int) ((eq ? eq : stop) - p), true);
 
 		/* decoded for its checks only: what stays is handed on as written */
-		pfree(rest_decode(value, (int) (stop - value), true));
+		pfree(fhir_percent_decode(value, (int) (stop - value), true));
 		if (stop > p && !(name[0] == '_' && take_option(req, name, value, (int) (stop - value)))) {
 			if (o > out)
 				*o++ = '&';
@@ -174,7 +137,7 @@ split_path(const char *p, const char *end, char **segments)
 
 		if (n == REST_MAX_SEGMENTS || stop == p)
 			no_such_path("no such path", pnstrdup(p, end - p));
-		segments[n++] = rest_decode(p, (int) (stop - p), false);
+		segments[n++] = fhir_percent_decode(p, (int) (stop - p), false);
 		p = stop + 1;
 	}
 	return n;

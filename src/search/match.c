@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/percent.h"
 #include "keys/keys.h"
 #include "search/match.h"
 
@@ -137,29 +138,6 @@ match_children(JsonbContainer *c, const char *name, JsonbContainer ***out)
 			(*out)[n++] = e->val.binary.data;
 	}
 	return n;
-}
-
-static char *
-url_decode(const char *s, int len)
-{
-	char *out = palloc(len + 1), *q = out;
-
-	for (int i = 0; i < len; i++) {
-		unsigned x;
-
-		if (s[i] == '+') {
-			*q++ = ' ';
-		} else if (s[i] == '%') {
-			if (i + 2 >= len || sscanf(s + i + 1, "%2x", &x) != 1 || x == 0)
-				ereport(ERROR, errcode(FH400), errmsg("query has an invalid percent escape"), fhir_issue("invalid", NULL));
-			*q++ = (char) x;
-			i += 2;
-		} else {
-			*q++ = s[i];
-		}
-	}
-	*q = 0;
-	return out;
 }
 
 static void
@@ -367,7 +345,7 @@ fhir_matches(PG_FUNCTION_ARGS)
 				ereport(ERROR, errcode(FH400), errmsg("search parameter without a value"), errdetail("At \"%s\".", p),
 						fhir_issue("invalid", NULL));
 			/* all are evaluated: a later one may be in error */
-			all = match_pair(type, &resource->root, &root, url_decode(p, eq), url_decode(p + eq + 1, len - eq - 1)) && all;
+			all = match_pair(type, &resource->root, &root, fhir_percent_decode(p, eq, true), fhir_percent_decode(p + eq + 1, len - eq - 1, true)) && all;
 		}
 		p += len + (p[len] == '&');
 	}

@@ -13,38 +13,9 @@
 #include "utils/varlena.h"
 
 #include "base/error.h"
-#include "base/hex.h"
+#include "base/percent.h"
 #include "base/settings.h"
 #include "search/search_internal.h"
-
-/* Percent-decoded text of s[0..len); must be UTF-8 without U+0000. */
-static char *
-url_decode(const char *s, int len)
-{
-	char *out = palloc(len + 1);
-	int n = 0;
-
-	for (int i = 0; i < len; i++) {
-		int hi, lo;
-
-		if (s[i] == '+')
-			out[n++] = ' ';
-		else if (s[i] != '%')
-			out[n++] = s[i];
-		else if (i + 2 < len && (hi = fhir_hex_value(s[i + 1])) >= 0 && (lo = fhir_hex_value(s[i + 2])) >= 0) {
-			out[n++] = (char)(hi << 4 | lo);
-			i += 2;
-		} else
-			ereport(ERROR, errcode(FH400), errmsg("malformed percent-encoding in the query"),
-			        errdetail("At \"%.*s\".", pg_mbcliplen(s + i, len - i, 40), s + i),
-			        errhint("Write a literal %% as %%25."), fhir_issue("invalid", NULL));
-	}
-	out[n] = '\0';
-	if (memchr(out, 0, n) != NULL || !pg_verify_mbstr(PG_UTF8, out, n, true))
-		ereport(ERROR, errcode(FH400), errmsg("the query is not valid UTF-8 text"),
-		        errdetail("In \"%.*s\".", pg_mbcliplen(s, len, 60), s), fhir_issue("invalid", NULL));
-	return out;
-}
 
 void
 search_url_encode(StringInfo out, const char *s, const char *keep)
@@ -370,8 +341,8 @@ split_pairs(SearchRequest *req, const char *query)
 		if (len > 0) {
 			SearchPair p = {0};
 
-			p.name = url_decode(query, eq ? eq - query : len);
-			p.value = eq ? url_decode(eq + 1, len - (eq + 1 - query)) : pstrdup("");
+			p.name = fhir_percent_decode(query, eq ? eq - query : len, true);
+			p.value = eq ? fhir_percent_decode(eq + 1, len - (eq + 1 - query), true) : pstrdup("");
 			if (req->npairs == max)
 				req->pairs = repalloc(req->pairs, (max *= 2) * sizeof(SearchPair));
 			req->pairs[req->npairs++] = p;

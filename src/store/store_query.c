@@ -3,35 +3,8 @@
  */
 #include "base/compat.h"
 
+#include "base/percent.h"
 #include "store/store_query.h"
-
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9'	  ? c - '0'
-		   : c >= 'a' && c <= 'f' ? c - 'a' + 10
-		   : c >= 'A' && c <= 'F' ? c - 'A' + 10
-								  : -1;
-}
-
-/* Percent-decoded copy; "+" is a space; %00 stays as it is, since no text holds a NUL. */
-static char *
-decode(const char *s, int len)
-{
-	char *out = palloc(len + 1);
-	int n = 0;
-
-	for (int i = 0; i < len; i++) {
-		if (s[i] == '%' && i + 2 < len && hex_digit(s[i + 1]) >= 0 && hex_digit(s[i + 2]) >= 0 &&
-			(s[i + 1] != '0' || s[i + 2] != '0')) {
-			out[n++] = hex_digit(s[i + 1]) << 4 | hex_digit(s[i + 2]);
-			i += 2;
-		} else
-			out[n++] = s[i] == '+' ? ' ' : s[i];
-	}
-	out[n] = '\0';
-	return out;
-}
 
 int
 store_query_parse(const char *query, QueryParam **out)
@@ -48,8 +21,8 @@ store_query_parse(const char *query, QueryParam **out)
 		int nlen = eq ? eq - p : len;
 
 		if (len > 0) {
-			(*out)[n].name = decode(p, nlen);
-			(*out)[n].value = eq ? decode(eq + 1, len - nlen - 1) : pstrdup("");
+			(*out)[n].name = fhir_percent_decode(p, nlen, true);
+			(*out)[n].value = eq ? fhir_percent_decode(eq + 1, len - nlen - 1, true) : pstrdup("");
 			n++;
 		}
 		p += len;

@@ -12,6 +12,7 @@
 #include "../../src/base/date.c"
 #define parse_exponent decimal_exponent /* the same name in two files */
 #include "../../src/base/decimal.c"
+#include "../../src/base/percent.c"
 #include "../../src/rest/rest_request.c"
 #define put_digits pack_put_digits
 #define digits pack_digits
