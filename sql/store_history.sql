@@ -17,11 +17,12 @@ SELECT entries(fhir_history('Patient', 'h1'));
 SELECT h ->> 'type', h ->> 'total', h #> '{entry,2,resource}' IS NULL, h -> 'link' FROM fhir_history('Patient', 'h1') h;
 SELECT entries(fhir_history('Group')), fhir_history() ->> 'total', fhir_history('Device') -> 'total', fhir_history('Device') ? 'entry';
 -- pages: each version once, in order
-WITH RECURSIVE page(n, h) AS (SELECT 1, fhir_history(query => '_count=3') UNION ALL
+WITH RECURSIVE page(n, h) AS (SELECT 1, fhir_history(query => '_count=3&_total=accurate') UNION ALL
 	SELECT n + 1, fhir_history(query => next(h)) FROM page WHERE next(h) IS NOT NULL AND n < 9)
 SELECT count(DISTINCT n) AS pages, max(h ->> 'total') AS total, count(e), count(DISTINCT e) AS different,
 	array_agg(e #>> '{response,lastModified}' ORDER BY n, i) = array_agg(e #>> '{response,lastModified}' ORDER BY e #>> '{response,lastModified}' DESC) AS sorted
 FROM page, jsonb_array_elements(h -> 'entry') WITH ORDINALITY x(e, i);
+SELECT fhir_history(query => '_count=3') ? 'total' AS counted, fhir_history('Patient', query => '_count=100') ? 'total' AS known;
 SELECT fhir_history('Patient', NULL, '_count=0') ->> 'total', fhir_history('Patient', NULL, '_count=0') ? 'entry';
 -- _since and _at: versions by their times
 SELECT v.last_updated AS t3 FROM fhir.version v JOIN fhir.resource r USING (rid) WHERE r.id = 'h1' AND v.version = 3 \gset

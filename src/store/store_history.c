@@ -4,7 +4,7 @@
  * Order: newest first, by (last_updated, rid); version's own index gives the first, the few of one millisecond are sorted (a resource's
  * versions have strictly increasing times, so that this is unique); the system level merges
  * that index's ranges of all types. Pages continue after the last row shown (keyset), so that new versions
- * neither shift nor repeat entries. The cursor holds that row and the total of the first page.
+ * neither shift nor repeat entries. The cursor holds that row and the total of the first page, if that was counted.
  */
 #include "base/compat.h"
 
@@ -36,7 +36,8 @@ typedef struct History {
 	bool cursor;				  /* after this row */
 	TimestampTz c_updated;
 	int64 c_rid;
-	int64 total;
+	bool count_all;				  /* _total=accurate */
+	int64 total;				  /* -1: not counted */
 	StringInfoData link;		  /* parameters for links, without the cursor */
 } History;
 
@@ -64,7 +65,7 @@ parse_interval(const QueryParam *p, TimestampTz *lo, TimestampTz *hi)
 	*hi = h - UNIX_TO_PG;
 }
 
-/* Cursor: updated-rid-total in hexadecimal digits. */
+/* Cursor: updated-rid-total in hexadecimal digits (total of 64 one bits: not counted). */
 static void
 parse_cursor(History *h, const QueryParam *p)
 {
@@ -109,10 +110,14 @@ parse_parameter(History *h, const QueryParam *p)
 	} else if (strcmp(p->name, "_sort") == 0) {
 		if (strcmp(p->value, "-_lastUpdated") != 0)
 			raise_parameter(p, "History is sorted by -_lastUpdated.");
+	} else if (strcmp(p->name, "_total") == 0) {
+		if (strcmp(p->value, "none") != 0 && strcmp(p->value, "accurate") != 0)
+			raise_parameter(p, "_total is none or accurate.");
+		h->count_all = p->value[0] == 'a';
 	} else if (strcmp(p->name, "_format") == 0 || strcmp(p->name, "_pretty") == 0)
 		return;
 	else
-		raise_parameter(p, "Parameters of history are _count, _since, _at and _sort=-_lastUpdated.");
+		raise_parameter(p, "Parameters of history are _count, _since, _at, _total and _sort=-_lastUpdated.");
 	keep_in_link(h, p);
 }
 
@@ -334,7 +339,8 @@ build_bundle(const History *h)
 	build_object(&b);
 	build_string(&b, "resourceType", "Bundle");
 	build_string(&b, "type", "history");
-	build_integer(&b, "total", h->total);
+	if (h->total >= 0)
+		build_integer(&b, "total", h->total);
 	build_key(&b, "link");
 	build_array(&b);
 	build_link(&b, h, "self", h->cursor ? cursor_text(h->c_updated, h->c_rid, h->total) : NULL);
@@ -361,7 +367,7 @@ build_bundle(const History *h)
 Jsonb *
 store_history(const ModelType *type, const char *id, const char *query)
 {
-	History h = {.type = type, .id = id};
+	History h = {.type = type, .id = id, .total = -1};
 	StoreResult r;
 	MemoryContext caller = CurrentMemoryContext;
 	const char *schema = store_schema();
@@ -376,11 +382,14 @@ store_history(const ModelType *type, const char *id, const char *query)
 		h.rid = r.rid;
 	}
 	SPI_connect();
-	if (!h.cursor) {
+	/* the versions of a type or of all are as many as the store is large: they are counted when asked for */
+	if (!h.cursor && (id || h.count_all || h.count == 0)) {
 		run(&h, total_sql(&h, schema));
 		h.total = DatumGetInt64(row_value(SPI_tuptable->vals[0], 1, &isnull));
 	}
 	run(&h, page_sql(&h, schema));
+	if (!h.cursor && h.total < 0 && SPI_processed <= h.count)
+		h.total = SPI_processed;
 	bundle = build_bundle(&h);
 	MemoryContextSwitchTo(caller);
 	bundle = memcpy(palloc(VARSIZE(bundle)), bundle, VARSIZE(bundle));
