@@ -119,13 +119,15 @@ references_of(const KeyParam *p, void *arg)
 		return;
 	for (int i = 0; i < p->nlegs; i++) {
 		const KeyLeg *leg = &p->legs[i];
-		const ModelTypeId *targets = inc->target ? inc->targets : leg->targets;
+		const ModelTypeId *targets = inc->target                         ? inc->targets
+		                             : leg->targets && leg->targets[0] ? leg->targets
+		                                                               : p->targets;
 
 		if (!leg_fits(leg, p, inc->target))
 			continue;
+		/* to the parameter's own targets only, as chains, _has and _revinclude do */
 		search_references(leg->source, targets, &w->doc->root, add_reference, w->x);
-		search_canonicals_of(leg->source, targets && targets[0] ? targets : p->targets, &w->doc->root,
-		                     &w->x->canonicals);
+		search_canonicals_of(leg->source, targets, &w->doc->root, &w->x->canonicals);
 	}
 }
 

@@ -13,17 +13,9 @@ export function study() {
 		docs.set(`${d.resourceType}/${d.id}`, d);
 		push(byType, d.resourceType, d.id);
 	}
-	for (const [t, id, code, kind, v] of lines('SELECT jsonb_build_array(type, id, code, kind, v) FROM oracle.vals')) {
-		push(values, `${t}/${id} ${code}`, v);
-		const ref = kind === 'reference' && v?.reference;
-		const m = ref && ref.match(/^([A-Z][A-Za-z]+\/[A-Za-z0-9.-]{1,64})(\/_history\/.*)?$/);
-		if (m) {
-			push(from, `${t}/${id}`, { code, other: m[1] });
-			push(to, m[1], { code, other: `${t}/${id}` });
-		}
-	}
-	for (const [t, id, code, tt, ti] of lines('SELECT jsonb_build_array(type, id, code, target_type, target_id) FROM oracle.refs WHERE canonical')) {
-		push(from, `${t}/${id}`, { code, other: `${tt}/${ti}`, canonical: true });
+	for (const [t, id, code, v] of lines('SELECT jsonb_build_array(type, id, code, v) FROM oracle.vals')) push(values, `${t}/${id} ${code}`, v);
+	for (const [t, id, code, tt, ti, canonical] of lines('SELECT jsonb_build_array(type, id, code, target_type, target_id, canonical) FROM oracle.refs')) {
+		push(from, `${t}/${id}`, { code, other: `${tt}/${ti}`, canonical });
 		push(to, `${tt}/${ti}`, { code, other: `${t}/${id}` });
 	}
 	const dir = join(npm, 'hl7.fhir.r4.examples');
