@@ -7,7 +7,7 @@ FUZZ_SEED ?= 1
 fuzz: build/fuzz/parsers
 	build/fuzz/parsers $(FUZZ_COUNT) $(FUZZ_SEED)
 
-build/fuzz/parsers: test/fuzz/parsers.c src/base/json_parse.c src/base/date.c src/base/decimal.c src/base/percent.c src/rest/rest_request.c src/store/pack_text.c
+build/fuzz/parsers: test/fuzz/parsers.c src/base/json_parse.c src/base/json_load.c src/base/date.c src/base/decimal.c src/base/percent.c src/rest/rest_request.c src/store/pack_text.c
 	mkdir -p build/fuzz
 	$(CC) -std=gnu17 -g -O1 -fwrapv -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -w \
 		-I$(CURDIR)/src -I$(shell $(PG_CONFIG) --includedir-server) -I$(shell $(PG_CONFIG) --includedir) -D_GNU_SOURCE $< -o $@

@@ -77,3 +77,14 @@ BEGIN
   END LOOP;
   RAISE NOTICE 'some changed bits refused: %', refused > 100;
 END $$;
+-- unpacked documents are byte by byte what PostgreSQL makes of the same text: numbers, escapes, and containers of every size
+CREATE TEMP TABLE image AS
+  SELECT jsonb_build_object('n', array_agg((CASE WHEN i % 3 = 0 THEN '-' ELSE '' END || (power(10, i % 41 - 20) * (i + 0.5))::numeric(60, 30)::numeric * power(10::numeric, i % 7))::numeric ORDER BY i)) AS doc
+  FROM generate_series(1, 500) i
+  UNION ALL SELECT to_jsonb(array_agg((m || repeat('0', z) || CASE WHEN s > 0 THEN '.' || repeat('0', s - 1) || d ELSE '' END)::numeric))
+  FROM unnest('{0,1,9,42,9999,10000,123456,99999999,1234567890123456,12345678901234567}'::text[]) m, generate_series(0, 9) z, generate_series(0, 20, 3) s, unnest('{0,1,5,25,1234,00010,12345678,12345678901234567}'::text[]) d
+  UNION ALL SELECT jsonb_build_array(jsonb_object_agg(substr(md5(i::text), 1, 1 + i % 19) || i, CASE i % 4 WHEN 0 THEN to_jsonb(i) WHEN 1 THEN to_jsonb(i::text) WHEN 2 THEN '[[],{},null]' ELSE 'true' END), n, '{}')
+  FROM generate_series(0, 130) n, generate_series(1, n) i GROUP BY n
+  UNION ALL SELECT jsonb_build_object('id', n, 'meta', n, 'resourceType', 'x', 'a', to_jsonb(array_agg(chr(i) || '"\/' || repeat('é', i % 9) || chr(128512))), repeat('k', n), 1) FROM generate_series(0, 40) n, generate_series(1, n) i GROUP BY n;
+SELECT count(*) AS documents, count(*) FILTER (WHERE NOT i::record *= u::record) AS different FROM image i, LATERAL (SELECT fhir_document(fhir_document_pack(i.doc)) AS doc) u;
+DROP TABLE image;

@@ -18,6 +18,8 @@ extern Jsonb *fhir_json_parse(const char *text, size_t len);
 
 /* The same for text of this server's own making: without limits of length and depth (but the stack's). */
 extern Jsonb *fhir_json_parse_own(const char *text, size_t len);
+/* The quick way of that (json_load.c): NULL for a text that fhir_json_write does not make. */
+extern Jsonb *fhir_json_load(const char *text, size_t len);
 
 /* Appends compact JSON text of this server's own making with line breaks and 2 spaces a level. */
 extern void fhir_json_indent_text(StringInfo out, const char *text, size_t len);

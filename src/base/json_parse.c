@@ -571,5 +571,7 @@ fhir_json_parse(const char *text, size_t len)
 Jsonb *
 fhir_json_parse_own(const char *text, size_t len)
 {
-	return parse_text(text, len, PG_INT32_MAX, MaxAllocSize);
+	Jsonb *loaded = fhir_json_load(text, len);
+
+	return loaded ? loaded : parse_text(text, len, PG_INT32_MAX, MaxAllocSize);
 }

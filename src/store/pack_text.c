@@ -185,14 +185,14 @@ static char *
 put_uuid(char *to, const unsigned char *v)
 {
 	static const char hex[] = "0123456789abcdef";
+	static const unsigned char at[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 
 	for (int i = 0; i < 16; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*to++ = '-';
-		*to++ = hex[v[i] >> 4];
-		*to++ = hex[v[i] & 15];
+		to[at[i]] = hex[v[i] >> 4];
+		to[at[i] + 1] = hex[v[i] & 15];
 	}
-	return to;
+	to[8] = to[13] = to[18] = to[23] = '-';
+	return to + UUID_TEXT;
 }
 
 static char *
@@ -248,6 +248,15 @@ put_time(char *to, int part, uint64 v, int offset)
 	return to;
 }
 
+/* True if one of the eight bytes is below PART_END. */
+static inline bool
+has_part(uint64 w)
+{
+	const uint64 ones = UINT64CONST(0x0101010101010101);
+
+	return ((w - ones * PART_END) & ~w & (ones * 0x80)) != 0;
+}
+
 bool
 pack_text_join(const char *rest, size_t rest_len, const unsigned char *values, size_t values_len, StringInfo out)
 {
@@ -255,19 +264,22 @@ pack_text_join(const char *rest, size_t rest_len, const unsigned char *values, s
 	const char *p = rest, *end = rest + rest_len;
 	char *to;
 
-	/* a value of 5 bytes makes 20 characters, no other grows more */
-	if (rest_len + values_len * 4 >= MaxAllocSize)
+	/* a value of 5 bytes makes 20 characters, no other grows more; whole words are copied */
+	if (rest_len + values_len * 4 + sizeof(uint64) >= MaxAllocSize)
 		return false;
-	enlargeStringInfo(out, (int) (rest_len + values_len * 4));
+	enlargeStringInfo(out, (int) (rest_len + values_len * 4 + sizeof(uint64)));
 	to = out->data + out->len;
 	while (p < end) {
-		const char *from = p;
 		int part, bytes;
 
+		for (uint64 w; end - p >= sizeof(w); p += sizeof(w), to += sizeof(w)) {
+			memcpy(&w, p, sizeof(w));
+			memcpy(to, &w, sizeof(w));
+			if (has_part(w))
+				break;
+		}
 		while (p < end && (unsigned char) *p >= PART_END)
-			p++;
-		memcpy(to, from, p - from);
-		to += p - from;
+			*to++ = *p++;
 		if (p == end)
 			break;
 		part = (unsigned char) *p++;

@@ -7,18 +7,17 @@
 #include "base/error.h"
 #include "store/store_internal.h"
 
+static const bool in_ids[256] = {['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true};
+
 /* R4 id: [A-Za-z0-9\-\.]{1,64} */
 bool
 store_id_valid(const char *id, int len)
 {
 	if (len < 1 || len > FHIR_ID_MAX)
 		return false;
-	for (int i = 0; i < len; i++) {
-		char c = id[i];
-
-		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'))
+	for (int i = 0; i < len; i++)
+		if (!in_ids[(unsigned char) id[i]])
 			return false;
-	}
 	return true;
 }
 
