@@ -39,6 +39,10 @@ COMMENT ON FUNCTION fhir_identity(text, text) IS 'internal to search: hash of Ty
 CREATE FUNCTION fhir_sort_text(stored bytea, code text, highest boolean) RETURNS text
 AS 'MODULE_PATHNAME', 'fhir_sort_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION fhir_sort_text(bytea, text, boolean) IS 'internal to search: text that a parameter sorts by';
+-- STABLE: the number means something during one search only. RESTRICTED: to the backend that runs it.
+CREATE FUNCTION fhir_contained_count(stored bytea, program bigint) RETURNS integer
+AS 'MODULE_PATHNAME', 'fhir_contained_count' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION fhir_contained_count(bytea, bigint) IS 'internal to search: how many contained resources satisfy the criteria';
 -- STABLE: references below fhir.base_url are the store's own.
 CREATE FUNCTION fhir_sort_references(stored bytea, code text, target text) RETURNS text[]
 AS 'MODULE_PATHNAME', 'fhir_sort_references' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;

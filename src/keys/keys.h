@@ -26,7 +26,7 @@
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
 
-#define FHIR_KEY_VERSION 2 /* of hashes and extraction; resource.key_version */
+#define FHIR_KEY_VERSION 3 /* of hashes and extraction; resource.key_version */
 
 typedef enum KeyClass {
 	KEYS_TOKEN,
@@ -289,6 +289,14 @@ extern uint64 keys_exact(const KeySource *s, const char *value, int len);		 /* s
 extern uint64 keys_identity(const char *type, int tlen, const char *id, int ilen); /* resource.refs */
 /* keys_reference(s, "Type/id") = keys_identity(Type, id) ^ keys_reference_salt(s), also in SQL (#): joins without a table of links. */
 extern uint64 keys_reference_salt(const KeySource *s);
+/*
+ * Contained resources. Their container carries their keys (eq, ordered, string, of R4's parameters) as keys_contained(key), those of
+ * all that it contains together; and says of which types they are, and to which type its own references "#id" lead.
+ */
+extern uint64 keys_contained(uint64 key);
+extern uint64 keys_contained_type(const ModelType *t);
+extern uint64 keys_contained_link(const KeySource *s, const ModelType *t);
+
 /* ordered.key: dates, numbers, quantities without a unit */
 extern uint64 keys_ordered(const KeySource *s);
 /* ordered.key of quantities in a unit. Use keys_quantity to search. */

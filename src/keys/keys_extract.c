@@ -3,7 +3,8 @@
  *
  * Each source of the type is evaluated once; its items go to the file of its class, which adds keys to the builder. Work memory is a context that
  * is emptied after each document; the builder's arrays are kept between documents, up to a bound. What leaves is sorted
- * and free of duplicates, so that equal documents have equal keys.
+ * and free of duplicates, so that equal documents have equal keys. Contained resources follow, each with the sources of its own type; what
+ * they refer to is not referred to by their container.
  */
 #include "postgres.h"
 
@@ -35,9 +36,17 @@ static bool kept_in_use = false;
 		} \
 	} while (0)
 
+/* A key as this document carries it. */
+static inline uint64
+own(const KeyBuilder *b, uint64 key)
+{
+	return unlikely(b->contained) ? keys_contained(key) : key;
+}
+
 void
 keys_add_eq(KeyBuilder *b, uint64 key, const char *form, const char *value, int len)
 {
+	key = own(b, key);
 	ENSURE(b, eq, neq, maxeq);
 	b->eq[b->neq++] = key;
 	if (unlikely(b->trace != NULL))
@@ -47,6 +56,8 @@ keys_add_eq(KeyBuilder *b, uint64 key, const char *form, const char *value, int 
 void
 keys_add_ref(KeyBuilder *b, uint64 identity)
 {
+	if (b->contained)
+		return;
 	ENSURE(b, refs, nrefs, maxrefs);
 	b->refs[b->nrefs++] = identity;
 	if (unlikely(b->trace != NULL))
@@ -56,6 +67,7 @@ keys_add_ref(KeyBuilder *b, uint64 identity)
 void
 keys_add_ordered(KeyBuilder *b, uint64 key, int64 lo, int64 hi, const char *form, const char *value, int len)
 {
+	key = own(b, key);
 	ENSURE(b, ordered, nordered, maxordered);
 	b->ordered[b->nordered].key = key;
 	b->ordered[b->nordered].lo = lo;
@@ -96,7 +108,7 @@ keys_add_string(KeyBuilder *b, uint64 key, const char *raw, int len)
 
 		ENSURE(b, strings, nstrings, maxstrings);
 		s = &b->strings[b->nstrings++];
-		s->key = at == 0 ? key : keys_more(key);
+		s->key = own(b, at == 0 ? key : keys_more(key));
 		s->value = folded + at;
 		s->len = n;
 		if (unlikely(b->trace != NULL))
@@ -410,6 +422,35 @@ extract_all(KeyBuilder *b, const FpItem *root)
 	}
 }
 
+/* The keys of each contained resource, and that it is there. */
+static void
+extract_contained(KeyBuilder *b, JsonbContainer *doc)
+{
+	JsonbValue v;
+	JsonbContainer *array;
+
+	if (!keys_member(doc, "contained", 9, &v) || (array = keys_array(&v)) == NULL)
+		return;
+	for (uint32 i = 0; i < JsonContainerSize(array); i++) {
+		JsonbContainer *o = keys_object(getIthJsonbValueFromContainer(array, i));
+		int len;
+		const char *name = o != NULL ? keys_string_of(o, "resourceType", &len) : NULL;
+		const ModelType *type = name != NULL ? model_resource(name, len) : NULL;
+		FpItem root;
+
+		if (type == NULL)
+			continue;
+		b->registry = keys_registry_r4(type);
+		b->source = b->registry->sources[0]; /* of whose place a trace tells */
+		keys_add_eq(b, keys_contained_type(type), "contained", name, len);
+		b->doc = o;
+		b->contained = true;
+		fhirpath_root(o, type->id, &root);
+		extract_all(b, &root);
+		b->contained = false;
+	}
+}
+
 /* An empty builder: the kept one, or (in a nested call) a new one. */
 static KeyBuilder *
 begin(void)
@@ -441,6 +482,7 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 	b = begin();
 	b->registry = registry;
 	b->doc = doc;
+	b->contained = false; /* an error may have left it */
 	b->result = result;
 	b->trace = trace;
 	kept_in_use = true;
@@ -449,6 +491,7 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 		MemoryContextSwitchTo(work_context);
 		fhirpath_root(doc, type->id, &root);
 		extract_all(b, &root);
+		extract_contained(b, doc);
 		finish(b, out);
 		out->generation = registry->generation;
 	}

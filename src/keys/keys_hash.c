@@ -29,7 +29,10 @@ enum Form {
 	FORM_COMPOSITE,
 	FORM_COMPOSITE_ORDERED,
 	FORM_MORE,
-	FORM_CANONICAL_NEWEST
+	FORM_CANONICAL_NEWEST,
+	FORM_CONTAINED,
+	FORM_CONTAINED_TYPE,
+	FORM_CONTAINED_LINK
 };
 
 static inline uint64
@@ -290,6 +293,26 @@ uint64
 keys_canonical_newest(const KeySource *s, const char *url, int len)
 {
 	return fhir_hash(url, len, mix(s->id, FORM_CANONICAL_NEWEST));
+}
+
+/* ---- contained resources ---- */
+
+uint64
+keys_contained(uint64 key)
+{
+	return mix(key, FORM_CONTAINED);
+}
+
+uint64
+keys_contained_type(const ModelType *t)
+{
+	return fhir_hash(t->name, strlen(t->name), FORM_CONTAINED_TYPE);
+}
+
+uint64
+keys_contained_link(const KeySource *s, const ModelType *t)
+{
+	return fhir_hash(t->name, strlen(t->name), mix(s->id, FORM_CONTAINED_LINK));
 }
 
 /* ---- what search asks ---- */

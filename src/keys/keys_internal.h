@@ -95,6 +95,8 @@ typedef struct KeyRegistry {
 
 extern MemoryContext keys_context;
 extern KeyRegistry *keys_registry(const ModelType *type);
+/* R4's parameters alone. */
+extern KeyRegistry *keys_registry_r4(const ModelType *type);
 /* R4's parameters of a type and those of the set, in a context of its own, child of parent. */
 extern KeyRegistry *keys_registry_build(const ModelType *type, const KeyUserSet *set, MemoryContext parent);
 extern const uint8 keys_class_of_type[]; /* KeyClass by ModelParamType */
@@ -136,6 +138,7 @@ typedef struct KeyBuilder {
 	const KeySource *source; /* being extracted */
 	MemoryContext result;	 /* values that outlive the extraction */
 	const KeyTrace *trace;
+	bool contained; /* these are the keys of a contained resource */
 
 	uint64 *eq;
 	int neq, maxeq;

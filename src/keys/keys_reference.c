@@ -2,8 +2,8 @@
  * keys_reference.c: keys of references and URIs.
  *
  * A literal reference to this server has the key identity ^ salt and its identity in refs; others are hashed as text. What
- * a Reference.identifier says is searched by :identifier. A reference to a contained resource has no key: nobody
- * outside the document can name it.
+ * a Reference.identifier says is searched by :identifier. A reference to a contained resource is nothing that anybody outside the document
+ * can name: its key says of which type that is, for chains.
  */
 #include "postgres.h"
 
@@ -58,7 +58,10 @@ add_literal(KeyBuilder *b, const char *ref, int len, bool canonical)
 	if (len <= 0)
 		return;
 	if (*ref == '#') {
-		add_type(b, contained_type(b->doc, ref + 1, len - 1));
+		type = contained_type(b->doc, ref + 1, len - 1);
+		add_type(b, type);
+		if (type != MODEL_NONE && !b->contained)
+			keys_add_eq(b, keys_contained_link(b->source, model_type_by_id(type)), "contained", ref, len);
 		return;
 	}
 	n = keys_reference_forms(b->source, ref, len, canonical, forms, &identity, &type);

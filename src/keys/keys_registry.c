@@ -321,6 +321,12 @@ keys_registry(const ModelType *type)
 		keys_context = AllocSetContextCreate(TopMemoryContext, "fhir search keys", ALLOCSET_DEFAULT_SIZES);
 	if (unlikely((r = keys_user_registry(type)) != NULL))
 		return r;
+	return keys_registry_r4(type);
+}
+
+KeyRegistry *
+keys_registry_r4(const ModelType *type)
+{
 	if (registries == NULL)
 		registries = MemoryContextAllocZero(keys_context, model_ntypes * sizeof(KeyRegistry *));
 	if (registries[type->id] == NULL)

@@ -103,7 +103,8 @@ write_entry(int i, Jsonb *doc, void *arg)
 	BundleWriter *w = arg;
 	const SearchRow *row = &w->rows[i];
 	const SearchRequest *req = w->req;
-	const ModelType *type = model_resource(row->type, strlen(row->type));
+	const char *name = row->contained ? fhir_json_get_string(&doc->root, "resourceType") : row->type;
+	const ModelType *type = model_resource(name, strlen(name));
 
 	begin_entry(w);
 	if (*w->base) {
@@ -178,18 +179,18 @@ write_bundle(BundleWriter *w)
 	if (count_only) {
 		if (req->total != TOTAL_NONE || req->summary == SUMMARY_COUNT)
 			appendStringInfo(w->out, ",\"total\":" INT64_FORMAT,
-			                 search_total(req, req->total == TOTAL_ESTIMATE));
+			                 search_matches_total(req, req->total == TOTAL_ESTIMATE));
 		write_links(w, NULL);
 		w->first = true;
 		write_outcome(w);
 		appendStringInfoString(w->out, w->first ? "}" : "]}");
 		return;
 	}
-	search_page(req, &page);
+	search_matches(req, &page);
 	if (req->total != TOTAL_NONE && page.whole)
 		appendStringInfo(w->out, ",\"total\":%d", page.nrows);
 	else if (req->total == TOTAL_ESTIMATE || req->total == TOTAL_ACCURATE)
-		appendStringInfo(w->out, ",\"total\":" INT64_FORMAT, search_total(req, req->total == TOTAL_ESTIMATE));
+		appendStringInfo(w->out, ",\"total\":" INT64_FORMAT, search_matches_total(req, req->total == TOTAL_ESTIMATE));
 	write_links(w, &page);
 	if (req->nincludes)
 		search_keep_documents(req, page.rows, page.nrows);

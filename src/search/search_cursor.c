@@ -151,7 +151,7 @@ search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backwar
 	initStringInfo(&all);
 	appendStringInfoChar(&body, backward ? 'p' : 'n');
 	put_field(&body, row->type);
-	put_field(&body, row->id);
+	put_field(&body, row->cursor_id ? row->cursor_id : row->id);
 	for (int i = 0; i < req->nsorts; i++)
 		put_field(&body, row->sort_null[i] ? NULL : sort_value_text(&req->sorts[i], row->sort[i]));
 	seal(req, body.data, body.len, mark);
@@ -204,6 +204,11 @@ cursor_parse(const SearchRequest *req, SearchCursor *out)
 		return false;
 	out->type = type;
 	out->id = id;
+	out->part = -1;
+	if (strchr(id, '#') != NULL) {
+		out->part = atoi(strchr(id, '#') + 1);
+		*strchr(id, '#') = '\0';
+	}
 	out->values = palloc0((req->nsorts + 1) * sizeof(Datum));
 	out->nulls = palloc0((req->nsorts + 1) * sizeof(bool));
 	for (int i = 0; i < req->nsorts; i++) {

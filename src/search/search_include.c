@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/settings.h"
 #include "search/search_internal.h"
 #include "store/store.h"
@@ -136,7 +137,9 @@ look_at_document(int i, Jsonb *doc, void *arg)
 {
 	DocWalk *w = arg;
 	SearchRequest *req = w->x->req;
-	const ModelType *type = model_resource(w->rows[i].type, strlen(w->rows[i].type));
+	const char *name =
+	    w->rows[i].contained ? fhir_json_get_string(&doc->root, "resourceType") : w->rows[i].type;
+	const ModelType *type = model_resource(name, strlen(name));
 
 	w->doc = doc;
 	for (int k = 0; k < req->nincludes; k++) {
@@ -259,7 +262,7 @@ canonicals_to(Reverse *r, const KeyParam *p, const KeyLeg *leg)
 	for (int k = 0; k < r->n; k++) {
 		const ModelType *type = model_resource(r->rows[k].type, strlen(r->rows[k].type));
 
-		if (type == last || (target && target != type) || !search_canonical_link(leg->source, type) ||
+		if (r->rows[k].contained || type == last || (target && target != type) || !search_canonical_link(leg->source, type) ||
 		    !leg_fits(leg, p, type))
 			continue;
 		search_canonical_keys(r->x->req, LEG_REVINCLUDE, type, r->rows, r->n, &leg->source, 1, r->keys);
@@ -284,6 +287,8 @@ hashes_to(const KeyParam *p, void *arg)
 			const SearchRow *row = &r->rows[k];
 			const ModelType *type = model_resource(row->type, strlen(row->type));
 
+			if (row->contained)
+				continue; /* nothing refers to it */
 			if ((target == NULL || target == type) && leg_fits(&p->legs[i], p, type))
 				crit_add_key(r->keys,
 				             keys_identity(row->type, strlen(row->type), row->id, strlen(row->id)) ^ salt);

@@ -60,6 +60,7 @@ typedef enum CritKind {
 	CRIT_CHAIN,   /* refers to a resource that satisfies args; becomes CRIT_KEYS */
 	CRIT_HAS,     /* is referred to by a resource that satisfies args */
 	CRIT_LIST,    /* is an entry of one of the Lists; becomes CRIT_ROWS */
+	CRIT_CONTAINED, /* contains a resource that satisfies a program of search_contained.c */
 	CRIT_AND,
 	CRIT_OR,
 	CRIT_NOT
@@ -105,6 +106,7 @@ struct Crit {
 	int nlinks;
 	Crit **args; /* AND, OR, NOT (one) */
 	int nargs;
+	int64 program;    /* CONTAINED */
 	double referring; /* HAS: estimated resources that refer */
 	double matches;   /* estimated matching resources, < 0: unknown */
 };
@@ -156,6 +158,8 @@ typedef struct SearchInclude {
 	ModelTypeId targets[2];  /* the same as a list, 0-terminated */
 } SearchInclude;
 
+typedef enum SearchContained { CONTAINED_FALSE, CONTAINED_TRUE, CONTAINED_BOTH } SearchContained;
+
 typedef struct SearchRequest {
 	const ModelType *type;   /* NULL: system level */
 	const ModelType **types; /* what is searched, sorted by name (bytes) */
@@ -179,6 +183,12 @@ typedef struct SearchRequest {
 	SearchSort *sorts;
 	int nsorts;
 	const char *cursor; /* as given, NULL: first page */
+	SearchContained contained;
+	bool contained_alone; /* answers contained resources instead of their containers */
+	bool user_params;	  /* a criterion is on a parameter that a user has added */
+	int64 program;		  /* criteria on contained resources (search_contained.c) */
+	Crit *own;			  /* CONTAINED_BOTH: the criteria on resources of their own */
+	bool own_ready;
 
 	Crit **where; /* AND */
 	int nwhere;
@@ -191,6 +201,8 @@ typedef struct SearchRequest {
 
 /* ---- search_parse.c ---- */
 extern void search_parse(SearchRequest *req, const char *query);
+/* req->types by name, once each. */
+extern void search_sort_types(SearchRequest *req);
 /* Splits at unescaped `sep`; parts keep their escapes. Returns the number of parts (>= 1). */
 extern int search_split(const char *s, char sep, char ***parts);
 /* Removes the escapes: \, \| \$ and \\ (palloc'd). */
@@ -215,6 +227,8 @@ extern const KeyParam *search_param(const ModelType *t, const char *code, int le
 extern void search_unknown_param(const ModelType *t, const char *code) pg_attribute_noreturn();
 /* Has a value in this place. */
 extern Crit *search_present(const KeyLeg *leg);
+/* Was a parameter looked up that a user has added? Since the last call with reset. */
+extern bool search_met_user_param(bool reset);
 extern const KeyParam *search_require_param(const ModelType *t, const char *code);
 /* A name of a criterion:  code[:modifier]  |  reference[:Type].rest */
 typedef struct SearchName {
@@ -295,11 +309,14 @@ extern Crit *search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const c
 extern Crit *search_reference_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *ref, bool below);
 
 /* ---- search_near.c ---- */
+extern PGDLLEXPORT Datum fhir_near(PG_FUNCTION_ARGS);
 extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value);
 
 /* ---- search_text.c ---- */
 extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code,
                                    const char *value);
+/* One criterion on one document, by the in-memory evaluation. */
+extern bool search_document_matches(Jsonb *doc, const char *name, const char *value);
 extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
 
 /* ---- search_filter.c ---- */
@@ -362,6 +379,8 @@ typedef struct SearchRow {
 	bool *sort_null;
 	const char *mode; /* "match", "include" */
 	Jsonb *doc;       /* when it is at hand */
+	bool contained;   /* doc is a contained resource; type and id are "Type" and "id#contained" */
+	const char *cursor_id; /* for cursors, when id does not say it all */
 	StringInfo text;  /* the document as JSON text, within search_document_texts */
 } SearchRow;
 
@@ -383,6 +402,7 @@ extern Oid search_sort_type(const SearchSort *sort);
 typedef struct SearchCursor {
 	bool backward;
 	const char *type, *id;
+	int part; /* within the row (search_contained_page.c), -1: none; then the row itself is still to be looked at */
 	Datum *values;
 	bool *nulls;
 } SearchCursor;
@@ -430,6 +450,8 @@ extern void search_sets(SearchRequest *req, const ModelType *const *types, int n
 /* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found
  * too few. False if one that is dear to check is still left. */
 extern bool search_sets_finish(SearchRequest *req);
+/* The same for criteria on contained resources, which are evaluated in memory: what needs other resources. */
+extern void search_sets_inside(SearchRequest *req, Crit *c);
 /* Short intervals in the box start at or after this. */
 extern int64 search_short_start(const OrdBox *b);
 /* Long intervals in the boxes that start before `start`: their number, or more than SEARCH_FEW_LONG. */
@@ -438,6 +460,23 @@ extern int search_long_before(SearchRequest *req, const Crit *c, int64 start);
 #define SQL_LONG_ONLY " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000"
 extern bool search_indexed(const Crit *c);
 extern bool search_listable(const Crit *c);
+
+/* ---- search_contained.c ---- */
+/* Turns a request with _contained into one on containers. */
+extern void search_contained_prepare(SearchRequest *req);
+/* Chains that lead to contained resources: a criterion on what refers to them, NULL if nothing does. The
+ * arguments of the links are not run yet. inside: on contained resources. */
+extern Crit *search_contained_chain(SearchRequest *req, const CritLink *links, int nlinks, bool inside);
+extern Crit *search_contained_copy(const Crit *c);
+/* How many contained resources of a document satisfy a program; their positions in `contained`. */
+extern int search_contained_which(int64 program, JsonbContainer *doc, JsonbContainer **array, int **which);
+/* The same as SQL, on the resource of alias. */
+extern void sql_contained(SqlText *s, const char *alias, int64 program);
+
+/* ---- search_contained_page.c ---- */
+/* search_page and search_total of what the request asks for: resources, containers, contained resources. */
+extern void search_matches(SearchRequest *req, SearchPage *out);
+extern int64 search_matches_total(SearchRequest *req, bool estimate);
 
 /* ---- search_run.c ---- */
 /* Runs within SPI; rows in SPI_tuptable. limit 0: all. */
@@ -460,6 +499,9 @@ extern void search_plain_texts(const KeySource *source, JsonbContainer *doc,
 /* References held by `source` in doc, as "Type/id" of this store. version: of "Type/id/_history/version"; 0: none
  * is named; -1: not one that can be. */
 typedef void (*SearchRefFn)(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg);
+/* Literal references at a place, whatever they lead to. */
+extern void search_plain_references(const KeySource *source, JsonbContainer *doc,
+                                    void (*fn)(const char *ref, int len, void *arg), void *arg);
 extern void search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn,
                                    void *arg);
 extern void search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc,

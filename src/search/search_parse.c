@@ -128,6 +128,27 @@ parse_summary(const char *value)
 	search_bad_value("_summary", value, "unknown code", "Use true, text, data, count or false.");
 }
 
+static SearchContained
+parse_contained(const char *value)
+{
+	if (strcmp(value, "false") == 0)
+		return CONTAINED_FALSE;
+	if (strcmp(value, "true") == 0)
+		return CONTAINED_TRUE;
+	if (strcmp(value, "both") == 0)
+		return CONTAINED_BOTH;
+	search_bad_value("_contained", value, "unknown code", "Use true, false or both.");
+}
+
+/* True for "contained". */
+static bool
+parse_contained_type(const char *value)
+{
+	if (strcmp(value, "contained") != 0 && strcmp(value, "container") != 0)
+		search_bad_value("_containedType", value, "unknown code", "Use container or contained.");
+	return strcmp(value, "contained") == 0;
+}
+
 static void
 parse_elements(SearchRequest *req, const char *value)
 {
@@ -209,8 +230,6 @@ refuse_known(const char *name)
 		const char *name, *why;
 	} refused[] = {
 	    {"_query", "Named queries are defined by servers; this one has none."},
-	    {"_contained", "Contained resources are not searched by themselves."},
-	    {"_containedType", "Contained resources are not searched by themselves."},
 	    {"_maxresults", "It belongs to FHIR R5; use _count."},
 	    {"_graph", "It belongs to FHIR R5; use _include and _revinclude."},
 	    {"_in", "It belongs to FHIR R5; use _list."},
@@ -242,6 +261,10 @@ parse_control(SearchRequest *req, const char *name, const char *value)
 		parse_elements(req, value);
 	else if (strcmp(name, "_sort") == 0)
 		search_resolve_sort(req, value);
+	else if (strcmp(name, "_contained") == 0)
+		req->contained = parse_contained(value);
+	else if (strcmp(name, "_containedType") == 0)
+		req->contained_alone = parse_contained_type(value);
 	else if (strcmp(name, "_cursor") == 0)
 		req->cursor = value;
 	else if (strncmp(name, "_include", 8) == 0 && (name[8] == '\0' || name[8] == ':'))
@@ -306,8 +329,6 @@ compare_types(const void *a, const void *b)
 static void
 settle_types(SearchRequest *req)
 {
-	int n = 0;
-
 	if (req->ntypes == 0) {
 		req->all_types = true;
 		req->types = repalloc(req->types, model_ntypes * sizeof(ModelType *));
@@ -319,6 +340,14 @@ settle_types(SearchRequest *req)
 		if (req->compartment)
 			req->all_types = false;
 	}
+	search_sort_types(req);
+}
+
+void
+search_sort_types(SearchRequest *req)
+{
+	int n = 0;
+
 	qsort(req->types, req->ntypes, sizeof(ModelType *), compare_types);
 	for (int i = 0; i < req->ntypes; i++)
 		if (n == 0 || req->types[n - 1] != req->types[i])

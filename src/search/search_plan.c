@@ -267,6 +267,10 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 		case CRIT_DOC:
 			sql_doc(s, alias, c);
 			break;
+		case CRIT_CONTAINED:
+			sql_contained(s, alias, c->program);
+			appendStringInfoString(&s->sql, OP(">") "0");
+			break;
 		case CRIT_AND:
 		case CRIT_OR:
 			sql_list(s, alias, c);
@@ -307,7 +311,7 @@ sql_rest(SqlText *s, const char *alias, Crit **where, int n, bool docs)
 			sql_rest(s, alias, c->args, c->nargs, docs);
 			continue;
 		}
-		if ((c->kind == CRIT_DOC) != docs)
+		if ((c->kind == CRIT_DOC || c->kind == CRIT_CONTAINED) != docs)
 			continue;
 		appendStringInfoString(&s->sql, " AND ");
 		sql_crit(s, alias, c);

@@ -72,6 +72,17 @@ stale_keys(void)
 	        fhir_issue("transient", NULL));
 }
 
+static bool met_user_param = false;
+
+bool
+search_met_user_param(bool reset)
+{
+	bool met = met_user_param;
+
+	met_user_param = met && !reset;
+	return met;
+}
+
 const KeyParam *
 search_param(const ModelType *t, const char *code, int len)
 {
@@ -80,6 +91,7 @@ search_param(const ModelType *t, const char *code, int len)
 	if (store_keys_stale())
 		stale_keys();
 	p = keys_param(t, code, len);
+	met_user_param |= p != NULL && p->user != NULL;
 	if (unlikely(p != NULL && p->user != NULL && !keys_servable(p)))
 		not_ready(p);
 	return p;
@@ -156,7 +168,8 @@ search_present(const KeyLeg *leg)
 }
 
 static Crit *
-missing(const ModelType *const *types, int ntypes, const char *code, const char *value)
+missing(const SearchRequest *req, const ModelType *const *types, int ntypes, const char *code,
+        const char *value)
 {
 	Crit *c = NULL;
 	bool wanted;
@@ -167,6 +180,12 @@ missing(const ModelType *const *types, int ntypes, const char *code, const char 
 		wanted = false;
 	else
 		search_bad_value(psprintf("%s:missing", code), value, "not a boolean", "Use true or false.");
+	if (req->contained && strcmp(code, "_lastUpdated") == 0) {
+		/* contained resources have none */
+		c = crit_new(CRIT_UPDATED);
+		crit_add_box(c, 0, PG_INT64_MIN, PG_INT64_MAX, PG_INT64_MIN, PG_INT64_MAX);
+		return wanted ? crit_not(c) : c;
+	}
 	if (is_common(code))
 		return crit_new(wanted ? CRIT_FALSE : CRIT_TRUE);
 	for (int i = 0; i < ntypes; i++) {
@@ -270,7 +289,7 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 	if (*value == '\0')
 		search_bad_value(name, value, "no value is given", NULL);
 	if (n.modifier && !n.rest && strcmp(n.modifier, "missing") == 0)
-		return missing(types, ntypes, n.code, value);
+		return missing(req, types, ntypes, n.code, value);
 	if (!n.rest && (c = special(req, types, ntypes, &n, value)) != NULL)
 		return c;
 	negated = n.modifier && !n.rest && (strcmp(n.modifier, "not") == 0 || strcmp(n.modifier, "not-in") == 0);

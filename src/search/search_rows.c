@@ -27,7 +27,10 @@ search_prepare(SearchRequest *req, const ModelType *type, const char *query, Sea
 	req->context = CurrentMemoryContext;
 	req->known_total = -1;
 	search_parse(req, query);
+	search_met_user_param(true);
 	search_resolve(req);
+	req->user_params = search_met_user_param(true);
+	search_contained_prepare(req);
 	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, all);
 }
 
@@ -103,8 +106,21 @@ search_document_texts(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int
 void
 search_keep_documents(SearchRequest *req, SearchRow *rows, int n)
 {
-	for (int start = 0; start < n; start += DOCUMENT_BATCH)
-		fetch_batch(rows + start, Min(n - start, DOCUMENT_BATCH), false);
+	for (int start = 0; start < n; start += DOCUMENT_BATCH) {
+		int end = Min(n, start + DOCUMENT_BATCH), nneed = 0;
+		SearchRow *need = palloc((end - start) * sizeof(SearchRow));
+
+		for (int i = start; i < end; i++)
+			if (rows[i].doc == NULL)
+				need[nneed++] = rows[i];
+		if (nneed)
+			fetch_batch(need, nneed, false);
+		nneed = 0;
+		for (int i = start; i < end; i++)
+			if (rows[i].doc == NULL)
+				rows[i].doc = need[nneed++].doc;
+		pfree(need);
+	}
 }
 
 /* ---- references in documents ---- */
@@ -218,6 +234,29 @@ typedef struct PlainWalk {
 	void (*fn)(const char *text, int len, void *arg);
 	void *arg;
 } PlainWalk;
+
+static void
+plain_reference_item(void *arg, const FpItem *item)
+{
+	PlainWalk *w = arg;
+	const JsonbValue *v = &item->json;
+	JsonbValue ref;
+
+	if (v->type == jbvString)
+		w->fn(v->val.string.val, v->val.string.len, w->arg);
+	else if (v->type == jbvBinary && fhir_json_get_lit(v->val.binary.data, "reference", &ref) &&
+	         ref.type == jbvString)
+		w->fn(ref.val.string.val, ref.val.string.len, w->arg);
+}
+
+void
+search_plain_references(const KeySource *source, JsonbContainer *doc,
+                        void (*fn)(const char *ref, int len, void *arg), void *arg)
+{
+	PlainWalk w = {fn, arg};
+
+	each_item(source, doc, plain_reference_item, &w);
+}
 
 static void
 plain_item(void *arg, const FpItem *item)

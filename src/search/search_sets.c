@@ -363,9 +363,10 @@ run_term(SearchRequest *req, Crit *c)
 /* ---- chain ---- */
 
 static void
-run_chain(SearchRequest *req, Crit *c)
+run_chain(SearchRequest *req, Crit *c, bool inside)
 {
-	Crit *keys = crit_new(CRIT_KEYS);
+	Crit *keys = crit_new(CRIT_KEYS), *contained = search_contained_chain(req, c->links, c->nlinks, inside);
+	const char *label = c->label;
 
 	for (int i = 0; i < c->nlinks; i++) {
 		const ModelType *type = c->links[i].type;
@@ -397,6 +398,13 @@ run_chain(SearchRequest *req, Crit *c)
 	c->kind = keys->nkeys ? CRIT_KEYS : CRIT_FALSE;
 	c->keys = keys->keys;
 	c->nkeys = keys->nkeys;
+	if (contained) {
+		Crit *by_identity = palloc(sizeof(Crit));
+
+		*by_identity = *c;
+		*c = *crit_join(CRIT_OR, by_identity, contained);
+		c->label = label;
+	}
 }
 
 /* ---- what documents refer to ---- */
@@ -651,7 +659,9 @@ run_tree(SetRun *run, Crit *c, bool late)
 			run_term(run->req, c);
 			break;
 		case CRIT_CHAIN:
-			run_chain(run->req, c);
+			run_chain(run->req, c, false);
+			if (c->kind == CRIT_OR || c->kind == CRIT_AND) /* some lead to contained resources */
+				run_tree(run, c, late);
 			break;
 		case CRIT_HAS:
 			if (!late)
@@ -695,6 +705,19 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 	for (int i = 0; i < nwhere && !found; i++)
 		if (where[i] != walked)
 			run_tree(&run, where[i], true);
+}
+
+void
+search_sets_inside(SearchRequest *req, Crit *c)
+{
+	check_stack_depth();
+	if (c->kind == CRIT_CHAIN)
+		run_chain(req, c, true);
+	else if (c->kind == CRIT_TERM)
+		run_term(req, c);
+	else if (c->kind == CRIT_AND || c->kind == CRIT_OR || c->kind == CRIT_NOT)
+		for (int i = 0; i < c->nargs; i++)
+			search_sets_inside(req, c->args[i]);
 }
 
 /* Does GIN, or a list of rows, answer it? */

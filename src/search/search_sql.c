@@ -81,7 +81,7 @@ search_count(const ModelType *type, const char *query)
 	level = search_begin();
 	old = MemoryContextSwitchTo(cxt);
 	search_prepare(&req, type, query, SEARCH_STRICT, true);
-	n = search_total(&req, false);
+	n = search_matches_total(&req, false);
 	MemoryContextSwitchTo(old);
 	search_end(level);
 	MemoryContextDelete(cxt);
@@ -168,7 +168,7 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	req.count =
 	    counted ? req.count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
 	if (req.count > 0 && req.summary != SUMMARY_COUNT) {
-		search_page(&req, &page);
+		search_matches(&req, &page);
 		search_includes(&req, page.rows, page.nrows, &included, &nincluded);
 		w.rows = page.rows;
 		search_documents(&req, page.rows, page.nrows, put_row, &w);
@@ -202,6 +202,7 @@ crit_text(const Crit *c)
 	    [CRIT_CHAIN] = "chain",
 	    [CRIT_HAS] = "_has: many refer, asked of each row (GIN index resource_keys)",
 	    [CRIT_LIST] = "list",
+	    [CRIT_CONTAINED] = "contained resources, each evaluated from the document of its container",
 	    [CRIT_AND] = "all of",
 	    [CRIT_OR] = "any of",
 	    [CRIT_NOT] = "not (checked in each row)",
@@ -414,23 +415,30 @@ fhir_sort_references(PG_FUNCTION_ARGS)
 	PG_RETURN_ARRAYTYPE_P(construct_array(ids.ids, ids.n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+bool
+search_document_matches(Jsonb *doc, const char *name, const char *value)
+{
+	StringInfoData query;
+
+	if (strcmp(name, "_text") == 0 || strcmp(name, "_content") == 0)
+		return search_text_matches(&doc->root, name[1] == 'c', value);
+	initStringInfo(&query);
+	search_url_encode(&query, name, ":");
+	appendStringInfoChar(&query, '=');
+	search_url_encode(&query, value, "");
+	return DatumGetBool(DirectFunctionCall2(
+	    fhir_matches, JsonbPGetDatum(doc),
+	    PointerGetDatum(cstring_to_text_with_len(query.data, query.len))));
+}
+
 /* One criterion on one document, by the in-memory evaluation: where keys give a superset only. */
 PG_FUNCTION_INFO_V1(fhir_search_recheck);
 Datum
 fhir_search_recheck(PG_FUNCTION_ARGS)
 {
-	StringInfoData query;
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
-
-	if (strcmp(name, "_text") == 0 || strcmp(name, "_content") == 0)
-		PG_RETURN_BOOL(search_text_matches(&store_unpack(PG_GETARG_DATUM(0))->root, name[1] == 'c',
-		                                   text_to_cstring(PG_GETARG_TEXT_PP(2))));
-	initStringInfo(&query);
-	search_url_encode(&query, name, ":");
-	appendStringInfoChar(&query, '=');
-	search_url_encode(&query, text_to_cstring(PG_GETARG_TEXT_PP(2)), "");
-	return DirectFunctionCall2(fhir_matches, JsonbPGetDatum(store_unpack(PG_GETARG_DATUM(0))),
-	                           PointerGetDatum(cstring_to_text_with_len(query.data, query.len)));
+	PG_RETURN_BOOL(search_document_matches(store_unpack(PG_GETARG_DATUM(0)),
+	                                       text_to_cstring(PG_GETARG_TEXT_PP(1)),
+	                                       text_to_cstring(PG_GETARG_TEXT_PP(2))));
 }
 
 /* ---- conditional writes ---- */

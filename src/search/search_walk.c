@@ -43,7 +43,7 @@ static void
 sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, const char *alias,
                    bool descending)
 {
-	const char *op = descending ? OP("<") : OP(">");
+	const char *op = cur->part >= 0 ? (descending ? OP("<=") : OP(">=")) : descending ? OP("<") : OP(">");
 
 	if (req->ntypes > 1) {
 		appendStringInfo(&s->sql, "(%s.type, %s.id)%s(", alias, alias, op);

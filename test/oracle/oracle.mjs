@@ -23,15 +23,21 @@ function randomCriteria() {
 	}
 	return cs.length ? { t, q: cs.join('&') } : null;
 }
+// what contained resources answer, by _contained=true
+const inside = psql('SELECT DISTINCT type FROM oracle.inside ORDER BY type').trim().split('\n').filter((t) => model.has(t));
+function randomInside() {
+	const t = pick(inside), c = chance(0.2) ? join2(t) : criterion(pick(model.get(t))), d = chance(0.3) ? criterion(pick(model.get(t))) : null;
+	return c?.[1] && (!d || d[1]) ? { t, within: true, q: [c, d].filter(Boolean).map((x) => `${x[0]}=${encodeURIComponent(x[1])}`).join('&') } : null;
+}
 const queries = [];
 while (queries.length < total) {
-	const q = chance(part) ? { whole: randomWhole() } : randomCriteria();
+	const q = chance(part) ? { whole: randomWhole() } : inside.length && chance(0.1) ? randomInside() : randomCriteria();
 	if (q) queries.push(q);
 }
 const array = (a) => `ARRAY[${a.join(',')}]`;
-const statement = ({ t, q, whole: w }) => (w
+const statement = ({ t, q, within, whole: w }) => (w
 	? `SELECT oracle.whole(${array(w.ts.map(lit))}, ${lit(JSON.stringify(w.tree))}, ${w.type ? lit(w.type) : 'NULL'}, ${w.path ? lit(w.path) : 'NULL'}, ${lit(w.q)}, ${array(w.sizes)}, ${Boolean(w.subset)});`
-	: `SELECT oracle.compare(${lit(t)}, ${lit(q)});`);
+	: `SELECT oracle.compare(${lit(t)}, ${lit(q)}, ${Boolean(within)});`);
 
 let passed = 0, failed = 0, skipped = 0, empty = 0, errors = 0, shown = 0, pages = 0;
 const skips = new Map(), byParam = new Map();
@@ -41,7 +47,7 @@ function differs(text, r) {
 	byParam.set(key, (byParam.get(key) ?? 0) + 1);
 	if (shown++ < show) console.log(`not ok - ${text}\n    ${typeof r === 'string' ? r : JSON.stringify(r)}`);
 }
-function take({ t, q, whole: w }, r) {
+function take({ t, q, within, whole: w }, r) {
 	if (r.skip ?? (r.want_error === 'FH501' && r.want_message)) {
 		const why = r.skip ?? r.want_message;
 		skipped++;
@@ -55,7 +61,7 @@ function take({ t, q, whole: w }, r) {
 			if (r.got_error) errors++;
 			else if (!r.got.pages[0].m.length) empty++;
 		}
-	} else if (r.differ) differs(`${t}?${decodeURIComponent(q)}`, r);
+	} else if (r.differ) differs(`${t}?${decodeURIComponent(q)}${within ? ' within containers' : ''}`, r);
 	else {
 		passed++;
 		if (r.error) errors++;

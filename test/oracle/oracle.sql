@@ -3,10 +3,16 @@ CREATE SCHEMA oracle;
 CREATE TABLE oracle.docs AS
   SELECT r.type, r.id, fhir_document(v.doc) AS doc FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE NOT r.deleted LIMIT 0;
 
+-- Contained resources: id is "Type/id#contained" of their container.
+CREATE TABLE oracle.inside (type text, id text, container text, doc jsonb);
+
 CREATE FUNCTION oracle.fill() RETURNS void LANGUAGE sql AS $$
   TRUNCATE oracle.docs;
   INSERT INTO oracle.docs SELECT r.type, r.id, fhir_read(r.type, r.id) FROM fhir.resource r WHERE NOT r.deleted;
   CREATE INDEX IF NOT EXISTS docs_type ON oracle.docs (type);
+  TRUNCATE oracle.inside;
+  INSERT INTO oracle.inside SELECT c ->> 'resourceType', d.type || '/' || d.id || '#' || (c ->> 'id'), d.type || '/' || d.id, c
+  FROM oracle.docs d, jsonb_array_elements(d.doc -> 'contained') c WHERE c ? 'id';
 $$;
 
 -- Who refers to whom, by each reference parameter: for chains and _has.
@@ -15,9 +21,9 @@ CREATE FUNCTION oracle.fill_refs() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE t text; p record; d record;
 BEGIN
   TRUNCATE oracle.refs;
-  FOR t IN SELECT DISTINCT type FROM oracle.docs LOOP
+  FOR t IN SELECT type FROM oracle.docs UNION SELECT type FROM oracle.inside LOOP
     FOR p IN SELECT * FROM fhir_search_parameters(t) x WHERE x.kind = 'reference' AND x.expression IS NOT NULL LOOP
-      FOR d IN SELECT * FROM oracle.docs x WHERE x.type = t LOOP
+      FOR d IN SELECT x.id, x.doc, x.type || '/' || x.id AS container FROM oracle.docs x WHERE x.type = t UNION ALL SELECT x.id, x.doc, x.container FROM oracle.inside x WHERE x.type = t LOOP
         BEGIN
           INSERT INTO oracle.refs
           SELECT DISTINCT t, d.id, p.code, m[1], m[2], false FROM fhirpath(d.doc, p.expression::fhirpath) f,
@@ -31,6 +37,12 @@ BEGIN
                   AND (f #>> '{}' NOT LIKE '%|%' OR y.doc ->> 'version' = split_part(f #>> '{}', '|', 2))))
               ORDER BY y.type, y.doc #>> '{meta,lastUpdated}' DESC) x
           WHERE jsonb_typeof(f) = 'string';
+          -- "#id": within the container; a restriction by resolve() is evaluated branch by branch
+          INSERT INTO oracle.refs
+          SELECT DISTINCT t, d.id, p.code, i.type, i.id, false FROM regexp_split_to_table(p.expression, ' \| ') e,
+            LATERAL fhirpath(d.doc, regexp_replace(e, '\.where\(resolve\(\) is (\w+)\)', '')::fhirpath) f
+            JOIN oracle.inside i ON i.container = d.container AND i.id = d.container || CASE jsonb_typeof(f) WHEN 'object' THEN f ->> 'reference' ELSE f #>> '{}' END
+            WHERE coalesce(i.type = (regexp_match(e, 'resolve\(\) is (\w+)'))[1], i.type = ANY (p.targets) OR 'Resource' = ANY (p.targets) OR p.targets = '{}');
         EXCEPTION WHEN OTHERS THEN NULL;
         END;
       END LOOP;
@@ -41,7 +53,8 @@ BEGIN
 END $$;
 
 -- Ids of type t that satisfy the query, found by looking at every document; chains and _has through oracle.refs.
-CREATE FUNCTION oracle.brute(t text, q text) RETURNS text[] LANGUAGE plpgsql AS $$
+-- within: among contained resources instead, to which no _has leads.
+CREATE FUNCTION oracle.brute(t text, q text, within boolean DEFAULT false) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
   ids text[]; hit text[]; there text[]; part text; name text; val text; hop text; want text; rest text; tt text; plain text := '';
 BEGIN
@@ -54,14 +67,14 @@ BEGIN
       rest := substr(name, 8 + length(tt) + length(hop));
       there := oracle.brute(tt, rest || val);
       SELECT coalesce(array_agg(DISTINCT r.target_id), '{}') INTO hit FROM oracle.refs r
-      WHERE r.type = tt AND r.code = hop AND r.target_type = t AND r.id = ANY (there);
+      WHERE r.type = tt AND r.code = hop AND r.target_type = t AND r.id = ANY (there) AND r.target_id NOT LIKE '%#%' AND NOT within;
     ELSIF name LIKE '%.%' THEN
       hop := split_part(split_part(name, '.', 1), ':', 1);
       want := nullif(split_part(split_part(name, '.', 1), ':', 2), '');
       rest := substr(name, length(split_part(name, '.', 1)) + 2);
       hit := '{}';
       FOR tt IN SELECT DISTINCT r.target_type FROM oracle.refs r WHERE r.type = t AND r.code = hop AND (want IS NULL OR r.target_type = want) LOOP
-        there := oracle.brute(tt, rest || val);
+        there := oracle.brute(tt, rest || val) || oracle.brute(tt, rest || val, true);
         hit := hit || ARRAY(SELECT DISTINCT r.id FROM oracle.refs r WHERE r.type = t AND r.code = hop AND r.target_type = tt
           AND r.target_id = ANY (there));
       END LOOP;
@@ -75,22 +88,28 @@ BEGIN
   IF plain <> '' THEN -- an error shows even where no document is left to look at
     PERFORM fhir_matches(d.doc, plain) FROM (SELECT * FROM oracle.docs x WHERE x.type = t LIMIT 1) d;
   END IF;
+  IF within THEN
+    RETURN ARRAY(SELECT d.id FROM (SELECT * FROM oracle.inside x WHERE x.type = t AND (ids IS NULL OR x.id = ANY (ids)) OFFSET 0) d
+      WHERE plain = '' OR fhir_matches(d.doc, plain) ORDER BY d.id);
+  END IF;
   RETURN ARRAY(SELECT d.id FROM (SELECT * FROM oracle.docs x WHERE x.type = t AND (ids IS NULL OR x.id = ANY (ids)) OFFSET 0) d
     WHERE plain = '' OR fhir_matches(d.doc, plain) ORDER BY d.id);
 END $$;
 
 -- {"n": matches} when all agree, else what differs. "skip": the oracle does not know this kind of criterion.
-CREATE FUNCTION oracle.compare(t text, q text) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- within: by _contained=true, each contained resource a match.
+CREATE FUNCTION oracle.compare(t text, q text, within boolean DEFAULT false) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   s text[]; m text[]; c bigint; serr text; merr text; cerr text; smsg text; mmsg text;
 BEGIN
   BEGIN
-    m := oracle.brute(t, q);
+    m := oracle.brute(t, q, within);
   EXCEPTION WHEN OTHERS THEN merr := SQLSTATE; mmsg := SQLERRM;
   END;
   IF merr = 'FH501' THEN RETURN jsonb_build_object('skip', mmsg); END IF;
+  IF within THEN q := q || '&_contained=true&_containedType=contained'; END IF;
   BEGIN
-    SELECT coalesce(array_agg(r.id ORDER BY r.id), '{}') INTO s FROM fhir_search_rows(t, q || '&_count=100000') r WHERE r.mode = 'match';
+    SELECT coalesce(array_agg(x.id ORDER BY x.id), '{}') INTO s FROM (SELECT CASE WHEN within THEN r.type || '/' ELSE '' END || r.id AS id, r.mode FROM fhir_search_rows(t, q || '&_count=100000') r) x WHERE x.mode = 'match';
   EXCEPTION WHEN OTHERS THEN serr := SQLSTATE; smsg := SQLERRM;
   END;
   BEGIN
