@@ -34,6 +34,15 @@ SELECT sorted('Observation', '_sort=patient.family,-date'), sorted('Observation'
 -- Group's code is a token as well as Patient's gender: tokens of several types are one order
 SELECT sorted('Observation', '_sort=subject:Group.code,-patient.gender');
 
+-- through canonicals
+SELECT count(fhir_update(r)) FROM (VALUES
+ ('{"resourceType":"Questionnaire","id":"q1","url":"http://x.org/q","version":"1","status":"active","title":"Zzz"}'::jsonb),
+ ('{"resourceType":"Questionnaire","id":"q2","url":"http://x.org/r","status":"active","title":"Aaa"}'),
+ ('{"resourceType":"QuestionnaireResponse","id":"a","status":"completed","questionnaire":"http://x.org/q|1"}'),
+ ('{"resourceType":"QuestionnaireResponse","id":"b","status":"completed","questionnaire":"http://x.org/q|2"}'),
+ ('{"resourceType":"QuestionnaireResponse","id":"c","status":"completed","questionnaire":"http://x.org/r"}')) v(r);
+SELECT sorted('QuestionnaireResponse', '_sort=questionnaire.title'), sorted('QuestionnaireResponse', '_sort=-questionnaire.title');
+
 -- each page by its links, forwards and backwards, gives the same order
 CREATE FUNCTION walk_pages(type text, query text, relation text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE page jsonb := fhir_search(type, query); link text; out text := '';
@@ -68,7 +77,6 @@ SELECT sorted('Observation', '_sort=patient.color');
 SELECT sorted('Observation', '_sort=subject.birthdat');
 SELECT sorted('Observation', '_sort=date:missing');
 SELECT sorted('Observation', '_sort=subject.identifier:of-type');
-SELECT sorted('QuestionnaireResponse', '_sort=questionnaire.title');
 SELECT sorted(NULL, '_type=Patient,Group&_sort=characteristic-value');
 \set VERBOSITY terse
 SELECT sorted('Organization', '_sort=' || repeat('partof.', 40) || 'name');

@@ -43,9 +43,9 @@ COMMENT ON FUNCTION fhir_sort_text(bytea, text, boolean) IS 'internal to search:
 CREATE FUNCTION fhir_contained_count(stored bytea, program bigint) RETURNS integer
 AS 'MODULE_PATHNAME', 'fhir_contained_count' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION fhir_contained_count(bytea, bigint) IS 'internal to search: how many contained resources satisfy the criteria';
--- STABLE: references below fhir.base_url are the store's own.
+-- STABLE: references below fhir.base_url are the store's own; canonicals are looked up (SPI, so RESTRICTED).
 CREATE FUNCTION fhir_sort_references(stored bytea, code text, target text) RETURNS text[]
-AS 'MODULE_PATHNAME', 'fhir_sort_references' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+AS 'MODULE_PATHNAME', 'fhir_sort_references' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION fhir_sort_references(bytea, text, text) IS 'internal to search: ids of the resources of a type that a reference parameter leads to';
 -- STABLE: "ap" on dates depends on the time of the transaction.
 CREATE FUNCTION fhir_search_recheck(stored bytea, name text, value text) RETURNS boolean

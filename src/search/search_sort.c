@@ -123,10 +123,6 @@ add_chain(SearchSort *sort, const ModelType *t, const SearchName *name, int dept
 	for (int i = 0; i < n; i++) {
 		if (n > 1 && (!search_refers_to(p, targets[i]) || !search_knows(targets[i], name->rest)))
 			continue;
-		for (int k = 0; k < p->nlegs; k++)
-			if (search_target_allowed(p->legs[k].targets, targets[i]) &&
-			    search_canonical_link(p->legs[k].source, targets[i]))
-				search_bad_value("_sort", sort->code, "canonical urls are not followed to sort by", NULL);
 		add_end(sort, targets[i], name->rest, depth);
 	}
 	if (sort->nends == 0)

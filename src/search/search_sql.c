@@ -395,6 +395,25 @@ add_ref_id(const char *type, int tlen, const char *id, int ilen, int32 version, 
 	r->ids[r->n++] = PointerGetDatum(cstring_to_text_with_len(id, ilen));
 }
 
+/* The resources that canonicals mean: looked up within the statement that asks. */
+static void
+add_meant(const CanonicalRefs *canonicals, RefIds *ids)
+{
+	MemoryContext cxt = CurrentMemoryContext, own;
+	SearchRequest req = {0};
+	SearchRow *rows;
+	int level = search_begin(), n;
+
+	req.context = CurrentMemoryContext;
+	n = search_canonical_rows(&req, LEG_SORT, canonicals, &rows);
+	own = MemoryContextSwitchTo(cxt);
+	for (int i = 0; i < n; i++)
+		add_ref_id(rows[i].type, strlen(rows[i].type), rows[i].id, strlen(rows[i].id), 0, ids);
+	MemoryContextSwitchTo(own);
+	search_end(level);
+	MemoryContextSwitchTo(cxt);
+}
+
 /* Ids of the resources of a type that a reference parameter leads to. */
 PG_FUNCTION_INFO_V1(fhir_sort_references);
 Datum
@@ -407,11 +426,17 @@ fhir_sort_references(PG_FUNCTION_ARGS)
 	                *to = model_resource(target, strlen(target));
 	const KeyParam *p = type && to ? search_param(type, code, strlen(code)) : NULL;
 	ModelTypeId targets[2] = {to ? to->id : MODEL_NONE, MODEL_NONE};
+	CanonicalRefs canonicals = {0};
 	RefIds ids = {0};
 
 	for (int i = 0; p && i < p->nlegs; i++)
-		if (search_target_allowed(p->legs[i].targets, to))
+		if (search_target_allowed(p->legs[i].targets, to)) {
 			search_references(p->legs[i].source, targets, &doc->root, add_ref_id, &ids);
+			if (search_canonical_link(p->legs[i].source, to))
+				search_canonicals_of(p->legs[i].source, targets, &doc->root, &canonicals);
+		}
+	if (canonicals.n)
+		add_meant(&canonicals, &ids);
 	PG_RETURN_ARRAYTYPE_P(construct_array(ids.ids, ids.n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
