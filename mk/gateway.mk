@@ -1,7 +1,7 @@
 # fhir-gateway: a program of its own beside the extension; it never includes the server's headers.
 GATEWAY_SOURCES = $(wildcard src/gateway/*.c)
 GATEWAY_OBJS = $(GATEWAY_SOURCES:.c=.o)
-GATEWAY_PACKAGES = libmicrohttpd jansson libpq zlib
+GATEWAY_PACKAGES = jansson libpq openssl zlib
 # only asked when the gateway is built, so that the extension builds without these packages
 GATEWAY_CFLAGS = -std=gnu17 -O2 -g -Wall -Wextra -fvisibility=hidden -fstack-protector-strong -pthread \
                  $(if $(WERROR),-Werror) -DFHIR_VERSION='"$(EXTVERSION)"' $$(pkg-config --cflags $(GATEWAY_PACKAGES))

@@ -13,13 +13,13 @@
 #define PIECE (32 * 1024)
 #define INPUT_PIECE (256u * 1024)
 
-typedef struct Stream
+struct GzipStream
 {
 	z_stream z;
 	const char *data;
 	size_t left;
-	bool finished;
-} Stream;
+	bool finished, ended;
+};
 
 bool
 gzip_whole(const char *data, size_t len, Buf *out)
@@ -50,16 +50,32 @@ gzip_whole(const char *data, size_t len, Buf *out)
 	return true;
 }
 
-static ssize_t
-stream_read(void *arg, uint64_t position, char *out, size_t max)
+GzipStream *
+gzip_stream(const char *data, size_t len)
 {
-	Stream *s = arg;
+	GzipStream *s = xalloc(sizeof *s);
 
-	(void) position;
-	if (s->finished)
-		return MHD_CONTENT_READER_END_OF_STREAM;
-	s->z.next_out = (unsigned char *) out;
-	s->z.avail_out = (unsigned int) max;
+	if (deflateInit2(&s->z, (int) opt.gzip_level, Z_DEFLATED, WINDOW_GZIP, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	{
+		free(s);
+		return NULL;
+	}
+	s->data = data;
+	s->left = len;
+	return s;
+}
+
+void
+gzip_stream_free(GzipStream *s)
+{
+	deflateEnd(&s->z);
+	free(s);
+}
+
+/* Fills the output, or comes to the end of the data. */
+static bool
+stream_deflate(GzipStream *s)
+{
 	do
 	{
 		int rc;
@@ -75,35 +91,33 @@ stream_read(void *arg, uint64_t position, char *out, size_t max)
 		if (rc == Z_STREAM_END)
 			s->finished = true;
 		else if (rc != Z_OK && rc != Z_BUF_ERROR)
-			return MHD_CONTENT_READER_END_WITH_ERROR;
+			return false;
 	} while (!s->finished && s->z.avail_out > 0);
-	return (ssize_t) (max - s->z.avail_out);
+	return true;
 }
 
-static void
-stream_free(void *arg)
+bool
+gzip_stream_next(GzipStream *s, Buf *out)
 {
-	Stream *s = arg;
+	static const char end[] = "\r\n0\r\n\r\n";
+	char piece[PIECE];
+	size_t len;
 
-	deflateEnd(&s->z);
-	free(s);
-}
-
-struct MHD_Response *
-gzip_stream(const char *data, size_t len)
-{
-	Stream *s = xalloc(sizeof *s);
-	struct MHD_Response *response;
-
-	if (deflateInit2(&s->z, (int) opt.gzip_level, Z_DEFLATED, WINDOW_GZIP, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	buf_reset(out);
+	if (s->ended)
+		return true;
+	s->z.next_out = (unsigned char *) piece;
+	s->z.avail_out = sizeof piece;
+	if (!stream_deflate(s))
+		return false;
+	len = sizeof piece - s->z.avail_out;
+	if (len > 0)
 	{
-		free(s);
-		return NULL;
+		buf_printf(out, "%zx\r\n", len);
+		buf_append(out, piece, len);
 	}
-	s->data = data;
-	s->left = len;
-	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, stream_read, s, stream_free);
-	if (response == NULL)
-		stream_free(s);
-	return response;
+	s->ended = s->finished;
+	/* the end of this chunk, and of all */
+	buf_append(out, len > 0 ? end : end + 2, s->ended ? sizeof end - 1 - (len > 0 ? 0 : 2) : 2);
+	return true;
 }

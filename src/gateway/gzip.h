@@ -4,7 +4,6 @@
 #ifndef FHIR_GATEWAY_GZIP_H
 #define FHIR_GATEWAY_GZIP_H
 
-#include <microhttpd.h>
 #include <stdbool.h>
 
 #include "buffer.h"
@@ -12,7 +11,14 @@
 /* Compresses all at once; false when it cannot. */
 extern bool gzip_whole(const char *data, size_t len, Buf *out);
 
-/* A response that compresses as it is sent, so that a long one does not hold up the loop; NULL when it cannot. */
-extern struct MHD_Response *gzip_stream(const char *data, size_t len);
+/* Compresses an answer as it is sent, so that a long one does not hold up the loop. */
+typedef struct GzipStream GzipStream;
+
+/* The data must stay; NULL when it cannot. */
+extern GzipStream *gzip_stream(const char *data, size_t len);
+
+/* The next piece as a chunk, nothing when the last one was made; false when it cannot go on. */
+extern bool gzip_stream_next(GzipStream *s, Buf *out);
+extern void gzip_stream_free(GzipStream *s);
 
 #endif

@@ -2,10 +2,10 @@
  * intake.c: from an HTTP header to what fhir_http gets: url, headers object; and the checks that come before.
  *
  * Refused here: a body whose length two parsers could see differently (Transfer-Encoding with Content-Length,
- * several Content-Length, unknown transfer codings), header names that are no tokens, several Host, and what
- * is over the limits. Clients cannot set x-fhir-*: these headers are the gateway's word to the database.
+ * several Content-Length, unknown transfer codings), several Host, and what is over the limits. Clients cannot set x-fhir-*: these headers are the gateway's word to the database.
  */
 #include <ctype.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/random.h>
@@ -13,21 +13,10 @@
 #include "options.h"
 #include "request.h"
 
-#define MAX_FIELDS 100
-
-typedef struct Field
-{
-	const char *name, *value;
-	size_t name_len, value_len;
-	bool hidden; /* not for the database, or joined to an earlier one */
-} Field;
-
 typedef struct Intake
 {
 	Request *r;
-	Field fields[MAX_FIELDS];
-	int count;
-	bool too_many, bad_name;
+	Head *head;
 	int lengths, codings, hosts;
 	const char *length, *coding, *host, *encoding, *expect;
 	const char *forwarded_proto, *forwarded_host, *forwarded_for, *id;
@@ -72,15 +61,6 @@ static const Known known[] = {
 	{NAME("cookie"), 0, 0, 0, true},
 };
 
-static bool
-is_token(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char) s[i]) && (s[i] == '\0' || strchr("!#$%&'*+-.^_`|~", s[i]) == NULL))
-			return false;
-	return len > 0;
-}
-
 /* "gzip" or "*" with a weight above zero */
 static bool
 accepts_gzip(const char *value)
@@ -109,45 +89,51 @@ accepts_gzip(const char *value)
 	return false;
 }
 
-static enum MHD_Result
-take_field(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
-		   size_t value_len)
+/* Is this word among those of a list with commas? */
+static bool
+lists(const char *list, const char *word)
 {
-	Intake *in = arg;
-	Field *f;
+	size_t len = strlen(word);
 
-	(void) kind;
-	if (in->count == MAX_FIELDS)
+	while (*list != '\0')
 	{
-		in->too_many = true;
-		return MHD_NO;
+		size_t n;
+
+		list += strspn(list, ", \t");
+		n = strcspn(list, ", \t");
+		if (n == len && strncasecmp(list, word, len) == 0)
+			return true;
+		list += n;
 	}
-	if (value == NULL)
-		value = "";
-	if (!is_token(name, name_len))
-		in->bad_name = true;
-	f = &in->fields[in->count++];
-	*f = (Field) {name, value, name_len, value_len, false};
+	return false;
+}
+
+static void
+take_field(Intake *in, Field *f)
+{
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
 	{
 		const Known *k = &known[i];
 
-		if (k->len != name_len || strncasecmp(k->name, name, name_len) != 0)
+		if (k->len != f->name_len || strncasecmp(k->name, f->name, f->name_len) != 0)
 			continue;
 		f->hidden = k->hidden;
 		if (k->keep)
-			*(const char **) ((char *) in + k->keep) = value;
+			*(const char **) ((char *) in + k->keep) = f->value;
 		if (k->request)
-			*(const char **) ((char *) in->r + k->request) = value;
+			*(const char **) ((char *) in->r + k->request) = f->value;
 		if (k->counter)
 			(*(int *) ((char *) in + k->counter))++;
 		if (strcmp(k->name, "accept-encoding") == 0)
-			in->r->accepts_gzip = accepts_gzip(value);
-		return MHD_YES;
+			in->r->accepts_gzip = accepts_gzip(f->value);
+		else if (strcmp(k->name, "connection") == 0)
+		{
+			in->r->must_close |= lists(f->value, "close");
+			in->r->keeps_alive |= lists(f->value, "keep-alive");
+		}
+		return;
 	}
-	if (name_len >= 7 && strncasecmp(name, "x-fhir-", 7) == 0)
-		f->hidden = true;
-	return MHD_YES;
+	f->hidden = f->name_len >= 7 && strncasecmp(f->name, "x-fhir-", 7) == 0;
 }
 
 /* A host and port as they may stand in a URL */
@@ -198,9 +184,9 @@ append_headers(Intake *in, Buf *b)
 	buf_puts(b, "\",\"x-request-id\":\"");
 	buf_puts(b, in->r->id);
 	buf_putc(b, '"');
-	for (int i = 0; i < in->count; i++)
+	for (int i = 0; i < in->head->count; i++)
 	{
-		Field *f = &in->fields[i];
+		Field *f = &in->head->fields[i];
 		bool again = false;
 
 		if (f->hidden)
@@ -210,9 +196,9 @@ append_headers(Intake *in, Buf *b)
 		for (char *c = b->data + b->len - f->name_len; *c != '\0'; c++)
 			*c = (char) tolower((unsigned char) *c);
 		buf_puts(b, "\":");
-		for (int j = i + 1; j < in->count; j++)
+		for (int j = i + 1; j < in->head->count; j++)
 		{
-			Field *g = &in->fields[j];
+			Field *g = &in->head->fields[j];
 
 			if (g->hidden || g->name_len != f->name_len || strncasecmp(g->name, f->name, f->name_len) != 0)
 				continue;
@@ -289,46 +275,42 @@ is_number(const char *s)
 
 /* How long is the body, and is that beyond doubt? */
 static bool
-check_framing(Intake *in, const char *version)
+check_framing(const Intake *in)
 {
 	Request *r = in->r;
 
-	r->must_close = true; /* until it is proven sound */
-	if (in->bad_name)
-		reply_error(r, 400, "structure", "A header name is not valid");
-	else if (in->lengths > 0 && in->codings > 0)
+	if (in->lengths > 0 && in->codings > 0)
 		reply_error(r, 400, "structure", "Both Content-Length and Transfer-Encoding are given");
 	else if (in->lengths > 1)
 		reply_error(r, 400, "structure", "Content-Length is given more than once");
 	else if (in->codings > 1 || (in->coding != NULL && strcasecmp(in->coding, "chunked") != 0))
 		reply_error(r, 501, "not-supported", "The only transfer coding that is understood is chunked");
-	else if (in->coding != NULL && strcmp(version, "HTTP/1.0") == 0)
+	else if (in->coding != NULL && r->old)
 		reply_error(r, 400, "structure", "HTTP/1.0 has no transfer codings");
 	else if (in->length != NULL && !is_number(in->length))
 		reply_error(r, 400, "structure", "Content-Length is not a number");
-	else if (in->hosts == 0 && strcmp(version, "HTTP/1.0") != 0)
+	else if (in->hosts == 0 && !r->old)
 		reply_error(r, 400, "structure", "The Host header is missing");
 	else if (in->hosts > 1 || (in->host != NULL && !is_host(in->host)))
 		reply_error(r, 400, "structure", "The Host header is not valid");
 	else
-		r->must_close = false;
-	return !r->must_close;
+		return true;
+	r->must_close = true;
+	return false;
 }
 
 static bool
-check_limits(Intake *in)
+check_limits(const Intake *in)
 {
 	Request *r = in->r;
-	const union MHD_ConnectionInfo *size =
-		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 
 	if (r->target.len > (size_t) opt.max_url)
 		reply_error(r, 414, "too-long", "The request target has %zu bytes; the limit is %lld. A search can be sent by POST",
 					r->target.len, (long long) opt.max_url);
-	else if (in->too_many)
+	else if (in->head->too_many)
 		reply_error(r, 431, "too-long", "More than %d header fields", MAX_FIELDS);
-	else if (size != NULL && size->header_size > (size_t) opt.max_header)
-		reply_error(r, 431, "too-long", "The header has %zu bytes; the limit is %lld", size->header_size,
+	else if (r->raw.len > (size_t) opt.max_header)
+		reply_error(r, 431, "too-long", "The header has %zu bytes; the limit is %lld", r->raw.len,
 					(long long) opt.max_header);
 	else if (in->length != NULL && strtoll(in->length, NULL, 10) > opt.max_body)
 		reply_error(r, 413, "too-long", "The body has %s bytes; the limit is %lld", in->length,
@@ -337,29 +319,61 @@ check_limits(Intake *in)
 		reply_error(r, 417, "not-supported", "The only expectation that is understood is 100-continue");
 	else
 		return true;
+	/* fields that were left out may have been about the framing */
+	r->must_close |= in->head->too_many;
 	return false;
 }
 
-bool
-intake_begin(Request *r, const char *method, const char *version)
+/* An absolute target (RFC 9112, 3.2.2) names the host once more: the path counts. */
+static void
+take_target(Request *r, const char *target)
 {
-	Intake in;
+	if (strncmp(target, "http://", 7) == 0 || strncmp(target, "https://", 8) == 0)
+	{
+		target = strstr(target, "://") + 3;
+		target += strcspn(target, "/?#");
+	}
+	if (*target != '/' && *target != '*')
+		buf_putc(&r->target, '/');
+	buf_puts(&r->target, target);
+}
 
-	in.r = r;
-	in.count = in.lengths = in.codings = in.hosts = 0;
-	in.too_many = in.bad_name = false;
-	in.length = in.coding = in.host = in.encoding = in.expect = NULL;
-	in.forwarded_proto = in.forwarded_host = in.forwarded_for = in.id = NULL;
-	MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, take_field, &in);
-	choose_id(r, in.id);
-	choose_peer(r, in.forwarded_for);
+static void
+take_method(Request *r, const char *method)
+{
 	r->method = method_number(method);
 	strncpy(r->method_text, method, sizeof r->method_text - 1);
 	r->method_text[sizeof r->method_text - 1] = '\0';
-	r->expects_continue = in.expect != NULL;
-	r->has_body = in.coding != NULL || (in.length != NULL && strcmp(in.length, "0") != 0);
-	if (!check_framing(&in, version) || !check_limits(&in))
+}
+
+void
+intake_name(Request *r, const Head *head)
+{
+	choose_id(r, NULL);
+	take_method(r, head->method);
+	take_target(r, head->target);
+}
+
+bool
+intake_begin(Request *r, Head *head)
+{
+	Intake in = {.r = r, .head = head};
+
+	for (int i = 0; i < head->count; i++)
+		take_field(&in, &head->fields[i]);
+	choose_id(r, in.id);
+	choose_peer(r, in.forwarded_for);
+	take_method(r, head->method);
+	take_target(r, head->target);
+	r->old = head->minor == 0;
+	r->must_close |= r->old && !r->keeps_alive;
+	r->expects_continue = in.expect != NULL && !r->old;
+	r->chunked = in.coding != NULL;
+	r->has_body = r->chunked || (in.length != NULL && strcmp(in.length, "0") != 0);
+	if (!check_framing(&in) || !check_limits(&in))
 		return false;
+	r->expected = in.length != NULL ? strtoull(in.length, NULL, 10) : 0;
+	r->has_body = r->chunked || r->expected > 0;
 	if (r->has_body && !body_begin(r, in.encoding))
 		return false;
 	append_headers(&in, &r->headers);

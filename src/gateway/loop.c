@@ -1,14 +1,13 @@
 /*
  * loop.c: the event loop.
  *
- * One epoll set watches the HTTP daemon (whose own epoll descriptor nests in it), the database connections and
- * an eventfd for signals. Database answers are handled first; they resume HTTP connections, which the daemon
- * then serves in the same turn.
+ * One epoll set watches the listening socket, the clients, the database connections and an eventfd for signals. What an
+ * event leads to is done at once: a request goes to the database, an answer to its client, without another look at the
+ * set. Clients that could go on without an event get their turn after the events.
  */
 #include "loop.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "log.h"
 #include "options.h"
 #include "pool.h"
-#include "request.h"
 
 #define TICK UINT64_C(100000) /* how often deadlines are looked at while something is going on */
 #define IDLE_TICK UINT64_C(1000000)
 #define EVENTS 64
-#define MOST_RUNS 4
 
 Loop *loops;
 int loop_count;
@@ -101,15 +99,8 @@ loop_open(Loop *loop, int number, int listen_fd)
 	loop->log_fd = log_open();
 	if (loop->epoll_fd < 0 || loop->wake_fd < 0 || loop->log_fd == -2)
 		return false;
-	loop->daemon = http_start(loop, listen_fd);
-	if (loop->daemon == NULL)
-	{
-		log_error("cannot start the HTTP daemon%s", opt.tls_cert[0] ? ": check tls-cert and tls-key" : "");
-		return false;
-	}
-	/* the daemon's and the eventfd's events carry NULL and the loop: neither is a Watch */
-	if (!loop_watch(loop, MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EPOLLIN, NULL) ||
-		!loop_watch(loop, loop->wake_fd, EPOLLIN, (Watch *) loop))
+	/* the eventfd's events carry the loop, which is no Watch */
+	if (!loop_watch(loop, loop->wake_fd, EPOLLIN, (Watch *) loop) || !client_listen(loop, listen_fd))
 		return false;
 	loop->primary = pool_create(loop, opt.database, share, &loop->metrics.pool[0], "primary");
 	if (opt.read_database[0] != '\0')
@@ -117,19 +108,15 @@ loop_open(Loop *loop, int number, int listen_fd)
 	return true;
 }
 
-/* Milliseconds that nothing is due: bounded by the ticks and by what the daemon asks for. */
+/* Milliseconds until the next tick; none when a client can go on. */
 static int
-timeout(Loop *loop, uint64_t next_tick)
+timeout(const Loop *loop, uint64_t next_tick)
 {
-	MHD_UNSIGNED_LONG_LONG daemon;
 	uint64_t now = now_microseconds();
-	int wait = next_tick > now ? (int) ((next_tick - now + 999) / 1000) : 0;
 
-	if (loop->resumed)
+	if (loop->later != NULL)
 		return 0;
-	if (MHD_get_timeout(loop->daemon, &daemon) == MHD_YES && daemon < (unsigned int) wait)
-		wait = (int) daemon;
-	return wait;
+	return next_tick > now ? (int) ((next_tick - now + 999) / 1000) : 0;
 }
 
 static void
@@ -170,7 +157,7 @@ drained(Loop *loop)
 		return false;
 	if (!loop->quiesced)
 	{
-		http_quiesce(loop);
+		client_quiesce(loop);
 		return false;
 	}
 	return (loop->requests == 0 && loop->clients == NULL) ||
@@ -184,24 +171,6 @@ quiet(const Loop *loop)
 		   (loop->replica == NULL || pool_quiet(loop->replica));
 }
 
-/*
- * The daemon takes several runs from the end of one request to the start of the next on the same connection, and says
- * so by a timeout of zero: it gets them without asking the kernel for other events in between.
- */
-static void
-run_daemon(Loop *loop)
-{
-	MHD_UNSIGNED_LONG_LONG wait;
-	int runs = 0;
-
-	do
-	{
-		loop->resumed = false;
-		MHD_run(loop->daemon);
-	} while (++runs < MOST_RUNS &&
-			 (loop->resumed || (MHD_get_timeout(loop->daemon, &wait) == MHD_YES && wait == 0)));
-}
-
 static void
 handle_events(Loop *loop, struct epoll_event *events, int count)
 {
@@ -209,14 +178,12 @@ handle_events(Loop *loop, struct epoll_event *events, int count)
 	{
 		Watch *watch = events[i].data.ptr;
 
-		if (watch == NULL)
-			continue; /* the HTTP daemon is run each turn: it knows what is ready */
 		if ((Loop *) watch == loop)
 			woken(loop);
 		else
 			watch->ready(watch, events[i].events);
 	}
-	run_daemon(loop);
+	client_run_later(loop);
 }
 
 bool
@@ -243,7 +210,7 @@ loop_run(Loop *loop)
 				pool_tick(loop->replica);
 			if (loop->now >= next_slow_tick)
 			{
-				http_tick(loop);
+				client_tick(loop);
 				next_slow_tick = loop->now + (uint64_t) (opt.idle_timeout < 4000000 ? TICK : IDLE_TICK);
 			}
 			log_flush(loop);
@@ -251,6 +218,7 @@ loop_run(Loop *loop)
 		}
 		else if (next_tick > loop->now + TICK && !quiet(loop))
 			next_tick = loop->now + TICK;
+		client_sweep(loop);
 	}
 	log_flush(loop);
 	return loop->requests == 0;

@@ -1,5 +1,5 @@
 /*
- * loop.h: one event loop: its HTTP daemon, its share of the database pool, its log and metrics.
+ * loop.h: one event loop: its clients, its share of the database pool, its log and metrics.
  *
  * Invariant: everything that hangs on a Loop is touched by the loop's own thread only, except the metrics
  * (atomic) and the stop and reopen flags (atomic).
@@ -14,7 +14,6 @@
 #include "buffer.h"
 #include "metrics.h"
 
-struct MHD_Daemon;
 struct Client;
 struct Pool;
 struct Request;
@@ -32,13 +31,17 @@ typedef struct Loop
 	int wake_fd; /* eventfd by which another thread wakes this one */
 	uint64_t now; /* microseconds, monotonic, as of the last wake-up */
 
-	struct MHD_Daemon *daemon;
-	bool resumed; /* a suspended HTTP connection was resumed: run the daemon */
+	Watch listener;
+	int listen_fd;
+	bool listening; /* not while there are as many clients as may be */
 	bool draining; /* SIGTERM was seen: unready */
 	bool quiesced; /* accepts no more */
 	uint64_t drain_at; /* when draining began */
 
 	struct Client *clients; /* open client connections */
+	struct Client *later, *later_last; /* can go on without an event */
+	struct Client *closed; /* in this turn */
+	int64_t client_count;
 	struct Request *spare_requests;
 	int64_t requests; /* in progress */
 
@@ -53,7 +56,7 @@ typedef struct Loop
 extern Loop *loops;
 extern int loop_count;
 
-/* Opens log, pools and HTTP daemon on the listening socket; false with a message on stderr. */
+/* Opens log and pools, and listens on the socket; false with a message on stderr. */
 extern bool loop_open(Loop *loop, int number, int listen_fd);
 
 /* Runs until drained; true when no request was cut off. */

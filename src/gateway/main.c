@@ -18,6 +18,7 @@
 #include "loop.h"
 #include "options.h"
 #include "request.h"
+#include "tls.h"
 
 #define BACKLOG 1024
 
@@ -180,6 +181,8 @@ main(int argc, char **argv)
 	sigaddset(&signals, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by all threads */
 	if (!trust_read(opt.trust_proxy))
+		return 2;
+	if (opt.tls_cert[0] != '\0' && !tls_open(opt.tls_cert, opt.tls_key))
 		return 2;
 	raise_descriptor_limit();
 	fd = strncmp(opt.listen, "unix:", 5) == 0 ? listen_unix(opt.listen + 5) : listen_tcp(opt.listen);

@@ -19,7 +19,7 @@
 #define BACKOFF_MOST UINT64_C(5000000)
 #define FRESH UINT64_C(2000000)
 #define PIPE_DEPTH 16
-#define PIPE_STUCK UINT64_C(2000) /* a job that takes longer was not quick: nothing joins its pipe */
+#define PIPE_STUCK UINT64_C(5000) /* a job that takes longer was not quick: nothing joins its pipe */
 #define CANCEL_AGE UINT64_C(50000)
 #define CANCEL_GRACE UINT64_C(2000000) /* how long a cancelled statement may take to end */
 

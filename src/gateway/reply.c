@@ -1,6 +1,7 @@
 /*
- * reply.c: answers. What fhir_http answers is passed on without a copy: the response's bytes live in the
- * PGresult until the request is completed. Every error of the gateway's own is an OperationOutcome.
+ * reply.c: answers. The head is written as text while the answer is set; what fhir_http answers as a body is passed on
+ * without a copy: its bytes live in the PGresult until the request has ended. Every error of the gateway's own is an
+ * OperationOutcome.
  */
 #include <arpa/inet.h>
 #include <jansson.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "gzip.h"
 #include "log.h"
@@ -20,11 +22,76 @@
 #define METHODS_ALLOWED "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 #define EXPOSED "Content-Location, ETag, Last-Modified, Location, Retry-After, X-Request-Id"
 
+static const char *
+reason(int status)
+{
+	static const struct
+	{
+		int status;
+		const char *text;
+	} reasons[] = {{200, "OK"},
+				   {201, "Created"},
+				   {202, "Accepted"},
+				   {204, "No Content"},
+				   {206, "Partial Content"},
+				   {303, "See Other"},
+				   {304, "Not Modified"},
+				   {400, "Bad Request"},
+				   {401, "Unauthorized"},
+				   {403, "Forbidden"},
+				   {404, "Not Found"},
+				   {405, "Method Not Allowed"},
+				   {406, "Not Acceptable"},
+				   {408, "Request Timeout"},
+				   {409, "Conflict"},
+				   {410, "Gone"},
+				   {412, "Precondition Failed"},
+				   {413, "Content Too Large"},
+				   {414, "URI Too Long"},
+				   {415, "Unsupported Media Type"},
+				   {417, "Expectation Failed"},
+				   {422, "Unprocessable Content"},
+				   {428, "Precondition Required"},
+				   {429, "Too Many Requests"},
+				   {431, "Request Header Fields Too Large"},
+				   {500, "Internal Server Error"},
+				   {501, "Not Implemented"},
+				   {503, "Service Unavailable"},
+				   {504, "Gateway Timeout"},
+				   {505, "HTTP Version Not Supported"}};
+
+	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+		if (reasons[i].status == status)
+			return reasons[i].text;
+	return "Unknown";
+}
+
 void
 reply_header(Request *r, const char *name, const char *value)
 {
-	/* refuses line breaks in a value: the header is left out then */
-	MHD_add_response_header(r->response, name, value);
+	/* what could be taken for two fields is left out */
+	for (const char *p = value; *p != '\0'; p++)
+		if (((unsigned char) *p < ' ' && *p != '\t') || *p == 0x7F)
+			return;
+	if (*name == '\0' || strpbrk(name, "\r\n: \t") != NULL)
+		return;
+	buf_puts(&r->head, name);
+	buf_append(&r->head, ": ", 2);
+	buf_puts(&r->head, value);
+	buf_append(&r->head, "\r\n", 2);
+}
+
+/* Has the answer this header already? */
+static bool
+has_header(const Request *r, const char *name)
+{
+	size_t len = strlen(name);
+	const char *line = r->head.data;
+
+	while ((line = strchr(line, '\n')) != NULL && *++line != '\0')
+		if (strncasecmp(line, name, len) == 0 && line[len] == ':')
+			return true;
+	return false;
 }
 
 /* The value of Access-Control-Allow-Origin, NULL when this origin is not allowed. */
@@ -65,27 +132,74 @@ add_common(Request *r)
 	}
 	if (opt.cors[0] != '\0' && strcmp(opt.cors, "*") != 0)
 		reply_header(r, "Vary", "Origin");
-	if (r->must_close || r->loop->draining)
-		reply_header(r, "Connection", "close");
 	/* not where the change may have been made: trying again could make it twice */
-	if (r->status == 503 && MHD_get_response_header(r->response, "Retry-After") == NULL && !(r->sent && r->job.end == JOB_UNKNOWN))
+	if (r->status == 503 && !has_header(r, "Retry-After") && !(r->sent && r->job.end == JOB_UNKNOWN))
 		reply_header(r, "Retry-After", "1");
-	if (r->status == 405 && MHD_get_response_header(r->response, "Allow") == NULL)
+	if (r->status == 405 && !has_header(r, "Allow"))
 		reply_header(r, "Allow", METHODS_ALLOWED);
 }
 
-/* Sets the response: data lives as long as the request. */
-static void
-set_response(Request *r, int status, const char *data, size_t len)
+/* "Sat, 31 Jan 2026 12:00:00 GMT", made once a second */
+static const char *
+date(void)
 {
-	r->status = status;
-	r->out = len;
-	r->response = MHD_create_response_from_buffer(len, (void *) (uintptr_t) data, MHD_RESPMEM_PERSISTENT);
-	if (r->response == NULL)
+	static _Thread_local time_t second = -1;
+	static _Thread_local char text[40];
+	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	time_t now = time(NULL);
+
+	if (now != second)
 	{
-		log_error("out of memory for an answer");
-		exit(EXIT_FAILURE);
+		struct tm tm;
+
+		second = now;
+		gmtime_r(&now, &tm);
+		snprintf(text, sizeof text, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday, tm.tm_mday,
+				 months + 3 * tm.tm_mon, (tm.tm_year + 1900) % 10000, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	}
+	return text;
+}
+
+/* Begins the answer: data lives as long as the request. */
+static void
+set_answer(Request *r, int status, const char *data, size_t len)
+{
+	r->answered = true;
+	r->status = status;
+	r->data = data;
+	r->body_left = r->out = len;
+	r->head_sent = 0;
+	buf_reset(&r->head);
+	buf_append(&r->head, "HTTP/1.1 ", 9);
+	buf_number(&r->head, (uint64_t) status, 3);
+	buf_putc(&r->head, ' ');
+	buf_puts(&r->head, reason(status));
+	buf_append(&r->head, "\r\n", 2);
+}
+
+void
+reply_finish(Request *r)
+{
+	Buf *b = &r->head;
+
+	buf_append(b, "Date: ", 6);
+	buf_puts(b, date());
+	if (r->loop->draining)
+		r->must_close = true;
+	if (r->must_close)
+		buf_puts(b, "\r\nConnection: close");
+	else if (r->old)
+		buf_puts(b, "\r\nConnection: keep-alive");
+	if (r->gzip != NULL)
+		buf_puts(b, "\r\nTransfer-Encoding: chunked");
+	else if (r->status != 204 && r->status != 304)
+	{
+		buf_puts(b, "\r\nContent-Length: ");
+		buf_number(b, r->body_left, 1);
+	}
+	buf_append(b, "\r\n\r\n", 4);
+	if (r->method == METHOD_HEAD || r->status == 204 || r->status == 304)
+		r->body_left = 0;
 }
 
 static void
@@ -106,13 +220,13 @@ reply_error(Request *r, int status, const char *code, const char *format, ...)
 	char text[500];
 	va_list args;
 
-	if (r->response != NULL)
+	if (r->answered)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	append_outcome(&r->text, code, text);
-	set_response(r, status, r->text.data, r->text.len);
+	set_answer(r, status, r->text.data, r->text.len);
 	reply_header(r, "Content-Type", FHIR_JSON);
 	add_common(r);
 }
@@ -120,7 +234,7 @@ reply_error(Request *r, int status, const char *code, const char *format, ...)
 void
 reply_text(Request *r, int status, const char *type)
 {
-	set_response(r, status, r->text.data ? r->text.data : "", r->text.len);
+	set_answer(r, status, r->text.data ? r->text.data : "", r->text.len);
 	reply_header(r, "Content-Type", type);
 	reply_header(r, "Cache-Control", "no-store");
 	add_common(r);
@@ -129,7 +243,7 @@ reply_text(Request *r, int status, const char *type)
 void
 reply_preflight(Request *r)
 {
-	set_response(r, 204, "", 0);
+	set_answer(r, 204, "", 0);
 	reply_header(r, "Allow", METHODS_ALLOWED);
 	if (r->preflight_method != NULL && allowed_origin(r) != NULL)
 	{
@@ -141,24 +255,7 @@ reply_preflight(Request *r)
 	add_common(r);
 }
 
-void
-reply_raw(Request *r, Buf *out)
-{
-	const char *origin = allowed_origin(r);
-
-	buf_printf(out,
-			   "HTTP/1.1 %d %s\r\nContent-Type: " FHIR_JSON "\r\nContent-Length: %zu\r\nConnection: close\r\n"
-			   "X-Request-Id: %s\r\n",
-			   r->status, MHD_get_reason_phrase_for((unsigned int) r->status), r->text.len, r->id);
-	if (origin != NULL)
-		buf_printf(out, "Access-Control-Allow-Origin: %s\r\n", origin);
-	if (r->status == 503)
-		buf_puts(out, "Retry-After: 1\r\n");
-	buf_puts(out, "\r\n");
-	buf_append(out, r->text.data, r->text.len);
-}
-
-/* Headers of the connection are the HTTP library's, not the database's. */
+/* Headers of the connection are the gateway's, not the database's. */
 static bool
 is_own_header(const char *name)
 {
@@ -180,14 +277,15 @@ set_compressed(Request *r, int status, const char *data, size_t len, const char 
 	{
 		if (!gzip_whole(data, len, &r->text))
 			return false;
-		set_response(r, status, r->text.data, r->text.len);
+		set_answer(r, status, r->text.data, r->text.len);
 	}
 	else
 	{
-		r->response = gzip_stream(data, len);
-		if (r->response == NULL)
+		/* in pieces, which HTTP/1.0 does not know */
+		r->gzip = r->old ? NULL : gzip_stream(data, len);
+		if (r->gzip == NULL)
 			return false;
-		r->status = status;
+		set_answer(r, status, NULL, 0);
 	}
 	r->out = len;
 	reply_header(r, "Content-Encoding", "gzip");
@@ -232,7 +330,7 @@ reply_row(Request *r, PGresult *row)
 		wants_gzip = wants_gzip && set_compressed(r, (int) status, body, len, type);
 	}
 	if (!wants_gzip)
-		set_response(r, (int) status, body, len);
+		set_answer(r, (int) status, body, len);
 	if (opt.gzip_level > 0 && len > GZIP_LEAST)
 		reply_header(r, "Vary", "Accept-Encoding");
 	json_object_foreach(headers, name, value)

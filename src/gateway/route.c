@@ -1,7 +1,6 @@
 /*
  * route.c: what a complete request asks for: health, metrics, a preflight, or FHIR.
  */
-#include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,7 +56,7 @@ fhir_done(Job *job)
 	Request *r = (Request *) job;
 
 	reply_job(r);
-	http_resume(r);
+	http_answer(r);
 }
 
 /* Does this request only read, so that a replica may answer it and it may be sent twice? */
@@ -106,7 +105,7 @@ call_fhir(Request *r, const char *below)
 
 	make_url(&r->url, below);
 	job->ping = false;
-	/* HEAD is GET without the body, which the HTTP library leaves out */
+	/* HEAD is GET without the body, which reply.c leaves out */
 	job->method = r->method == METHOD_HEAD ? "GET" : r->method_text;
 	job->url = r->url.data;
 	job->headers = r->headers.data;
@@ -119,7 +118,6 @@ call_fhir(Request *r, const char *below)
 	if (job->read_only && r->loop->replica != NULL && pool_alive(r->loop->replica))
 		pool = r->loop->replica;
 	r->sent = true;
-	MHD_suspend_connection(r->connection);
 	pool_submit(pool, job);
 }
 
@@ -145,11 +143,11 @@ ping_done(Job *job)
 	else
 		reply_word(r, "ready\n");
 	PQclear(result);
-	http_resume(r);
+	http_answer(r);
 }
 
 /* Ready: not draining, the database answers, and its extension fits. A busy database is asked no more. */
-static void
+static bool
 ready(Request *r)
 {
 	Job *job = &r->job;
@@ -157,12 +155,12 @@ ready(Request *r)
 	if (r->loop->draining)
 	{
 		reply_error(r, 503, "transient", "Shutting down");
-		return;
+		return true;
 	}
 	if (pool_busy_but_well(r->loop->primary))
 	{
 		reply_word(r, "ready\n");
-		return;
+		return true;
 	}
 	memset(job, 0, sizeof *job);
 	job->ping = true;
@@ -170,35 +168,38 @@ ready(Request *r)
 	job->deadline = now_microseconds() + PING_TIMEOUT;
 	job->done = ping_done;
 	r->sent = true;
-	MHD_suspend_connection(r->connection);
 	pool_submit(r->loop->primary, job);
+	return false;
 }
 
-/* /livez, /readyz, /metrics; false when the target is none of them */
+/* /livez, /readyz, /metrics */
+static bool
+is_own(const char *target)
+{
+	return path_is(target, "/livez") || path_is(target, "/readyz") || path_is(target, "/metrics");
+}
+
 static bool
 route_own(Request *r)
 {
 	const char *target = r->target.data;
-	bool live = path_is(target, "/livez"), metrics = path_is(target, "/metrics");
 
-	if (!live && !metrics && !path_is(target, "/readyz"))
-		return false;
 	if (r->method != METHOD_GET && r->method != METHOD_HEAD)
 		reply_error(r, 405, "not-supported", "Only GET and HEAD are answered here");
-	else if (live)
+	else if (path_is(target, "/readyz"))
+		return ready(r);
+	else if (path_is(target, "/livez"))
 		reply_word(r, "alive\n");
-	else if (metrics)
+	else
 	{
 		buf_reset(&r->text);
 		metrics_render(&r->text);
 		reply_text(r, 200, "text/plain; version=0.0.4");
 	}
-	else
-		ready(r);
 	return true;
 }
 
-void
+bool
 route(Request *r)
 {
 	int base;
@@ -207,12 +208,16 @@ route(Request *r)
 		reply_error(r, 405, "not-supported", "Method %.20s is not supported", r->method_text);
 	else if (r->method == METHOD_OPTIONS && r->preflight_method != NULL)
 		reply_preflight(r);
-	else if (route_own(r))
-		return;
+	else if (is_own(r->target.data))
+		return route_own(r);
 	else if ((base = route_base(r->target.data)) < 0)
 		reply_error(r, 404, "not-found", "FHIR is served below %s/", opt.base);
 	else if (r->method == METHOD_OPTIONS)
 		reply_preflight(r);
 	else
+	{
 		call_fhir(r, r->target.data + base);
+		return false;
+	}
+	return true;
 }

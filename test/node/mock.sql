@@ -31,6 +31,9 @@ BEGIN
 			IF status NOT IN (204, 304) THEN
 				body := '{}';
 			END IF;
+		WHEN 'header' THEN
+			headers := headers || jsonb_build_object('X-Split', E'a\r\nX-Injected: b', E'X-Name\r\nX-Injected', 'c', 'X-Fine', 'd');
+			body := '{}';
 		WHEN 'bad' THEN
 			status := 7;
 		WHEN 'Thing' THEN

@@ -10,6 +10,7 @@ import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import tls from 'node:tls';
 import { after, before, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
@@ -137,14 +138,110 @@ test('other doubtful framing is refused', { skip }, async () => {
 	}
 });
 
-test('what is no HTTP is refused without harm', { skip }, async () => {
-	for (const bytes of ['\x16\x03\x01\x02\x00\x01\x00', 'GET\r\n\r\n', 'GET / HTTP/3.0\r\n\r\n', 'GET / FTP/1.1\r\n\r\n', '\r\n\r\n\r\n',
-		'GET / HTTP/1.1\r\nno colon here\r\n\r\n', `GET /fhir/echo HTTP/1.1\r\n: empty\r\n\r\n`, randomBytes(4000), '\0'.repeat(1000)]) {
-		const { responses } = await raw(g.port, bytes, { quiet: 150 });
-		for (const r of responses) assert.ok(r.status >= 400 && r.status < 600, JSON.stringify([bytes, r]));
+test('what is no HTTP is refused with an OperationOutcome, and the connection closed', { skip }, async () => {
+	const lines = 'Host: x\r\n\r\n';
+	for (const [bytes, status] of [['\x16\x03\x01\x02\x00\x01\x00', 400], ['\0'.repeat(1000), 400], ['GET\r\n\r\n', 400], ['GET /livez\r\n\r\n', 400],
+		[`GET /livez HTTP/3.0\r\n${lines}`, 505], [`GET /livez HTTP/0.9\r\n${lines}`, 505], [`GET /livez FTP/1.1\r\n${lines}`, 400], [`GET /livez HTTP/1.1 \r\n${lines}`, 400],
+		[`GET  /livez HTTP/1.1\r\n${lines}`, 400], [`GET /li vez HTTP/1.1\r\n${lines}`, 400], [`GET /livez\x01 HTTP/1.1\r\n${lines}`, 400], [`G(T /livez HTTP/1.1\r\n${lines}`, 400],
+		[` GET /livez HTTP/1.1\r\n${lines}`, 400], [`GET /livez HTTP/1.1\nHost: x\n\n`, 400], [`GET /livez HTTP/1.1\r\nHost: x\nX: y\r\n\r\n`, 400],
+		[`GET /livez HTTP/1.1\r\nno colon here\r\n${lines}`, 400], [`GET /livez HTTP/1.1\r\n: empty\r\n${lines}`, 400], [`GET /livez HTTP/1.1\r\nX: a\r\n folded\r\n${lines}`, 400],
+		[`GET /livez HTTP/1.1\r\nX : a\r\n${lines}`, 400], [`GET /livez HTTP/1.1\r\nX: a\0b\r\n${lines}`, 400], [`GET /livez HTTP/1.1\r\nX: a\rb\r\n${lines}`, 400]]) {
+		const { responses, closed } = await raw(g.port, bytes + get('/fhir/echo/behind'), { quiet: 150 });
+		assert.equal(responses.length, 1, JSON.stringify([bytes, responses]));
+		isOutcome(responses[0], status, 'structure');
+		assert.match(responses[0].headers['x-request-id'], /^[0-9a-f]{16}$/);
+		assert.ok(closed, JSON.stringify(bytes));
 	}
+	for (let i = 0; i < 20; i++)
+		for (const r of (await raw(g.port, randomBytes(2000), { quiet: 20 })).responses) assert.ok(r.status >= 400 && r.status < 600);
 	isOutcome(await one('GET /fhir/echo HTTP/1.1\r\n\r\n'), 400, 'structure');
+	assert.equal((await one(`\r\n\r\n${get('/livez')}`)).status, 200, 'empty lines before a request are passed over');
 	assert.equal((await fetch(`${g.origin}/livez`)).status, 200);
+});
+
+test('chunks that are none are refused, and what follows is not taken for a request', { skip }, async () => {
+	for (const body of ['x\r\n', '-1\r\n', '\r\n', '5\nhello\r\n0\r\n\r\n', '5\r\nhelloX\r\n0\r\n\r\n', '5\r\nhello\n0\r\n\r\n', '0x5\r\nhello\r\n0\r\n\r\n',
+		'1000000000000000000\r\n', `0\r\n${'X: y\r\n'.repeat(4000)}\r\n`]) {
+		const { responses, closed } = await raw(g.port, `POST /fhir/mirror HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${body}${get('/fhir/echo/smuggled')}`, { quiet: 150 });
+		assert.equal(responses.length, 1, JSON.stringify([body.slice(0, 50), responses]));
+		isOutcome(responses[0], 400, 'structure');
+		assert.ok(closed);
+	}
+});
+
+test('requests may arrive in any pieces', { skip }, async () => {
+	const bytes = Buffer.from(`POST /fhir/mirror HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;a=b\r\n world\r\n0\r\n\r\n` +
+		`PUT /fhir/mirror HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc${get('/livez')}`);
+	await Promise.all(Array.from({ length: bytes.length - 1 }, async (_, i) => {
+		const { responses } = await raw(g.port, bytes.subarray(0, i + 1), { parts: [[5 + i % 40, bytes.subarray(i + 1)]], quiet: 1000 });
+		assert.deepEqual(responses.map((r) => r.body), ['hello world', 'abc', 'alive\n'], `split at ${i + 1}`);
+	}));
+	const one = Array.from(bytes, (b) => [1, Buffer.from([b])]);
+	assert.deepEqual((await raw(g.port, '', { parts: one })).responses.map((r) => r.body), ['hello world', 'abc', 'alive\n']);
+});
+
+test('many requests sent ahead are answered in order, up to the one that closes', { skip }, async () => {
+	const targets = Array.from({ length: 300 }, (_, i) => (i % 3 ? `/fhir/echo/${i}` : '/livez'));
+	const { responses, closed } = await raw(g.port, targets.map((t, i) => get(t, i === 250 ? 'Connection: close\r\n' : '')).join(''), { quiet: 1000 });
+	assert.equal(responses.length, 251);
+	responses.forEach((r, i) => assert.equal(r.body.startsWith('alive') ? '/livez' : `/fhir${JSON.parse(r.body).url}`, targets[i]));
+	assert.ok(closed);
+});
+
+test('a client that has closed its sending side still gets its answers', { skip }, async () => {
+	const text = await new Promise((resolve, reject) => {
+		const socket = net.connect({ port: g.port, host: '127.0.0.1', allowHalfOpen: true });
+		let got = '';
+		socket.setEncoding('latin1').on('data', (part) => (got += part)).on('end', () => { socket.destroy(); resolve(got); }).on('error', reject);
+		socket.end(get('/fhir/echo/1') + get('/fhir/echo/2'));
+	});
+	assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 2);
+	assert.match(text, /echo\/2/);
+});
+
+test('a client that reads slowly gets all, one that does not read is closed, others are served meanwhile', { skip }, async () => {
+	const patient = await start({ 'idle-timeout': '1500ms' });
+	const read = (pause) => new Promise((resolve) => {
+		const socket = net.connect(patient.port, '127.0.0.1');
+		let length = 0;
+		socket.on('data', (part) => (length += part.length)).on('close', () => resolve(length)).on('error', () => {});
+		socket.write(get('/fhir/big/30000000', 'Connection: close\r\n'));
+		socket.pause();
+		setTimeout(() => socket.resume(), pause);
+	});
+	const slow = read(700);
+	const never = read(20000);
+	const begun = Date.now();
+	for (let i = 0; i < 20; i++) assert.equal((await fetch(`${patient.url}/echo`)).status, 200);
+	assert.ok(Date.now() - begun < 3000);
+	assert.ok(await slow > 30000000);
+	for (let i = 0; i < 100 && (await patient.metrics()).fhir_gateway_requests_in_progress > 1; i++) await sleep(50);
+	const m = await patient.metrics();
+	assert.equal(m.fhir_gateway_requests_in_progress, 1);
+	assert.equal(m['fhir_gateway_requests_total{method="GET",status="0"}'], 1);
+	void never;
+});
+
+test('connections beyond the limit wait for their turn', { skip }, async () => {
+	const few = await Gateway.start({ 'max-connections': 3 }); /* not asked by fetch, which keeps its connection */
+	started.push(few);
+	const held = await Promise.all([1, 2, 3].map(() => new Promise((resolve) => {
+		const socket = net.connect(few.port, '127.0.0.1', () => resolve(socket));
+	})));
+	await sleep(100);
+	const waiting = raw(few.port, get('/livez'), { quiet: 1500 });
+	const early = await Promise.race([waiting.then(() => 'answered'), sleep(400).then(() => 'waits')]);
+	assert.equal(early, 'waits');
+	held[0].destroy();
+	assert.equal((await waiting).responses[0]?.status, 200);
+	for (const socket of held) socket.destroy();
+});
+
+test('header fields of the database cannot bring others along', { skip }, async () => {
+	const { responses, text } = await raw(g.port, get('/fhir/header'));
+	assert.equal(responses[0].status, 200);
+	assert.equal(responses[0].headers['x-fine'], 'd');
+	assert.doesNotMatch(text, /Injected/);
 });
 
 test('413 before the body is read, with Expect', { skip }, async () => {
@@ -515,9 +612,26 @@ test('TLS', { skip }, async () => {
 	assert.match(JSON.parse((await ask('/fhir/echo')).text).headers['x-fhir-base'], /^https:/);
 	assert.equal((await ask('/fhir/mirror', 'y'.repeat(60000))).text.length, 60000);
 	assert.ok((await ask('/fhir/big/1000000')).text.length > 999000);
+	const large = await ask('/fhir/mirror', 'y'.repeat(3000000)).catch((e) => e);
+	assert.equal(large.status, 413, String(large));
+	assert.equal(JSON.parse(large.text).resourceType, 'OperationOutcome');
+	/* several on one connection, sent ahead; and bytes that are no TLS */
+	const socket = tls.connect({ port: secure.port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1'] });
+	let got = '';
+	socket.setEncoding('latin1').on('data', (part) => (got += part));
+	socket.write(get('/fhir/echo/1') + get('/fhir/echo/2') + get('/livez', 'Connection: close\r\n'));
+	await new Promise((resolve) => socket.on('end', resolve));
+	assert.equal(socket.alpnProtocol, 'http/1.1');
+	assert.equal(got.match(/HTTP\/1\.1 200 OK/g)?.length, 3);
+	await raw(secure.port, get('/livez')).then((r) => assert.equal(r.responses.length, 0), () => {});
+	await raw(secure.port, randomBytes(500)).catch(() => {});
+	assert.equal((await ask('/livez')).text, 'alive\n');
 	agent.destroy();
 	const refused = spawnSync(program, ['--tls-cert', `${dir}/cert.pem`]);
 	assert.equal(refused.status, 2);
+	const wrong = spawnSync(program, ['--tls-cert', `${dir}/key.pem`, '--tls-key', `${dir}/key.pem`]);
+	assert.equal(wrong.status, 2);
+	assert.match(String(wrong.stderr), /tls-cert/);
 });
 
 test('options by file, environment and flag, in that order; mistakes are named', { skip }, async () => {
