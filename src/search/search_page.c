@@ -172,6 +172,26 @@ page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound,
 	return out->nrows >= limit || search_walk_has_all(req);
 }
 
+/*
+ * Rows that an index gives by hashes or as a list, and whatever else is known of them: there is one way to run that,
+ * whatever the values, and to plan it takes longer than to run it.
+ */
+static bool
+found_by_hashes(SearchRequest *req)
+{
+	bool found = false;
+
+	for (int i = 0; i < req->nwhere; i++) {
+		const Crit *c = req->where[i];
+
+		if ((c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS) || c->kind == CRIT_ROWS)
+			found = true;
+		else if (c->kind != CRIT_TRUE && c->kind != CRIT_TYPE)
+			return false;
+	}
+	return found;
+}
+
 static void
 page_by_sort(SearchRequest *req, const SearchCursor *cur, bool after, int limit, SearchPage *out)
 {
@@ -179,6 +199,7 @@ page_by_sort(SearchRequest *req, const SearchCursor *cur, bool after, int limit,
 	bool count = req->total == TOTAL_ACCURATE, null;
 
 	sql_init(&s);
+	s.generic = s.in_order = found_by_hashes(req);
 	sql_find(&s, req, cur, after, limit, count);
 	search_run(req, &s, "page: find, then sort");
 	if (count && SPI_processed > 0)

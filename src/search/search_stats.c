@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "base/settings.h"
@@ -34,19 +35,49 @@ resource_table(double *rows)
 	return rel;
 }
 
-/* Fills slot for a column's statistics of a kind; false if there are none. Free with free_attstatsslot +
- * ReleaseSysCache. */
-static bool
-open_stats(Oid rel, const char *column, int kind, HeapTuple *tup, AttStatsSlot *slot)
+/* A column's statistics of a kind, decoded once for as long as ANALYZE does not change them. */
+typedef struct Stats {
+	const char *column;
+	int kind;
+	MemoryContext context; /* of the slot; NULL: nothing yet */
+	Oid rel;
+	TransactionId xmin; /* of the row in pg_statistic */
+	ItemPointerData tid;
+	AttStatsSlot slot;
+} Stats;
+
+static Stats type_stats = {"type", STATISTIC_KIND_MCV}, key_stats = {"keys", STATISTIC_KIND_MCELEM};
+
+/* NULL if there are none. */
+static const AttStatsSlot *
+read_stats(Stats *st, Oid rel)
 {
-	*tup = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(rel), Int16GetDatum(get_attnum(rel, column)),
-	                       BoolGetDatum(false));
-	if (!HeapTupleIsValid(*tup))
-		return false;
-	if (get_attstatsslot(slot, *tup, kind, InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
-		return true;
-	ReleaseSysCache(*tup);
-	return false;
+	HeapTuple tup = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(rel),
+	                                Int16GetDatum(get_attnum(rel, st->column)), BoolGetDatum(false));
+	TransactionId xmin;
+
+	if (!HeapTupleIsValid(tup))
+		return NULL;
+	xmin = HeapTupleHeaderGetRawXmin(tup->t_data);
+	if (st->context == NULL || st->rel != rel || st->xmin != xmin || !ItemPointerEquals(&st->tid, &tup->t_self)) {
+		MemoryContext cxt, caller;
+
+		if (st->context)
+			MemoryContextDelete(st->context);
+		st->context = NULL;
+		cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search statistics", ALLOCSET_SMALL_SIZES);
+		caller = MemoryContextSwitchTo(cxt);
+		if (!get_attstatsslot(&st->slot, tup, st->kind, InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
+			memset(&st->slot, 0, sizeof(st->slot));
+		MemoryContextSwitchTo(caller);
+		MemoryContextSetParent(cxt, CacheMemoryContext);
+		st->context = cxt;
+		st->rel = rel;
+		st->xmin = xmin;
+		st->tid = tup->t_self;
+	}
+	ReleaseSysCache(tup);
+	return st->slot.nvalues ? &st->slot : NULL;
 }
 
 double
@@ -54,29 +85,26 @@ search_type_rows(const ModelType *const *types, int ntypes)
 {
 	double rows, sum = 0, known = 0;
 	Oid rel = resource_table(&rows);
-	HeapTuple tup;
-	AttStatsSlot slot;
+	const AttStatsSlot *slot;
 	int found = 0;
 
 	if (rows <= 0)
 		return 1000;
-	if (!open_stats(rel, "type", STATISTIC_KIND_MCV, &tup, &slot))
+	if ((slot = read_stats(&type_stats, rel)) == NULL)
 		return rows;
-	for (int i = 0; i < slot.nvalues; i++) {
-		char *name = TextDatumGetCString(slot.values[i]);
+	for (int i = 0; i < slot->nvalues; i++) {
+		const text *name = DatumGetTextPP(slot->values[i]);
+		int len = VARSIZE_ANY_EXHDR(name);
 
-		known += slot.numbers[i];
+		known += slot->numbers[i];
 		for (int k = 0; k < ntypes; k++)
-			if (strcmp(types[k]->name, name) == 0) {
-				sum += slot.numbers[i];
+			if (strncmp(types[k]->name, VARDATA_ANY(name), len) == 0 && types[k]->name[len] == '\0') {
+				sum += slot->numbers[i];
 				found++;
 			}
-		pfree(name);
 	}
 	if (found < ntypes)
 		sum += Max(0, 1 - known);
-	free_attstatsslot(&slot);
-	ReleaseSysCache(tup);
 	return Max(1, sum * rows);
 }
 
@@ -106,18 +134,15 @@ keys_rows(const Crit *c)
 {
 	double rows, sum = 0, others = 0.0001;
 	Oid rel = resource_table(&rows);
-	HeapTuple tup;
-	AttStatsSlot slot;
+	const AttStatsSlot *slot;
 
-	if (rows <= 0 || !open_stats(rel, "keys", STATISTIC_KIND_MCELEM, &tup, &slot))
+	if (rows <= 0 || (slot = read_stats(&key_stats, rel)) == NULL)
 		return rows <= 0 ? 100 : rows * 0.005 * c->nkeys;
 	/* rarer than the rarest known one */
-	if (slot.nnumbers > slot.nvalues)
-		others = slot.numbers[slot.nvalues] / 10;
+	if (slot->nnumbers > slot->nvalues)
+		others = slot->numbers[slot->nvalues] / 10;
 	for (int i = 0; i < c->nkeys; i++)
-		sum += key_fraction(&slot, c->keys[i], Min(0.005, others));
-	free_attstatsslot(&slot);
-	ReleaseSysCache(tup);
+		sum += key_fraction(slot, c->keys[i], Min(0.005, others));
 	return Min(sum, 1) * rows;
 }
 
@@ -126,15 +151,12 @@ search_keys_at_least(const Crit *c)
 {
 	double rows, most = 0;
 	Oid rel = resource_table(&rows);
-	HeapTuple tup;
-	AttStatsSlot slot;
+	const AttStatsSlot *slot;
 
-	if (rows <= 0 || !open_stats(rel, "keys", STATISTIC_KIND_MCELEM, &tup, &slot))
+	if (rows <= 0 || (slot = read_stats(&key_stats, rel)) == NULL)
 		return 0;
 	for (int i = 0; i < c->nkeys; i++)
-		most = Max(most, key_fraction(&slot, c->keys[i], 0));
-	free_attstatsslot(&slot);
-	ReleaseSysCache(tup);
+		most = Max(most, key_fraction(slot, c->keys[i], 0));
 	return most * rows;
 }
 
