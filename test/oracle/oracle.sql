@@ -169,14 +169,15 @@ BEGIN
   END LOOP;
 END $$;
 
--- Ids of type t that satisfy a tree: {"q": criteria}, {"ids": [...]}, {"and": [...]}, {"or": [...]}, {"not": tree}.
+-- Ids of type t that satisfy a tree: {"q": criteria}, {"ids": [...]} or by type {"ids": {...}}, {"and": [...]}, {"or": [...]}, {"not": tree}.
 CREATE FUNCTION oracle.eval(t text, tree jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE ids text[]; part text[]; sub jsonb;
 BEGIN
   IF tree ? 'q' THEN
     RETURN CASE WHEN tree ->> 'q' = '' THEN ARRAY(SELECT id FROM oracle.docs WHERE type = t) ELSE oracle.brute(t, tree ->> 'q') END;
   ELSIF tree ? 'ids' THEN
-    RETURN ARRAY(SELECT id FROM oracle.docs WHERE type = t INTERSECT SELECT jsonb_array_elements_text(tree -> 'ids'));
+    sub := CASE jsonb_typeof(tree -> 'ids') WHEN 'object' THEN coalesce(tree -> 'ids' -> t, '[]') ELSE tree -> 'ids' END;
+    RETURN ARRAY(SELECT id FROM oracle.docs WHERE type = t INTERSECT SELECT jsonb_array_elements_text(sub));
   ELSIF tree ? 'not' THEN
     ids := oracle.eval(t, tree -> 'not');
     RETURN ARRAY(SELECT id FROM oracle.docs WHERE type = t EXCEPT SELECT unnest(ids));
@@ -219,7 +220,7 @@ BEGIN
     l := oracle.link(b, 'next');
     EXIT WHEN l IS NULL;
     k := k + 1;
-    IF k > 400 THEN RAISE EXCEPTION 'pages do not end'; END IF;
+    IF k > 5000 THEN RAISE EXCEPTION 'pages do not end'; END IF;
     b := oracle.page(t, path, regexp_replace(l, resize, '\1_count=' || sizes[1 + k % cardinality(sizes)]));
   END LOOP;
   k := 0;
@@ -227,7 +228,7 @@ BEGIN
     l := oracle.link(b, 'previous');
     EXIT WHEN l IS NULL;
     k := k + 1;
-    IF k > 400 THEN RAISE EXCEPTION 'pages backward do not end'; END IF;
+    IF k > 5000 THEN RAISE EXCEPTION 'pages backward do not end'; END IF;
     b := oracle.page(t, path, regexp_replace(l, resize, '\1_count=' || sizes[cardinality(sizes) - k % cardinality(sizes)]));
     back := jsonb_build_array(oracle.names(b, 'match')) || back;
   END LOOP;

@@ -172,6 +172,12 @@ function randomFilter(t, depth) {
 		const a = randomFilter(t, depth - 1);
 		return a && { text: `not (${a.text})`, tree: { not: a.tree } };
 	}
+	const out = edges.filter((e) => e[0] === t && !e[3] && model.has(e[2]) && edges.filter((f) => f[0] === t && f[1] === e[1]).length === 1);
+	if (out.length && chance(0.2)) { // a chained path
+		const [, via, target] = pick(out), there = model.get(target).filter((x) => x.kind === 'token' && x.values.length && x.code !== '_id');
+		const c = there.length ? criterion({ ...pick(there) }) : null;
+		if (c?.[1] && !c[0].includes(':') && !/[,\\"\s()$]/.test(c[1])) return { text: `${via}.${c[0]} eq ${c[1]}`, tree: { q: `${via}:${target}.${c[0]}=${encodeURIComponent(c[1])}` } };
+	}
 	const p = pick(model.get(t).filter((x) => ['token', 'string', 'date', 'number', 'quantity'].includes(x.kind) && x.values.length && x.code !== '_id'));
 	if (!p) return null;
 	if (chance(0.1)) { const b = pick(['true', 'false']); return { text: `${p.code} pr ${b}`, tree: { q: `${p.code}:missing=${b === 'true' ? 'false' : 'true'}` } }; }
@@ -229,8 +235,11 @@ export function randomWhole() {
 		ts = [pick(within)];
 	}
 	const pairs = [], and = [];
-	if (ts.length > 1) pairs.push(`_type=${ts.join(',')}`);
-	if (comp) and.push(compartmentTree(comp, ts[0]));
+	if (ts.length > 1 && !comp) pairs.push(`_type=${ts.join(',')}`);
+	if (comp && chance(0.2)) { // the whole compartment
+		ts = [...byType.keys()].filter((x) => compartments.has(`${comp.type} ${x}`) || x === comp.type).sort(bytes);
+		and.push({ ids: Object.fromEntries(ts.map((x) => [x, compartmentTree(comp, x).ids])) });
+	} else if (comp) and.push(compartmentTree(comp, ts[0]));
 	const t = ts[0];
 	const n = pick([0, 0, 1, 1, 2]);
 	for (let i = 0; i < n; i++) {
@@ -245,7 +254,7 @@ export function randomWhole() {
 			and.push({ q });
 		}
 	}
-	if (ts.length === 1 && chance(0.12)) {
+	if (ts.length === 1 && chance(0.15)) {
 		const f = randomFilter(t, 2);
 		if (f) { pairs.push(`_filter=${encodeURIComponent(f.text)}`); and.push(f.tree); }
 	}
@@ -275,7 +284,7 @@ export function randomWhole() {
 	}
 	// controls and criteria in any order
 	for (let i = pairs.length - 1; i > 0; i--) { const k = int(i + 1); [pairs[i], pairs[k]] = [pairs[k], pairs[i]]; }
-	return { ts, type: ts.length > 1 ? null : t, path: comp ? `/${comp.type}/${comp.id}/${t}` : null, q: pairs.join('&'), tree: { and: and.length ? and : [{ q: '' }] }, sorts, incs, total, subset,
+	return { ts, type: ts.length > 1 ? null : t, path: comp ? `/${comp.type}/${comp.id}/${ts.length > 1 ? '*' : t}` : null, q: pairs.join('&'), tree: { and: and.length ? and : [{ q: '' }] }, sorts, incs, total, subset,
 		sizes: Array.from({ length: 1 + int(4) }, rnd) };
 }
 export const label = (w) => `${w.path ?? w.type ?? ''}?${decodeURIComponent(w.q)}`;
