@@ -248,6 +248,7 @@ static const ModelProperty *
 candidate(const ModelProperty *const *props, int n, const char *name, int len)
 {
 	for (int i = 0; i < n; i++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): model_element() filled all n */
 		if (props[i]->name_len == len && memcmp(props[i]->name, name, len) == 0)
 			return props[i];
 	return NULL;

@@ -77,6 +77,7 @@ subtract(Numeric a, Numeric b)
 bool
 ucum_same_dimension(const UcumUnit *a, const UcumUnit *b)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): what is convertible has a canonical form */
 	return a->convertible && b->convertible && strcmp(a->canonical, b->canonical) == 0;
 }
 

@@ -220,7 +220,7 @@ parse_http_date(const char *s, TimestampTz *out)
 	const char *found;
 	int end = 0;
 
-	/* widths bound each number */
+	/* NOLINTNEXTLINE(cert-err34-c): the widths keep each number in its range */
 	if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
 			   &tm.tm_min, &tm.tm_sec, &end) != 6 || end == 0)
 		return false;

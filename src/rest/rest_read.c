@@ -123,29 +123,12 @@ rest_read(RestRequest *req, RestResponse *res)
 	answer(req, res, &r);
 }
 
-/* Version ids are whole numbers from 1; anything else names no version. */
-static int32
-parse_version(const RestRequest *req)
-{
-	const char *s = req->version;
-	int64 v = 0;
-
-	if (s[0] < '1' || s[0] > '9' || strlen(s) > 9)
-		not_found(req);
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9')
-			not_found(req);
-		v = v * 10 + (*s - '0');
-	}
-	return (int32) v;
-}
-
 void
 rest_vread(RestRequest *req, RestResponse *res)
 {
 	StoreResult r;
 
-	if (!store_vread(req->type, req->id, parse_version(req), &r))
+	if (!store_vread(req->type, req->id, store_version_number(req->version), &r))
 		not_found(req);
 	set_version(res, &r);
 	if (r.deleted)

@@ -52,6 +52,8 @@ extern void store_delete(const ModelType *type, const char *id, const char *if_m
 extern bool store_read(const ModelType *type, const char *id, StoreResult *out);
 /* As store_read, but the resource is appended to text as compact JSON, and out->resource stays NULL. */
 extern bool store_read_text(const ModelType *type, const char *id, StoreResult *out, StringInfo text);
+/* Version ids are the numbers 1, 2, ...: the number, 0 for any other text, which names no version. */
+extern int32 store_version_number(const char *s);
 extern bool store_vread(const ModelType *type, const char *id, int32 version, StoreResult *out);
 
 /* Conditional variants: query as in If-None-Exist. 0 matches: create/404; 1: that one; more: FH412. */

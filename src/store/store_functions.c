@@ -68,18 +68,6 @@ fhir_read(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(r.resource);
 }
 
-/* Version ids are the numbers 1, 2, ...; any other text names no version. */
-static int32
-parse_version(const char *s)
-{
-	int64 v = 0;
-	const char *p = s;
-
-	for (; *p >= '0' && *p <= '9' && v <= PG_INT32_MAX; p++)
-		v = v * 10 + (*p - '0');
-	return *p || p == s || *s == '0' || v > PG_INT32_MAX ? 0 : (int32) v;
-}
-
 STORE_FUNCTION(fhir_vread);
 
 Datum
@@ -88,7 +76,7 @@ fhir_vread(PG_FUNCTION_ARGS)
 	const ModelType *type = type_arg(fcinfo, 0);
 	char *id = text_arg(fcinfo, 1);
 	char *version_id = text_arg(fcinfo, 2);
-	int32 version = parse_version(version_id);
+	int32 version = store_version_number(version_id);
 	StoreResult r;
 
 	store_require_id(id);

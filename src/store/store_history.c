@@ -73,6 +73,7 @@ parse_cursor(History *h, const QueryParam *p)
 	int used = 0;
 
 	if (strspn(p->value, "0123456789abcdef-") != strlen(p->value) ||
+		/* NOLINTNEXTLINE(cert-err34-c): the widths keep each number in its range */
 		sscanf(p->value, "%16llx-%16llx-%16llx%n", &u, &r, &t, &used) != 3 || p->value[used] != '\0')
 		raise_parameter(p, "Follow the links of a Bundle; cursors cannot be made up.");
 	h->cursor = true;

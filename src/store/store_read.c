@@ -126,7 +126,7 @@ resolve(const char *reference, int len)
 		*history = '\0';
 	if (!store_id_valid(id, strlen(id)))
 		return NULL;
-	if (history ? !store_vread(type, id, atoi(history + 10), &r) : !store_read(type, id, &r))
+	if (history ? !store_vread(type, id, store_version_number(history + 10), &r) : !store_read(type, id, &r))
 		return NULL;
 	return r.deleted ? NULL : r.resource;
 }

@@ -84,6 +84,17 @@ store_require_type(const char *name, int len)
 	return type;
 }
 
+int32
+store_version_number(const char *s)
+{
+	int64 v = 0;
+	const char *p = s;
+
+	for (; *p >= '0' && *p <= '9' && v <= PG_INT32_MAX; p++)
+		v = v * 10 + (*p - '0');
+	return *p || p == s || *s == '0' || v > PG_INT32_MAX ? 0 : (int32) v;
+}
+
 void
 store_raise_unknown(const ModelType *type, const char *id)
 {
