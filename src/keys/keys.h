@@ -12,9 +12,11 @@
  *   ordered(key, lo, hi, rid)         dates (microseconds), numbers and quantities (dec64); for near: latitude under keys_ordered, longitude
  *                                     under keys_more of it, both in 1e-7 degrees
  *   string(key, value, rid)           folded text of string parameters
+ *   word(rid, words)                  words of texts that stand in none of the others (tsvector; see keys_words.c)
  *   term(key, value, hash)            dictionary under keys_term_group(source): folded display texts (token :text; hash = keys_text) and, as
  *                                     they are, URIs of uri sources and canonicals of reference sources and MIME types (:below; hash = the value's eq key);
- *                                     under keys_units: the units of quantities (hash = ordered.key)
+ *                                     under keys_units: the units of quantities (hash = ordered.key); for words: codes under
+ *                                     keys_word_codes (hash = the code's eq key), texts of units under keys_word_units
  */
 #ifndef FHIR_KEYS_H
 #define FHIR_KEYS_H
@@ -26,7 +28,7 @@
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
 
-#define FHIR_KEY_VERSION 3 /* of hashes and extraction; resource.key_version */
+#define FHIR_KEY_VERSION 4 /* of hashes and extraction; resource.key_version */
 
 typedef enum KeyClass {
 	KEYS_TOKEN,
@@ -52,6 +54,7 @@ typedef struct KeySource {
 	const char *system; /* the implied system, or NULL */
 	uint8 nparts;		/* KEYS_STRING: places of names and addresses have a key a part (family, city ...) */
 	const uint64 *parts; /* their string keys */
+	bool user;			 /* only parameters of users look here */
 	bool usual;			 /* documents of the type usually have a value here (keys_missing) */
 	bool canonical;		 /* KEYS_REFERENCE: canonicals may stand here */
 	struct KeyComposite *composite; /* KEYS_COMPOSITE: how it is answered */
@@ -190,7 +193,9 @@ typedef struct KeySet {
 	int nstrings;
 	TermKey *terms;
 	int nterms;
-	uint64 side_sig; /* hash over ordered and strings: equal means the side tables need no change */
+	struct varlena **words; /* side rows of words: tsvector */
+	int nwords;
+	uint64 side_sig; /* hash over ordered, strings and words: equal means the side tables need no change */
 	uint64 generation; /* see keys_generation */
 } KeySet;
 
@@ -306,6 +311,41 @@ extern int keys_string_parts(const KeySource *s, uint64 *out, int max);
 /* composite: see KeyComposite. Token hashes are those of keys_part_token (keys_code / keys_system_code with the composite source) */
 extern uint64 keys_composite(const KeySource *s, const uint64 *part_hashes, int n);
 extern uint64 keys_composite_ordered(const KeySource *s, uint64 token_hash, uint64 unit_key);
+
+/* ---- words, for _text and _content (keys_words.c) ---- */
+
+/* KEYS_COMMON: codes and names that many resources have. KEYS_NARRATIVE: the resource's own; KEYS_MARKUP: that of a contained resource; both with tags. */
+typedef enum KeyTextKind { KEYS_PLAIN, KEYS_COMMON, KEYS_NARRATIVE, KEYS_MARKUP } KeyTextKind;
+typedef void (*KeyTextFn)(void *arg, KeyTextKind kind, const char *text, int len);
+/* Calls fn for each text of a document that _content (the narrative: _text) looks at. */
+extern void keys_texts(const ModelType *type, JsonbContainer *doc, KeyTextFn fn, void *arg);
+/* Markup without its tags, each a space. palloc'd. */
+extern char *keys_without_tags(const char *s, int len, int *outlen);
+/* The next word of a folded text: a run of letters and digits. Not NUL-terminated. */
+extern bool keys_next_word(const char **at, const char *end, const char **word, int *len);
+/* Does a word of a folded text begin with `word`? A `word` with other characters in it must stand there as it is. */
+extern bool keys_has_word(const char *text, const char *word, int len);
+
+/* Words in side rows begin with a tag: 'n' (narrative) or 'c', and three characters that stand for the type (not for sure for it alone). */
+#define KEYS_WORD_TAG 4
+#define KEYS_WORD_MAX 64	/* bytes of a word that are kept */
+#define KEYS_ROW_WORDS 8192 /* words of a side row: a tsvector holds at most 1 MB */
+extern void keys_word_tag(const ModelType *type, bool narrative, char *out);
+extern int keys_word_length(const char *word, int len);
+
+/* Where the dictionary holds texts of type t whose resources need no word: term.key. */
+typedef struct KeyWordGroup {
+	uint64 key;
+	const KeySource *source;
+	bool units; /* false: term.hash is in resource.keys; true: see keys_unit_text_key */
+} KeyWordGroup;
+extern int keys_word_groups(const ModelType *t, KeyWordGroup **out);
+/* ordered.key of the quantities that a text of units stands for; after: what follows its line feed. A superset: the same code may have other unit texts. */
+extern uint64 keys_unit_text_key(const KeySource *s, const char *after, int len);
+extern uint64 keys_word_texts(const ModelType *t); /* term.key of common texts, and their eq keys */
+extern uint64 keys_word_text(const ModelType *t, const char *folded, int len);
+extern uint64 keys_word_codes(const KeySource *s);
+extern uint64 keys_word_units(const KeySource *s);
 
 /* Case- and accent-folds text (locale-independent): NFKD without combining marks, lower case, white space runs to one space, trimmed. palloc'd. */
 extern char *keys_fold(const char *s, int len, int *outlen);

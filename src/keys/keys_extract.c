@@ -236,12 +236,14 @@ copied(MemoryContext to, const void *array, int n, Size size)
 }
 
 static uint64
-side_signature(const KeyBuilder *b)
+side_signature(const KeyBuilder *b, const KeySet *out)
 {
 	uint64 h = fhir_hash(b->ordered, b->nordered * sizeof(OrderedKey), FHIR_KEY_VERSION);
 
 	for (int i = 0; i < b->nstrings; i++)
 		h = fhir_hash(b->strings[i].value, b->strings[i].len, h ^ b->strings[i].key);
+	for (int i = 0; i < out->nwords; i++)
+		h = fhir_hash(out->words[i], VARSIZE(out->words[i]), h ^ 1);
 	return h;
 }
 
@@ -271,7 +273,7 @@ finish(KeyBuilder *b, KeySet *out)
 		value[out->terms[i].len] = '\0';
 		out->terms[i].value = value;
 	}
-	out->side_sig = side_signature(b);
+	out->side_sig = side_signature(b, out);
 }
 
 /* ---- evaluation ---- */
@@ -399,6 +401,7 @@ extract_all(KeyBuilder *b, const FpItem *root)
 				before.nordered = b->nordered;
 				before.nstrings = b->nstrings;
 				before.nterms = b->nterms;
+				before.ncovered = b->ncovered;
 				extract_source(b, root);
 			}
 		}
@@ -413,6 +416,7 @@ extract_all(KeyBuilder *b, const FpItem *root)
 			b->nordered = before.nordered;
 			b->nstrings = before.nstrings;
 			b->nterms = before.nterms;
+			b->ncovered = before.ncovered;
 			b->present = false;
 			b->nref_types = 0;
 			add_missing(b);
@@ -466,6 +470,8 @@ begin(void)
 		memset(b, 0, sizeof(*b));
 	}
 	b->neq = b->nrefs = b->nordered = b->nstrings = b->nterms = 0;
+	b->covered = NULL;
+	b->ncovered = b->maxcovered = 0;
 	return b;
 }
 
@@ -491,6 +497,7 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 		MemoryContextSwitchTo(work_context);
 		fhirpath_root(doc, type->id, &root);
 		extract_all(b, &root);
+		keys_words_finish(b, out);
 		extract_contained(b, doc);
 		finish(b, out);
 		out->generation = registry->generation;

@@ -32,7 +32,10 @@ enum Form {
 	FORM_CANONICAL_NEWEST,
 	FORM_CONTAINED,
 	FORM_CONTAINED_TYPE,
-	FORM_CONTAINED_LINK
+	FORM_CONTAINED_LINK,
+	FORM_WORD_CODES,
+	FORM_WORD_UNITS,
+	FORM_WORD_TEXTS
 };
 
 static inline uint64
@@ -83,6 +86,30 @@ uint64
 keys_term_group(const KeySource *s)
 {
 	return mix(s->id, FORM_TERM_GROUP);
+}
+
+uint64
+keys_word_codes(const KeySource *s)
+{
+	return mix(s->id, FORM_WORD_CODES);
+}
+
+uint64
+keys_word_units(const KeySource *s)
+{
+	return mix(s->id, FORM_WORD_UNITS);
+}
+
+uint64
+keys_word_texts(const ModelType *t)
+{
+	return mix(fhir_hash(t->name, t->name_len, 0), FORM_WORD_TEXTS);
+}
+
+uint64
+keys_word_text(const ModelType *t, const char *folded, int len)
+{
+	return fhir_hash(folded, len, keys_word_texts(t));
 }
 
 uint64

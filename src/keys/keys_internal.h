@@ -150,12 +150,15 @@ typedef struct KeyBuilder {
 	int nstrings, maxstrings;
 	TermKey *terms;
 	int nterms, maxterms;
+	const char **covered; /* texts of the document that are in the dictionary, by address */
+	int ncovered, maxcovered;
 
 	bool present; /* the source has an item with a value */
 	int nref_types;
 	ModelTypeId ref_types[16]; /* types the source's references name; more are not needed: distinct resource types in one place */
 	const char *last_text;	   /* raw text folded last, and what it came to */
 	int last_len;
+	bool last_covered;
 } KeyBuilder;
 
 extern void keys_add_eq(KeyBuilder *b, uint64 key, const char *form, const char *value, int len);
@@ -198,6 +201,12 @@ typedef struct KeyInterval {
 extern bool keys_interval(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterval *out);
 /* Adds the row of an interval under `key`, and its unit to the dictionary. */
 extern void keys_add_interval(KeyBuilder *b, uint64 key, const uint64 *token, const KeyInterval *iv);
+
+/* ---- keys_words.c ---- */
+extern void keys_cover(KeyBuilder *b, const char *text);
+extern void keys_cover_code(KeyBuilder *b, const char *code, int len);
+extern void keys_cover_unit(KeyBuilder *b, JsonbContainer *quantity, const KeyInterval *iv);
+extern void keys_words_finish(KeyBuilder *b, KeySet *out);
 
 /* Eq keys of a reference item (several forms); at most KEYS_MAX_REF_FORMS. */
 #define KEYS_MAX_REF_FORMS 3

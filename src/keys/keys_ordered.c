@@ -291,8 +291,11 @@ keys_item_ordered(KeyBuilder *b, const FpItem *item)
 {
 	KeyInterval iv;
 
-	if (keys_interval(b->source, b->source->klass, item, &iv))
-		keys_add_interval(b, iv.key, NULL, &iv);
+	if (!keys_interval(b->source, b->source->klass, item, &iv))
+		return;
+	keys_add_interval(b, iv.key, NULL, &iv);
+	if (b->source->klass == KEYS_QUANTITY && item->type != MODEL_T_Range && item->type != MODEL_T_Money && keys_object(&item->json) != NULL)
+		keys_cover_unit(b, keys_object(&item->json), &iv);
 }
 
 /* ---- positions ---- */

@@ -294,6 +294,15 @@ build(const ModelType *type, const KeyUserSet *set)
 	return r;
 }
 
+static bool
+has_source(const KeyRegistry *r, uint64 id)
+{
+	for (int i = 0; i < r->nsources; i++)
+		if (r->sources[i]->id == id)
+			return true;
+	return false;
+}
+
 KeyRegistry *
 keys_registry_build(const ModelType *type, const KeyUserSet *set, MemoryContext parent)
 {
@@ -302,8 +311,17 @@ keys_registry_build(const ModelType *type, const KeyUserSet *set, MemoryContext 
 	MemoryContext old = MemoryContextSwitchTo(own);
 	KeyRegistry *r;
 
+	const KeyRegistry *plain = NULL;
+
+	if (set != NULL) {
+		MemoryContextSwitchTo(old);
+		plain = keys_registry_r4(type);
+		MemoryContextSwitchTo(own);
+	}
 	text_context = AllocSetContextCreate(own, "fhir search key texts", ALLOCSET_DEFAULT_SIZES);
 	r = build(type, set);
+	for (int i = 0; plain != NULL && i < r->nsources; i++)
+		r->sources[i]->user = !has_source(plain, r->sources[i]->id);
 	MemoryContextDelete(text_context);
 	text_context = NULL;
 	MemoryContextSwitchTo(old);
@@ -315,18 +333,16 @@ keys_registry_build(const ModelType *type, const KeyUserSet *set, MemoryContext 
 KeyRegistry *
 keys_registry(const ModelType *type)
 {
-	KeyRegistry *r;
+	KeyRegistry *r = keys_user_registry(type);
 
-	if (keys_context == NULL)
-		keys_context = AllocSetContextCreate(TopMemoryContext, "fhir search keys", ALLOCSET_DEFAULT_SIZES);
-	if (unlikely((r = keys_user_registry(type)) != NULL))
-		return r;
-	return keys_registry_r4(type);
+	return unlikely(r != NULL) ? r : keys_registry_r4(type);
 }
 
 KeyRegistry *
 keys_registry_r4(const ModelType *type)
 {
+	if (keys_context == NULL)
+		keys_context = AllocSetContextCreate(TopMemoryContext, "fhir search keys", ALLOCSET_DEFAULT_SIZES);
 	if (registries == NULL)
 		registries = MemoryContextAllocZero(keys_context, model_ntypes * sizeof(KeyRegistry *));
 	if (registries[type->id] == NULL)

@@ -23,16 +23,24 @@ add_text(KeyBuilder *b, const char *raw, int len)
 	if (len <= 0)
 		return;
 	/* CodeableConcept.text mostly repeats the display */
-	if (len == b->last_len && memcmp(raw, b->last_text, len) == 0)
+	if (len == b->last_len && memcmp(raw, b->last_text, len) == 0) {
+		if (b->last_covered)
+			keys_cover(b, raw);
 		return;
+	}
 	b->last_text = raw;
 	b->last_len = len;
+	b->last_covered = false;
 	folded = keys_fold(raw, len, &flen);
 	if (flen == 0)
 		return;
 	hash = keys_text(b->source, folded, flen);
 	keys_add_eq(b, hash, "text", folded, flen);
 	keys_add_term(b, keys_term_group(b->source), hash, folded, flen);
+	/* the dictionary has only the start of a longer one */
+	b->last_covered = flen <= KEYS_STRING_MAX && !b->source->user;
+	if (b->last_covered)
+		keys_cover(b, raw);
 }
 
 /* system and code of anything that has them; either may be absent (length < 0). */
@@ -59,6 +67,7 @@ add_coding(KeyBuilder *b, JsonbContainer *c)
 	code = keys_string_of(c, "code", &clen);
 	display = keys_string_of(c, "display", &dlen);
 	add_token(b, sys, slen, code, clen);
+	keys_cover_code(b, code, clen);
 	add_text(b, display, dlen);
 }
 
@@ -183,6 +192,8 @@ keys_item_token(KeyBuilder *b, const FpItem *item)
 		keys_add_eq(b, keys_code(b->source, text, len), "code", text, len);
 		if (keys_mime_types(b->source))
 			keys_add_term(b, keys_term_group(b->source), keys_code(b->source, text, len), text, len);
+		if (model_type_by_id(item->type)->primitive == PRIM_CODE)
+			keys_cover_code(b, text, len);
 		if (b->source->fixed_system)
 			return;
 		keys_add_eq(b, keys_system_code(b->source, NULL, 0, text, len), "|code", text, len);

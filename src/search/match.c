@@ -312,6 +312,8 @@ match_pair(const ModelType *type, JsonbContainer *doc, const FpItem *root, char 
 				return true;
 		return false;
 	}
+	if (strcmp(name, "_text") == 0 || strcmp(name, "_content") == 0)
+		return match_content(&c, doc, root);
 	c.param = keys_definition(type, name, strlen(name));
 	if (c.param == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("search parameter \"%s\" is not known for %s", name, type->name),

@@ -54,6 +54,8 @@ extern bool match_string(const MatchCriterion *c, const FpItem *item, const char
 extern bool match_uri(const MatchCriterion *c, const FpItem *item, const char *value);
 extern bool match_date(const MatchCriterion *c, const FpItem *item, const char *value);
 extern bool match_number(const MatchCriterion *c, const FpItem *item, const char *value);
+/* _text, _content (match_content.c) */
+extern bool match_content(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root);
 extern bool match_quantity(const MatchCriterion *c, const FpItem *item, const char *value);
 
 #endif

@@ -202,6 +202,7 @@ satisfies(const Subject *s, const Crit *c)
 			return false;
 		case CRIT_NEAR:
 			return has_position(&s->keys, c);
+		case CRIT_WORD:
 		case CRIT_DOC:
 			return search_document_matches(
 			    JsonbValueToJsonb(s->value), c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code,
@@ -221,6 +222,7 @@ satisfies(const Subject *s, const Crit *c)
 		case CRIT_NOT:
 			return !satisfies(s, c->args[0]);
 		case CRIT_TERM:
+		case CRIT_SIDE:
 		case CRIT_CHAIN:
 			break;
 	}

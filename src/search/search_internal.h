@@ -52,6 +52,8 @@ typedef enum CritKind {
 	CRIT_ORDERED, /* any (key, lo, hi) of the resource lies in any of the boxes */
 	CRIT_STRING,  /* a folded text starts with, or contains, one of the values */
 	CRIT_TERM,    /* token :text: a display text of the dictionary matches; becomes CRIT_KEYS */
+	CRIT_WORD,    /* _text, _content: a word; becomes CRIT_KEYS, CRIT_ORDERED, CRIT_SIDE */
+	CRIT_SIDE,    /* a side row of words satisfies a text query */
 	CRIT_ID,      /* resource.id is one of */
 	CRIT_UPDATED, /* resource.last_updated is in one of the ranges */
 	CRIT_ROWS,    /* resource.rid is one of (a set that was run first) */
@@ -99,6 +101,8 @@ struct Crit {
 	const char *code;      /* DOC: parameter */
 	const char *modifier;  /* DOC */
 	const ModelType *type; /* TYPE, DOC */
+	const ModelType *const *types; /* WORD */
+	int ntypes;
 	const double *near;    /* NEAR: latitude, longitude, metres */
 	int64 *rows;           /* ROWS: sorted */
 	int nrows;
@@ -224,6 +228,8 @@ extern void search_resolve(SearchRequest *req);
 extern Crit *search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes,
                                       const char *name, const char *value, int depth);
 extern const KeyParam *search_param(const ModelType *t, const char *code, int len);
+/* Raises FH503 while the store's keys are made anew. */
+extern void search_require_keys(void);
 extern void search_unknown_param(const ModelType *t, const char *code) pg_attribute_noreturn();
 /* Has a value in this place. */
 extern Crit *search_present(const KeyLeg *leg);
@@ -313,10 +319,17 @@ extern PGDLLEXPORT Datum fhir_near(PG_FUNCTION_ARGS);
 extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value);
 
 /* ---- search_text.c ---- */
+typedef struct SqlText SqlText;
 extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code,
                                    const char *value);
 /* One criterion on one document, by the in-memory evaluation. */
 extern bool search_document_matches(Jsonb *doc, const char *name, const char *value);
+/* Every word of a text: a superset for other searches of texts. NULL: there is no word in it. */
+extern Crit *search_text_words(const ModelType *const *types, int ntypes, const char *code, const char *text);
+extern void search_run_word(SearchRequest *req, Crit *c);
+/* True: the rids are in SPI_tuptable. */
+extern bool search_run_side(SearchRequest *req, Crit *c, int few);
+extern void sql_side(SqlText *s, const char *alias, const Crit *c);
 extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
 
 /* ---- search_filter.c ---- */
@@ -328,14 +341,14 @@ typedef struct SqlParam {
 	Datum value;
 } SqlParam;
 
-typedef struct SqlText {
+struct SqlText {
 	StringInfoData sql;
 	SqlParam *params;
 	int nparams, maxparams;
 	int naliases;
 	bool generic;  /* one plan for all values */
 	bool in_order; /* rows come by indexes: no plan that scans a table */
-} SqlText;
+};
 
 /* Which part of a search reads resources: for the restriction. */
 typedef enum SearchLeg {

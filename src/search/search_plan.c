@@ -261,6 +261,9 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 			sql_param(s, INT8ARRAYOID, sql_int8_array(c->rows, c->nrows));
 			appendStringInfoChar(&s->sql, ')');
 			break;
+		case CRIT_SIDE:
+			sql_side(s, alias, c);
+			break;
 		case CRIT_HAS:
 			sql_has(s, alias, c);
 			break;
@@ -281,6 +284,7 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 			break;
 		case CRIT_STRING:
 		case CRIT_TERM:
+		case CRIT_WORD:
 		case CRIT_CHAIN:
 		case CRIT_LIST:
 			elog(ERROR, "search criterion %d was not run", c->kind);

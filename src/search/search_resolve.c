@@ -72,6 +72,13 @@ stale_keys(void)
 	        fhir_issue("transient", NULL));
 }
 
+void
+search_require_keys(void)
+{
+	if (store_keys_stale())
+		stale_keys();
+}
+
 static bool met_user_param = false;
 
 bool
@@ -88,8 +95,7 @@ search_param(const ModelType *t, const char *code, int len)
 {
 	const KeyParam *p;
 
-	if (store_keys_stale())
-		stale_keys();
+	search_require_keys();
 	p = keys_param(t, code, len);
 	met_user_param |= p != NULL && p->user != NULL;
 	if (unlikely(p != NULL && p->user != NULL && !keys_servable(p)))

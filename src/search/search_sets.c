@@ -5,6 +5,7 @@
  *   _has     few that refer: what they refer to -> rows; many: stays, asked row by row in SQL
  *   :text    display texts of the dictionary -> their hashes
  *   string   -> rows
+ *   words    -> hashes of the dictionary's texts that hold them; few side rows -> rows; many: stay, asked row by row
  *   ordered  few -> rows; many: stays, asked of resource.ord
  *   _list    entries of Lists -> rows
  *
@@ -638,6 +639,29 @@ selective(Crit *c, double type_rows)
 	       search_crit_rows(c, type_rows) < SEARCH_FEW_ROWS;
 }
 
+/* Alternatives that turned out empty are none; what is left of an OR with one alternative is that one. */
+static void
+simplify(Crit *c)
+{
+	int n = 0;
+	const char *label = c->label;
+
+	for (int i = 0; i < c->nargs; i++)
+		if (c->args[i]->kind != CRIT_FALSE)
+			c->args[n++] = c->args[i];
+		else if (c->kind == CRIT_AND) {
+			c->kind = CRIT_FALSE;
+			return;
+		}
+	c->nargs = n;
+	if (n == 0)
+		c->kind = CRIT_FALSE;
+	else if (n == 1) {
+		*c = *c->args[0];
+		c->label = label;
+	}
+}
+
 /* First what is needed in any case, then (late) what is only worth it when nothing else is selective. */
 static void
 run_tree(SetRun *run, Crit *c, bool late)
@@ -657,6 +681,13 @@ run_tree(SetRun *run, Crit *c, bool late)
 			break;
 		case CRIT_TERM:
 			run_term(run->req, c);
+			break;
+		case CRIT_WORD:
+			search_run_word(run->req, c);
+			break;
+		case CRIT_SIDE:
+			if (late && search_run_side(run->req, c, run->few))
+				take_rows(c);
 			break;
 		case CRIT_CHAIN:
 			run_chain(run->req, c, false);
@@ -680,6 +711,8 @@ run_tree(SetRun *run, Crit *c, bool late)
 		case CRIT_NOT:
 			for (int i = 0; i < c->nargs; i++)
 				run_tree(run, c->args[i], late);
+			if (c->kind != CRIT_NOT)
+				simplify(c);
 			break;
 		default:
 			break;
@@ -746,7 +779,13 @@ search_listable(const Crit *c)
 		for (int i = 0; i < c->nargs; i++)
 			if (search_listable(c->args[i]))
 				return true;
-	return c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS ||
+	if (c->kind == CRIT_OR) {
+		for (int i = 0; i < c->nargs; i++)
+			if (!search_indexed(c->args[i]) && !search_listable(c->args[i]))
+				return false;
+		return true;
+	}
+	return c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS || c->kind == CRIT_SIDE ||
 	       (c->kind == CRIT_HAS && c->referring <= SEARCH_FEW_WHEN_ALL);
 }
 
@@ -759,8 +798,16 @@ finish(SearchRequest *req, Crit *c)
 				return true;
 		return false;
 	}
+	if (c->kind == CRIT_OR) {
+		for (int i = 0; i < c->nargs; i++)
+			if (!search_indexed(c->args[i]) && !finish(req, c->args[i]))
+				return false;
+		return true;
+	}
 	if (c->kind == CRIT_ORDERED)
 		run_ordered(req, c, PG_INT32_MAX - 1);
+	else if (c->kind == CRIT_SIDE && search_run_side(req, c, PG_INT32_MAX - 1))
+		take_rows(c);
 	else if (c->kind == CRIT_KEYS)
 		run_many_keys(req, c, PG_INT32_MAX - 1);
 	else if (c->kind == CRIT_HAS) {

@@ -194,10 +194,12 @@ crit_text(const Crit *c)
 	    [CRIT_ORDERED] = "order: many values, checked in resource.ord of each row",
 	    [CRIT_STRING] = "text",
 	    [CRIT_TERM] = "display text",
+	    [CRIT_WORD] = "word",
+	    [CRIT_SIDE] = "word: in many side rows, asked of each row (index word_rid)",
 	    [CRIT_ID] = "id (index resource_identity)",
 	    [CRIT_UPDATED] = "last_updated, checked in each row or walked in index version_changed",
 	    [CRIT_ROWS] = "rows found by an index before",
-	    [CRIT_DOC] = "document: no index, checked on the document of each row",
+	    [CRIT_DOC] = "checked on the document of each row",
 	    [CRIT_NEAR] = "distance",
 	    [CRIT_CHAIN] = "chain",
 	    [CRIT_HAS] = "_has: many refer, asked of each row (GIN index resource_keys)",
@@ -208,6 +210,16 @@ crit_text(const Crit *c)
 	    [CRIT_NOT] = "not (checked in each row)",
 	};
 
+	if (c->kind == CRIT_AND || c->kind == CRIT_OR) {
+		StringInfoData b;
+
+		initStringInfo(&b);
+		appendStringInfo(&b, "%s (", shapes[c->kind]);
+		for (int i = 0; i < c->nargs; i++)
+			appendStringInfo(&b, "%s%s", i ? "; " : "", crit_text(c->args[i]));
+		appendStringInfoChar(&b, ')');
+		return b.data;
+	}
 	return shapes[c->kind];
 }
 

@@ -192,6 +192,7 @@ search_crit_rows(Crit *c, double type_rows)
 			n = Max(type_rows * 0.01, type_rows - search_crit_rows(c->args[0], type_rows));
 			break;
 		case CRIT_ORDERED:
+		case CRIT_SIDE:
 		case CRIT_UPDATED:
 		case CRIT_HAS:
 			n = type_rows / 3; /* found by search_sets to be many */

@@ -1,105 +1,307 @@
 /*
- * search_text.c: _text (the narrative) and _content (all text of a resource), decided on the document: no
- * index holds them.
+ * search_text.c: _text (the narrative) and _content (all texts of a resource; see keys_words.c for what counts).
  *
- * Every word of the value must begin some word of the text; both folded for case and accents. `,` separates
- * alternatives.
+ * Every word of the value must begin some word of the text; both folded for case and accents. `,` separates alternatives. A word is what stands between
+ * spaces: `8302-2` must stand there as it is, and its words `8302` and `2` say where to look.
+ *
+ * A word becomes any of
+ *   hashes      of the texts and codes of the dictionary that hold it: exact
+ *   ordered     rows of quantities whose units hold it: decided on the document, as other quantities of the same code may spell their unit otherwise
+ *   side rows   words that the dictionary does not hold: exact for a plain word, else decided on the document
  */
 #include "base/compat.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
 
 #include "base/error.h"
 #include "base/json.h"
 #include "search/search_internal.h"
+#include "store/store.h"
+
+/* The longest of the words that a word of the query consists of: it is the one to look for. */
+static char *
+longest_part(const char *text)
+{
+	const char *at = text, *end = text + strlen(text), *word, *best = NULL;
+	int len, most = 0;
+
+	while (keys_next_word(&at, end, &word, &len))
+		if (len > most) {
+			best = word;
+			most = len;
+		}
+	return best ? pnstrdup(best, keys_word_length(best, most)) : NULL;
+}
+
+static Crit *
+on_document(const char *code, const char *text)
+{
+	Crit *c = crit_new(CRIT_DOC);
+
+	c->code = code;
+	crit_add_value(c, pstrdup(text));
+	return c;
+}
+
+/* values: the word as asked, and what to look for in the index. */
+static Crit *
+word_criterion(const ModelType *const *types, int ntypes, const char *code, const char *text)
+{
+	char *part = longest_part(text);
+	Crit *c;
+
+	if (part == NULL)
+		return on_document(code, text);
+	c = crit_new(CRIT_WORD);
+	c->code = code;
+	c->types = memcpy(palloc(ntypes * sizeof(ModelType *)), types, ntypes * sizeof(ModelType *));
+	c->ntypes = ntypes;
+	crit_add_value(c, pstrdup(text));
+	crit_add_value(c, part);
+	return c;
+}
+
+Crit *
+search_text_words(const ModelType *const *types, int ntypes, const char *code, const char *text)
+{
+	int len;
+	char *folded = keys_fold(text, strlen(text), &len), *word, *rest = folded;
+	Crit *all = NULL;
+	bool any = false;
+
+	while ((word = strsep(&rest, " ")) != NULL) {
+		Crit *c = word_criterion(types, ntypes, code, word);
+
+		any = any || c->kind == CRIT_WORD;
+		all = crit_join(CRIT_AND, all, c);
+	}
+	return any ? all : NULL;
+}
 
 Crit *
 search_text_criterion(const ModelType *const *types, int ntypes, const char *code, const char *value)
 {
 	char **values;
-	int n = search_split(value, ',', &values), len;
+	int n = search_split(value, ',', &values);
 	Crit *any = NULL;
 
+	search_require_keys();
 	for (int i = 0; i < n; i++) {
-		Crit *c = crit_new(CRIT_DOC);
-		char *text = search_unescape(values[i]);
+		Crit *c = search_text_words(types, ntypes, code, search_unescape(values[i]));
 
-		text = keys_fold(text, strlen(text), &len);
-		if (len == 0)
-			search_bad_value(code, value, "there is no text in it", NULL);
-		c->type = types[0];
-		c->code = code;
-		crit_add_value(c, text);
+		if (c == NULL)
+			search_bad_value(code, value, "there is no word in it", NULL);
 		any = crit_join(CRIT_OR, any, c);
 	}
 	return any;
 }
 
-/* The text of a narrative: without its tags; entities stay, but for the common ones. */
-static void
-strip_tags(StringInfo out, const char *s, int len)
-{
-	bool tag = false;
+/* ---- a word in the dictionary ---- */
 
-	for (int i = 0; i < len; i++) {
-		if (s[i] == '<')
-			tag = true;
-		if (!tag)
-			appendStringInfoCharMacro(out, s[i]);
-		if (s[i] == '>') {
-			tag = false;
-			appendStringInfoCharMacro(out, ' ');
-		}
+static char *
+contains_pattern(const char *text)
+{
+	StringInfoData b;
+
+	initStringInfo(&b);
+	appendStringInfoChar(&b, '%');
+	for (; *text; text++) {
+		if (strchr("%_\\", *text) != NULL)
+			appendStringInfoChar(&b, '\\');
+		appendStringInfoChar(&b, *text);
 	}
+	appendStringInfoChar(&b, '%');
+	return b.data;
+}
+
+static int
+compare_groups(const void *a, const void *b)
+{
+	const KeyWordGroup *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+static int
+all_groups(const Crit *c, KeyWordGroup **out)
+{
+	int n = 0, max = 64;
+	KeyWordGroup *all = palloc(max * sizeof(KeyWordGroup));
+
+	for (int i = 0; i < c->ntypes; i++) {
+		KeyWordGroup *of_type;
+		int k = keys_word_groups(c->types[i], &of_type);
+
+		if (n + k > max)
+			all = repalloc(all, (max = (n + k) * 2) * sizeof(KeyWordGroup));
+		memcpy(all + n, of_type, k * sizeof(KeyWordGroup));
+		n += k;
+	}
+	qsort(all, n, sizeof(KeyWordGroup), compare_groups);
+	*out = all;
+	return n;
+}
+
+/* One row of the dictionary: its hash to keys, or the ordered rows that it stands for. */
+static void
+add_term(const KeyWordGroup *g, uint64 hash, char *text, const char *word, Crit *keys, Crit *ordered)
+{
+	char *after = g->units ? strchr(text, '\n') : NULL;
+
+	if (after != NULL)
+		*after++ = '\0';
+	if (!keys_has_word(text, word, strlen(word)))
+		return;
+	if (!g->units)
+		crit_add_key(keys, hash);
+	else if (after != NULL)
+		crit_add_box(ordered, keys_unit_text_key(g->source, after, strlen(after)), PG_INT64_MIN, PG_INT64_MAX, PG_INT64_MIN, PG_INT64_MAX);
 }
 
 static void
-collect(StringInfo out, JsonbContainer *doc, bool content)
+look_up_terms(SearchRequest *req, const Crit *c, Crit *keys, Crit *ordered)
 {
-	JsonbIterator *it = JsonbIteratorInit(doc);
-	JsonbIteratorToken token;
-	JsonbValue v, text, div;
+	KeyWordGroup *groups;
+	int n = all_groups(c, &groups);
+	int64 *group_keys = palloc((n + 1) * sizeof(int64));
+	SqlText s;
 
-	if (fhir_json_get_lit(doc, "text", &text) && text.type == jbvBinary &&
-	    fhir_json_get_lit(text.val.binary.data, "div", &div) && div.type == jbvString)
-		strip_tags(out, div.val.string.val, div.val.string.len);
-	while (content && (token = JsonbIteratorNext(&it, &v, false)) != WJB_DONE)
-		if ((token == WJB_VALUE || token == WJB_ELEM) && v.type == jbvString &&
-		    !(v.val.string.len > 0 && v.val.string.val[0] == '<')) {
-			appendStringInfoCharMacro(out, ' ');
-			appendBinaryStringInfo(out, v.val.string.val, v.val.string.len);
+	for (int i = 0; i < n; i++)
+		group_keys[i] = (int64)groups[i].key;
+	sql_init(&s);
+	appendStringInfo(&s.sql, "SELECT t.key, t.hash, t.value FROM %s.term t WHERE t.key" OP("=") "ANY (", store_schema());
+	sql_param(&s, INT8ARRAYOID, sql_int8_array(group_keys, n));
+	appendStringInfoString(&s.sql, ") AND t.value" OP("~~"));
+	sql_param(&s, TEXTOID, CStringGetTextDatum(contains_pattern(c->values[0])));
+	search_run(req, &s, "criterion: texts and codes of the dictionary that hold the word");
+	for (uint64 i = 0; i < SPI_processed; i++) {
+		HeapTuple row = SPI_tuptable->vals[i];
+		bool null;
+		KeyWordGroup wanted = {.key = (uint64)DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &null))};
+		const KeyWordGroup *g = bsearch(&wanted, groups, n, sizeof(KeyWordGroup), compare_groups);
+		uint64 hash = (uint64)DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null));
+
+		add_term(g, hash, TextDatumGetCString(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &null)), c->values[0], keys, ordered);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* ---- a word in side rows ---- */
+
+/* A tsquery in its text form. Words are letters and digits only: nothing needs to be escaped. */
+static char *
+word_query(const Crit *c)
+{
+	StringInfoData b;
+	char tag[KEYS_WORD_TAG];
+
+	initStringInfo(&b);
+	for (int i = 0; i < c->ntypes; i++)
+		for (int narrative = 0; narrative < 2; narrative++) {
+			if (!narrative && strcmp(c->code, "_text") == 0)
+				continue;
+			keys_word_tag(c->types[i], narrative, tag);
+			appendStringInfo(&b, "%s'%.*s%s':*", b.len ? " | " : "", KEYS_WORD_TAG, tag, c->values[1]);
 		}
+	return b.data;
 }
 
+/* Is a match in the side rows sure? Not if the word was cut, or consists of more than letters and digits. */
 static bool
-word_char(char c)
+exact(const Crit *c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
+	return strcmp(c->values[0], c->values[1]) == 0 && strlen(c->values[1]) < KEYS_WORD_MAX - 3;
 }
 
-/* Does a word of text begin with word? */
-static bool
-has_word(const char *text, const char *word, int len)
+/* A word -> what it may be found by. Its side rows are left to search_run_side. */
+void
+search_run_word(SearchRequest *req, Crit *c)
 {
-	for (const char *p = strstr(text, word); p; p = strstr(p + 1, word))
-		if (p == text || !word_char(p[-1]) || !word_char(word[0]))
-			return true;
+	Crit *keys = crit_new(CRIT_KEYS), *ordered = crit_new(CRIT_ORDERED), *side = crit_new(CRIT_SIDE), *any;
+	const char *label = c->label;
+
+	side->code = c->code;
+	crit_add_value(side, word_query(c));
+	any = exact(c) ? side : crit_join(CRIT_AND, side, on_document(c->code, c->values[0]));
+	if (strcmp(c->code, "_content") == 0) {
+		look_up_terms(req, c, keys, ordered);
+		if (ordered->nboxes)
+			any = crit_join(CRIT_OR, crit_join(CRIT_AND, ordered, on_document(c->code, c->values[0])), any);
+		if (keys->nkeys)
+			any = crit_join(CRIT_OR, keys, any);
+	}
+	*c = *any;
+	c->label = label;
+}
+
+void
+sql_side(SqlText *s, const char *alias, const Crit *c)
+{
+	/* a count and no EXISTS, which the planner might make a join of: it is asked of the few rows that are left */
+	appendStringInfo(&s->sql,
+	                 "(SELECT pg_catalog.count(*) FROM %s.word w WHERE w.rid" OP("=") "%s.rid AND w.words" OP("@@"),
+	                 store_schema(), alias);
+	sql_param(s, TSQUERYOID, DirectFunctionCall1(tsqueryin, CStringGetDatum(c->values[0])));
+	appendStringInfoString(&s->sql, ")" OP(">") "0");
+}
+
+/* Resources that have one of the words in a side row, if they are few. */
+bool
+search_run_side(SearchRequest *req, Crit *c, int few)
+{
+	SqlText s;
+
+	sql_init(&s);
+	appendStringInfo(&s.sql, "SELECT w.rid FROM %s.word w WHERE w.words" OP("@@"), store_schema());
+	sql_param(&s, TSQUERYOID, DirectFunctionCall1(tsqueryin, CStringGetDatum(c->values[0])));
+	appendStringInfo(&s.sql, " LIMIT %d", few + 1);
+	search_run(req, &s, "criterion: side rows with the word, as far as they are few");
+	if (SPI_processed <= few)
+		return true;
+	SPI_freetuptable(SPI_tuptable);
 	return false;
 }
 
-/* values: folded words, as search_text_criterion made them. */
+/* ---- on the document ---- */
+
+static void
+collect(void *arg, KeyTextKind kind, const char *text, int len)
+{
+	StringInfo out = arg;
+
+	if (kind == KEYS_NARRATIVE || kind == KEYS_MARKUP)
+		text = keys_without_tags(text, len, &len);
+	appendStringInfoCharMacro(out, ' ');
+	appendBinaryStringInfo(out, text, len);
+}
+
+static void
+collect_narrative(void *arg, KeyTextKind kind, const char *text, int len)
+{
+	if (kind == KEYS_NARRATIVE)
+		collect(arg, kind, text, len);
+}
+
+/* words: folded. */
 bool
 search_text_matches(JsonbContainer *doc, bool content, const char *words)
 {
+	char *name = fhir_json_get_string(doc, "resourceType");
+	const ModelType *type = name ? model_resource(name, strlen(name)) : NULL;
 	StringInfoData raw;
 	int len;
 	char *text;
 
+	if (type == NULL)
+		return false;
 	initStringInfo(&raw);
-	collect(&raw, doc, content);
+	keys_texts(type, doc, content ? collect : collect_narrative, &raw);
 	text = keys_fold(raw.data, raw.len, &len);
 	while (*words) {
 		int n = strcspn(words, " ");
 
-		if (!has_word(text, pnstrdup(words, n), n))
+		if (!keys_has_word(text, pnstrdup(words, n), n))
 			return false;
 		words += n + strspn(words + n, " ");
 	}

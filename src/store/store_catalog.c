@@ -28,9 +28,9 @@
 #include "base/settings.h"
 #include "store/store_internal.h"
 
-static const char *const table_names[STORE_NTABLES] = {"resource", "version", "ordered", "string", "term"};
+static const char *const table_names[STORE_NTABLES] = {"resource", "version", "ordered", "string", "term", "word"};
 static const char *const index_names[STORE_NINDEXES] = {"resource_identity", "resource_pkey", "version_pkey",
-														"ordered_range",	 "string_rid",	"term_hash"};
+														"ordered_range",	 "string_rid",	"term_hash", "word_rid"};
 
 static HTAB *stores;
 static StoreCatalog *last; /* of the previous call: nearly always the right one */
@@ -177,9 +177,10 @@ fill(StoreCatalog *cat)
 	cat->valid = true; /* before the look-ups below: an invalidation during them must win */
 	cat->namespace = nsp;
 	for (int i = 0; i < STORE_NTABLES; i++)
-		cat->table[i] = require_relation(table_names[i], nsp, cat->name);
+		cat->table[i] = i == STORE_WORD ? get_relname_relid(table_names[i], nsp) : require_relation(table_names[i], nsp, cat->name);
 	for (int i = 0; i < STORE_NINDEXES; i++)
-		cat->index[i] = require_relation(index_names[i], nsp, cat->name);
+		cat->index[i] = i == STORE_IDX_WORD && !OidIsValid(cat->table[STORE_WORD]) ? InvalidOid
+																				  : require_relation(index_names[i], nsp, cat->name);
 	cat->rid_sequence = require_relation("resource_rid_seq", nsp, cat->name);
 	cat->params = get_relname_relid("search_param", nsp);
 	cat->params_valid = false;

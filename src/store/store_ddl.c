@@ -6,7 +6,7 @@
  *              order of their alignment, those that change side by side, so that WAL of an update holds little else.
  *              place: where the version's row is, see store_place.c.
  *   version    append-only documents; doc is NULL for a delete. Never updated or moved.
- *   ordered, string, term   search keys that are no equality hashes (keys.h).
+ *   ordered, string, term, word   search keys that are no equality hashes (keys.h).
  *   store_info name -> value; 'format' is the version of this layout, 'link_key' a random secret that seals the links of searches.
  *   search_param  search parameters that users have added, and how far their keys are (store_params.c, store_reindex.c);
  *              rid 0 stands for all keys.
@@ -23,10 +23,17 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "base/error.h"
 #include "store/store_internal.h"
+
+/* Also made in stores of an earlier version. */
+#define WORD_TABLE "CREATE TABLE %1$s.word (rid bigint NOT NULL, words tsvector NOT NULL)"
+#define WORD_RID "CREATE INDEX word_rid ON %1$s.word (rid)"
+#define WORD_GIN "CREATE INDEX word_words ON %1$s.word USING gin (words) WITH (fastupdate = on, gin_pending_list_limit = 256)"
+#define WORD_COMMENT "COMMENT ON TABLE %1$s.word IS 'words of texts that no other search key holds; written by the extension only'"
 
 /* %1$s: the store's schema, %2$s: the schema of pg_trgm */
 static const char *const store_ddl[] = {
@@ -84,6 +91,10 @@ static const char *const store_ddl[] = {
 	"CREATE INDEX term_hash ON %1$s.term (key, hash)",
 	"CREATE INDEX term_trigram ON %1$s.term USING gin (value %2$s.gin_trgm_ops) WITH (fastupdate = on, gin_pending_list_limit = 256)",
 
+	WORD_TABLE,
+	WORD_RID,
+	WORD_GIN,
+
 	"CREATE TABLE %1$s.search_param ("
 	" rid bigint CONSTRAINT search_param_pkey PRIMARY KEY,"
 	" version integer NOT NULL,"
@@ -120,6 +131,7 @@ static const char *const store_ddl[] = {
 	"COMMENT ON TABLE %1$s.string IS 'search keys: folded text; written by the extension only'",
 	"COMMENT ON TABLE %1$s.search_param IS 'search parameters added by users, and the state of their keys; written by the extension only'",
 	"COMMENT ON TABLE %1$s.term IS 'dictionary of folded display texts; written by the extension only'",
+	WORD_COMMENT,
 	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '2'), ('key_version', '" CppAsString2(FHIR_KEY_VERSION) "'),"
 	" ('link_key', pg_catalog.replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', ''))",
 };
@@ -180,6 +192,43 @@ schema_in_use(Oid nsp)
 							  args, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "cannot look at a schema");
 	return SPI_processed > 0;
+}
+
+/* Statements that the query answers, one a row. */
+static void
+run_answers(const char *query, Oid argument)
+{
+	Oid types[1] = {OIDOID};
+	Datum values[1] = {ObjectIdGetDatum(argument)};
+	List *statements = NIL;
+	ListCell *cell;
+
+	store_spi(query, 1, types, values, NULL, false, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		statements = lappend(statements, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	foreach(cell, statements)
+		run(lfirst(cell), SPI_OK_UTILITY);
+}
+
+/* Owner and privileges are those of its sister table. */
+void
+store_add_word_table(StoreCatalog *cat)
+{
+	static const char *const ddl[] = {WORD_TABLE, WORD_RID, WORD_GIN, WORD_COMMENT, "REVOKE ALL ON %1$s.word FROM PUBLIC"};
+
+	for (int i = 0; i < lengthof(ddl); i++)
+		run(psprintf(ddl[i], cat->quoted), SPI_OK_UTILITY);
+	run_answers(psprintf("SELECT format('GRANT %%s ON %s.word TO %%s', a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE"
+						 " quote_ident(pg_get_userbyid(a.grantee)) END) FROM pg_class c, aclexplode(c.relacl) a"
+						 " WHERE c.oid = $1 AND a.grantee <> c.relowner",
+						 cat->quoted),
+				cat->table[STORE_STRING]);
+	run_answers(psprintf("SELECT format('ALTER TABLE %s.word OWNER TO %%I', pg_get_userbyid(relowner)) FROM pg_class"
+						 " WHERE oid = $1 AND relowner <> (SELECT relowner FROM pg_class WHERE oid = '%s.word'::regclass)",
+						 cat->quoted, cat->quoted),
+				cat->table[STORE_STRING]);
+	/* who writes hears of it when he locks `resource` */
+	CacheInvalidateRelcacheByRelid(cat->table[STORE_RESOURCE]);
 }
 
 static void
@@ -273,8 +322,7 @@ fhir_store_drop(PG_FUNCTION_ARGS)
 	/* Without CASCADE: what others built on the store (views, foreign keys) stops the drop. */
 	run(psprintf("DROP TABLE %1$s.resource, %1$s.version, %1$s.ordered, %1$s.string, %1$s.term, %1$s.store_info", quoted),
 		SPI_OK_UTILITY);
-	if (OidIsValid(get_relname_relid("search_param", get_namespace_oid(name, false))))
-		run(psprintf("DROP TABLE %s.search_param", quoted), SPI_OK_UTILITY);
+	run(psprintf("DROP TABLE IF EXISTS %1$s.search_param, %1$s.word", quoted), SPI_OK_UTILITY);
 	run(psprintf("DROP SCHEMA %s", quoted), SPI_OK_UTILITY);
 	SPI_finish();
 	PG_RETURN_VOID();

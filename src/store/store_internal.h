@@ -28,6 +28,7 @@ typedef enum StoreTable {
 	STORE_ORDERED,
 	STORE_STRING,
 	STORE_TERM,
+	STORE_WORD, /* a store that was made without it gets it when its keys are made anew; InvalidOid until then */
 	STORE_NTABLES
 } StoreTable;
 
@@ -36,6 +37,7 @@ enum { VER_RID, VER_UPDATED, VER_VERSION, VER_METHOD, VER_TYPE, VER_DOC, VER_NAT
 enum { ORD_KEY, ORD_LO, ORD_HI, ORD_RID, ORD_NATTS };
 enum { STR_KEY, STR_RID, STR_VALUE, STR_NATTS };
 enum { TERM_KEY, TERM_HASH, TERM_VALUE, TERM_NATTS };
+enum { WORD_RID, WORD_WORDS, WORD_NATTS };
 
 /* Indexes that the store scans itself. */
 typedef enum StoreIndex {
@@ -45,6 +47,7 @@ typedef enum StoreIndex {
 	STORE_IDX_ORDERED,	/* ordered (key, lo, hi, rid) */
 	STORE_IDX_STRING,	/* string (rid) */
 	STORE_IDX_TERM,		/* term (key, hash) */
+	STORE_IDX_WORD,		/* word (rid) */
 	STORE_NINDEXES
 } StoreIndex;
 
@@ -126,9 +129,14 @@ extern bool store_writer_update_resource(StoreWriter *w, const ModelType *type, 
 extern void store_writer_insert_ordered(StoreWriter *w, const OrderedKey *k, int64 rid);
 extern void store_writer_insert_string(StoreWriter *w, const StringKey *k, int64 rid);
 extern void store_writer_insert_term(StoreWriter *w, const TermKey *k);
+extern void store_writer_insert_words(StoreWriter *w, const struct varlena *words, int64 rid);
 extern void store_writer_delete_ordered(StoreWriter *w, const OrderedKey *k, int64 rid);
 /* Deletes those string rows of rid that are not in keep (sorted), and marks in found[] those that are. */
 extern void store_writer_sync_strings(StoreWriter *w, int64 rid, const StringKey *keep, int nkeep, bool *found);
+/* The same of word rows. */
+extern void store_writer_sync_words(StoreWriter *w, int64 rid, struct varlena *const *keep, int nkeep, bool *found);
+/* Has the store the table of words? Asks anew, where it had not: call it with a lock on `resource`. */
+extern bool store_writer_has_words(StoreWriter *w);
 extern bool store_writer_term_known(StoreWriter *w, const TermKey *k);
 /* Document of a row's version, NULL for a delete; and where it really is, if place is given. */
 extern Jsonb *store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer place);
@@ -136,6 +144,9 @@ extern Jsonb *store_writer_document(StoreWriter *w, const StoreRow *row, ItemPoi
 /* Side rows (store_side.c): make the side tables agree with the new keys. ord: resource.ord so far, 0 for a new resource. */
 extern void store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys);
 extern void store_side_sync(StoreWriter *w, int64 rid, Datum ord, const KeySet *keys);
+
+/* Makes the table of words for a store that has none. Within SPI. (store_ddl.c) */
+extern void store_add_word_table(StoreCatalog *cat);
 
 /* Tables as opened for writing, with the indexes' descriptions kept by the backend (store_indexes.c). */
 typedef struct StoreOpen {

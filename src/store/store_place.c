@@ -162,7 +162,7 @@ store_writer_insert_new(StoreWriter *w, const ModelType *type, const StoreRow *r
 
 	w->place_of[w->table[STORE_VERSION].nwaiting] = resource;
 	store_writer_put(w, STORE_VERSION, version, bytes);
-	store_writer_put(w, STORE_RESOURCE, resource, store_fill_resource(resource, type, row, id, keys));
+	store_writer_put(w, STORE_RESOURCE, resource, store_fill_resource(w, resource, type, row, id, keys));
 }
 
 ItemPointerData

@@ -406,6 +406,11 @@ store_reindex_run(int batch, bool everything, bool failed)
 	if (!OidIsValid(cat->params))
 		return;
 	queue_everything(everything);
+	if (!OidIsValid(cat->table[STORE_WORD])) {
+		store_add_word_table(cat);
+		SPI_commit();
+		cat = store_catalog();
+	}
 	while (find_job(&job, failed)) {
 		run_job(cat, &job, batch);
 		failed = false;

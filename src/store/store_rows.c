@@ -162,7 +162,7 @@ store_writer_find(StoreWriter *w, const ModelType *type, const char *id, bool lo
 }
 
 Size
-store_fill_resource(TupleTableSlot *slot, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys)
+store_fill_resource(StoreWriter *w, TupleTableSlot *slot, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys)
 {
 	Datum *v = slot->tts_values;
 
@@ -171,7 +171,8 @@ store_fill_resource(TupleTableSlot *slot, const ModelType *type, const StoreRow 
 	v[RES_UPDATED] = TimestampTzGetDatum(row->last_updated);
 	v[RES_SIDE_SIG] = Int64GetDatum((int64) keys->side_sig);
 	v[RES_VERSION] = Int32GetDatum(row->version);
-	v[RES_KEY_VERSION] = Int16GetDatum(FHIR_KEY_VERSION);
+	/* without its words a row is one to be re-indexed */
+	v[RES_KEY_VERSION] = Int16GetDatum(store_writer_has_words(w) ? FHIR_KEY_VERSION : FHIR_KEY_VERSION - 1);
 	v[RES_DELETED] = BoolGetDatum(row->deleted);
 	v[RES_TYPE] = CStringGetTextDatum(type->name);
 	v[RES_ID] = CStringGetTextDatum(id);
@@ -219,7 +220,7 @@ store_writer_insert_resource(StoreWriter *w, const ModelType *type, const StoreR
 {
 	TupleTableSlot *slot = store_writer_slot(w, STORE_RESOURCE);
 
-	store_fill_resource(slot, type, row, id, keys);
+	store_fill_resource(w, slot, type, row, id, keys);
 	return insert_speculative(w, &w->table[STORE_RESOURCE], slot);
 }
 
@@ -265,7 +266,7 @@ store_writer_update_resource(StoreWriter *w, const ModelType *type, const StoreR
 	LockTupleMode mode;
 	FhirUpdateIndexes indexes;
 
-	store_fill_resource(slot, type, next, id, keys);
+	store_fill_resource(w, slot, type, next, id, keys);
 	slot->tts_values[RES_KEYS] = same_array(row->keys, slot->tts_values[RES_KEYS]);
 	slot->tts_values[RES_REFS] = same_array(row->refs, slot->tts_values[RES_REFS]);
 	slot->tts_values[RES_ORD] = same_array(row->ord, slot->tts_values[RES_ORD]);

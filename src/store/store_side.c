@@ -1,5 +1,5 @@
 /*
- * store_side.c: side rows of a resource (ordered, string) and the dictionary of display texts (term).
+ * store_side.c: side rows of a resource (ordered, string, word) and the dictionary of display texts (term).
  *
  * Invariant: the side rows of a resource are changed only by the transaction that has changed its row in
  * `resource`; so look-ups here need no MVCC snapshot, and deletes never meet a concurrent change.
@@ -126,6 +126,24 @@ store_writer_insert_string(StoreWriter *w, const StringKey *k, int64 rid)
 	store_writer_put(w, STORE_STRING, slot, k->len + 48);
 }
 
+bool
+store_writer_has_words(StoreWriter *w)
+{
+	if (unlikely(!OidIsValid(w->cat->table[STORE_WORD]) && !w->cat->valid))
+		store_catalog(); /* the same entry, filled anew */
+	return OidIsValid(w->cat->table[STORE_WORD]);
+}
+
+void
+store_writer_insert_words(StoreWriter *w, const struct varlena *words, int64 rid)
+{
+	TupleTableSlot *slot = store_writer_slot(w, STORE_WORD);
+
+	slot->tts_values[WORD_RID] = Int64GetDatum(rid);
+	slot->tts_values[WORD_WORDS] = PointerGetDatum(words);
+	store_writer_put(w, STORE_WORD, slot, VARSIZE(words) + 48);
+}
+
 /* Deletes one side row; it may be missing only if the store was tampered with, which is no reason to refuse an update. */
 void
 store_writer_delete_ordered(StoreWriter *w, const OrderedKey *k, int64 rid)
@@ -195,6 +213,48 @@ store_writer_sync_strings(StoreWriter *w, int64 rid, const StringKey *keep, int 
 }
 
 void
+store_writer_sync_words(StoreWriter *w, int64 rid, struct varlena *const *keep, int nkeep, bool *found)
+{
+	WriterTable *t = store_writer_table(w, STORE_WORD);
+	Relation index = store_open_index(w->cat, STORE_IDX_WORD, &t->open);
+	IndexScanDesc scan = FhirIndexBeginscan(t->open.rel, index, SnapshotSelf, 1);
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rid));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, t->scan)) {
+		struct varlena *words;
+		int i = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(t->scan);
+		words = PG_DETOAST_DATUM(t->scan->tts_values[WORD_WORDS]);
+		while (i < nkeep && (found[i] || VARSIZE(words) != VARSIZE(keep[i]) || memcmp(words, keep[i], VARSIZE(words)) != 0))
+			i++;
+		if (i < nkeep)
+			found[i] = true;
+		else
+			simple_table_tuple_delete(t->open.rel, &t->scan->tts_tid, GetActiveSnapshot());
+	}
+	index_endscan(scan);
+	ExecClearTuple(t->scan);
+}
+
+static void
+sync_words(StoreWriter *w, int64 rid, const KeySet *keys)
+{
+	bool *found = palloc0(sizeof(bool) * Max(keys->nwords, 1));
+
+	if (!store_writer_has_words(w))
+		return;
+	store_writer_sync_words(w, rid, keys->words, keys->nwords, found);
+	for (int i = 0; i < keys->nwords; i++)
+		if (!found[i])
+			store_writer_insert_words(w, keys->words[i], rid);
+	pfree(found);
+}
+
+void
 store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys)
 {
 	for (int i = 0; i < keys->nordered; i++)
@@ -203,6 +263,8 @@ store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys)
 		store_writer_insert_string(w, &keys->strings[i], rid);
 	for (int i = 0; i < keys->nterms; i++)
 		store_writer_insert_term(w, &keys->terms[i]);
+	for (int i = 0; i < keys->nwords && store_writer_has_words(w); i++)
+		store_writer_insert_words(w, keys->words[i], rid);
 }
 
 static int
@@ -243,6 +305,7 @@ store_side_sync(StoreWriter *w, int64 rid, Datum ord, const KeySet *keys)
 	for (int i = 0; i < keys->nstrings; i++)
 		if (!found[i])
 			store_writer_insert_string(w, &keys->strings[i], rid);
+	sync_words(w, rid, keys);
 	pfree(old);
 	pfree(found);
 }

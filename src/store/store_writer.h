@@ -42,7 +42,7 @@ extern TupleTableSlot *store_writer_slot(StoreWriter *w, StoreTable table);
 extern void store_writer_put(StoreWriter *w, StoreTable table, TupleTableSlot *slot, Size bytes);
 extern void store_writer_index(StoreWriter *w, WriterTable *t, TupleTableSlot *slot, bool update);
 /* Fills a slot of `resource`; returns about how many bytes. */
-extern Size store_fill_resource(TupleTableSlot *slot, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys);
+extern Size store_fill_resource(StoreWriter *w, TupleTableSlot *slot, const ModelType *type, const StoreRow *row, const char *id, const KeySet *keys);
 extern Datum store_int8_array(const void *values, int n);
 
 #endif

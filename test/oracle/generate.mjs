@@ -187,6 +187,23 @@ function uriValue(v) {
 	return esc(chance(0.85) ? v : v + 'x');
 }
 
+function wordsValue(v) { // words of a text, cut, in another order, with what stands between them
+	if (typeof v !== 'string') return 'nosuch';
+	const ws = (chance(0.9) ? v.replace(/<[^>]*>/g, ' ') : v).split(/\s+/).filter(Boolean);
+	if (!ws.length) return null;
+	const some = [];
+	for (let n = pick([1, 1, 1, 2, 3]); n > 0; n--) {
+		let w = pick(ws);
+		if (chance(0.3)) w = pick(w.split(/[^\p{L}\p{N}]+/u).filter(Boolean).concat('x'));
+		w = [...w];
+		if (chance(0.1)) w = w.slice(int(w.length));
+		if (chance(0.4)) w = w.slice(0, 1 + int(w.length));
+		some.push(w.slice(0, 100).join(''));
+	}
+	const s = some.join(' ');
+	return esc(chance(0.2) ? s.toUpperCase() : s);
+}
+
 // ---- one criterion
 export function criterion(p) {
 	const many = (f) => {
@@ -198,7 +215,7 @@ export function criterion(p) {
 		}
 		return vs.length ? vs.join(',') : null;
 	};
-	if (chance(0.05)) return [`${p.code}:missing`, pick(['true', 'false'])];
+	if (p.kind !== 'words' && chance(0.05)) return [`${p.code}:missing`, pick(['true', 'false'])];
 	switch (p.kind) {
 		case 'token': {
 			const r = rnd();
@@ -243,6 +260,7 @@ export function criterion(p) {
 			}
 			return [p.code, many((v) => referenceValue(v, p.targets))];
 		}
+		case 'words': return [p.code, many(wordsValue)];
 		case 'composite': return composite(p);
 		default: return null;
 	}
@@ -278,14 +296,15 @@ export let types, model, wheel, edges;
 export function survey() {
 	types = psql("SELECT type || ' ' || count(*) FROM oracle.docs GROUP BY type ORDER BY type").trim().split('\n').map((l) => l.split(' '));
 	model = new Map();
+	const kinds = process.env.FHIR_ORACLE_KINDS?.split(','); // only parameters of these kinds: token, words ...
 	for (const [t] of types) {
 		const rows = psql(`SELECT jsonb_build_array(code, kind, targets, v) FROM oracle.samples(${lit(t)}, ${seed % 1000})`).trim().split('\n').map((l) => JSON.parse(l));
 		const params = new Map();
 		for (const [c, kind, targets, v] of rows) {
-			if (!params.has(c)) params.set(c, { code: c, kind, targets, values: [] });
+			if (kind === 'words' || !params.has(c)) params.set(c, { code: c, kind, targets, values: params.get(c)?.values ?? [] });
 			if (v !== null) params.get(c).values.push(v);
 		}
-		model.set(t, [...params.values()].filter((p) => p.kind !== 'special' && !['_text', '_content', '_list', '_query', '_filter', '_type'].includes(p.code)));
+		model.set(t, [...params.values()].filter((p) => p.kind !== 'special' && (kinds?.includes(p.kind) ?? true) && (p.kind === 'words' || !['_text', '_content', '_list', '_query', '_filter', '_type'].includes(p.code))));
 	}
 	// types with many documents more often, but every type its share
 	wheel = types.flatMap(([t, n]) => Array(Math.ceil(1 + Math.log2(Number(n)))).fill(t));

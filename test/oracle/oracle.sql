@@ -139,6 +139,15 @@ BEGIN
       END;
     END LOOP;
   END LOOP;
+  -- any string of the documents, whether it counts as a text or not
+  kind := 'words'; targets := '{}';
+  FOR d IN SELECT x.doc FROM oracle.docs x WHERE x.type = t ORDER BY md5(x.id || k) LIMIT 60 LOOP
+    code := '_content';
+    FOR v IN SELECT s FROM jsonb_path_query(d, '$.** ? (@.type() == "string")') s ORDER BY md5(s::text || k) LIMIT 10 LOOP RETURN NEXT; END LOOP;
+    code := '_text';
+    v := d #> '{text,div}';
+    IF jsonb_typeof(v) = 'string' THEN RETURN NEXT; END IF;
+  END LOOP;
 END $$;
 
 -- ---- whole searches: order, pages, includes, result controls (whole.mjs)

@@ -121,7 +121,7 @@ function included(matches, incs) {
 }
 
 // ---- a random whole search
-const sortable = (t) => model.get(t).filter((p) => !['composite', 'special'].includes(p.kind));
+const sortable = (t) => model.get(t).filter((p) => !['composite', 'special', 'words'].includes(p.kind));
 function chained(out, depth) {
 	const [, via, type] = pick(out), next = edges.filter((e) => e[0] === type && !e[3] && model.has(e[2]));
 	if (depth > 1 && next.length && chance(0.25)) {
