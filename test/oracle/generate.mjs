@@ -143,8 +143,8 @@ function dateValue(v) {
 }
 const numberPrefixes = ['', '', 'eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap'];
 function numberText(n) {
-	// stored numbers are indexed by 16 significant digits
-	let s = String(n).replace(/[-.]/g, '').replace(/^0+/, '').length > 15 ? String(Number(Number(n).toPrecision(12))) : String(n);
+	// stored numbers are indexed by 16 significant digits: what has more is asked for from afar
+	let s = String(n).replace(/[-.]/g, '').replace(/^0+/, '').length > 15 ? String(Number((Number(n) * pick([0.5, 2])).toPrecision(12))) : String(n);
 	if (/e/i.test(s)) return s;
 	const r = rnd();
 	if (r < 0.25 && fraction(s)) s = s.slice(0, -1).replace(/\.$/, ''); // fewer digits: a wider range
