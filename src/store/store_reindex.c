@@ -308,6 +308,24 @@ reindex_row_by_base(StoreWriter *w, int64 rid, bool wait, const Job *job)
 	return done;
 }
 
+/*
+ * Ends the transaction and begins the next. The worker acts as the owner of the store in a restricted context, and no transaction may
+ * begin in one: it is left for that moment. Nobody's code runs in it: triggers can't be deferred in a restricted context.
+ */
+static void
+commit(void)
+{
+	Oid user;
+	int context;
+
+	GetUserIdAndSecContext(&user, &context);
+	if (context != 0)
+		SetUserIdAndSecContext(GetSessionUserId(), 0);
+	FhirSPICommit();
+	if (context != 0)
+		SetUserIdAndSecContext(user, context);
+}
+
 /* One row in a transaction of its own, waiting for whoever holds it. */
 static void
 reindex_late(int64 rid, const Job *job)
@@ -316,7 +334,7 @@ reindex_late(int64 rid, const Job *job)
 
 	reindex_row_by_base(w, rid, true, job);
 	store_writer_end(w);
-	FhirSPICommit();
+	commit();
 }
 
 static int
@@ -364,13 +382,13 @@ reindex_batch(Job *job, int batch, MemoryContext scratch)
 		MemoryContextReset(row);
 	}
 	store_writer_end(w);
-	FhirSPICommit();
+	commit();
 	for (int i = 0; i < nlate; i++)
 		reindex_late(late[i], job);
 	job->position = rids[n - 1];
 	if (!note_position(job, n))
 		return false;
-	FhirSPICommit();
+	commit();
 	return true;
 }
 
@@ -380,10 +398,10 @@ run_job(StoreCatalog *cat, Job *job, int batch)
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "FHIR re-index", ALLOCSET_DEFAULT_SIZES);
 	bool more = true;
 
-	FhirSPICommit();
+	commit();
 	wait_for_writers(cat);
 	start_job(job);
-	FhirSPICommit();
+	commit();
 	while (more) {
 		MemoryContext old = MemoryContextSwitchTo(scratch);
 
@@ -392,7 +410,7 @@ run_job(StoreCatalog *cat, Job *job, int batch)
 		MemoryContextReset(scratch);
 	}
 	finish_job(cat, job);
-	FhirSPICommit();
+	commit();
 	MemoryContextDelete(scratch);
 }
 
@@ -415,5 +433,5 @@ store_reindex_run(int batch, bool everything, bool failed)
 		run_job(cat, &job, batch);
 		failed = false;
 	}
-	FhirSPICommit();
+	commit();
 }

@@ -114,6 +114,7 @@ static void
 give_up(MemoryContext context)
 {
 	ErrorData *error;
+	StoreCatalog *cat;
 
 	HOLD_INTERRUPTS();
 	MemoryContextSwitchTo(context);
@@ -123,9 +124,13 @@ give_up(MemoryContext context)
 	AbortCurrentTransaction();
 	RESUME_INTERRUPTS();
 	StartTransactionCommand();
-	SPI_connect();
-	store_reindex_failed(error->message);
-	SPI_finish();
+	cat = store_catalog_if_any();
+	if (cat != NULL && OidIsValid(cat->params)) {
+		become_owner(cat);
+		SPI_connect();
+		store_reindex_failed(error->message);
+		SPI_finish();
+	}
 	CommitTransactionCommand();
 }
 
@@ -154,10 +159,9 @@ fhir_reindex_main(Datum arg)
 		CommitTransactionCommand();
 		return;
 	}
-	become_owner(cat);
 	CommitTransactionCommand();
-	/* from here on an abort comes back to the owner */
 	StartTransactionCommand();
+	become_owner(cat);
 	store_reindex_lock(cat, REINDEX_RUNNER, true);
 	store_reindex_unlock(cat, REINDEX_NEXT);
 	PG_TRY();
