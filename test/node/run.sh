@@ -60,7 +60,9 @@ passed=0 failed=0 skipped=0
 if psql -Xq -v ON_ERROR_STOP=1 -c 'SET client_min_messages = warning' -c 'CREATE EXTENSION fhir CASCADE' fhir; then
 	HTTP=$((PORT + 1))
 	while port_taken "$HTTP"; do HTTP=$((HTTP + 1)); done
-	./fhir-gateway --listen "127.0.0.1:$HTTP" --database "$FHIR_DATABASE" --access-log off 2>"$DIR/gateway.log" &
+	# with no more rights than the manual says
+	psql -Xq -v ON_ERROR_STOP=1 -f script/gateway-role.sql fhir || exit 1
+	./fhir-gateway --listen "127.0.0.1:$HTTP" --database "${FHIR_DATABASE/user=postgres/user=fhir_gateway}" --access-log off 2>"$DIR/gateway.log" &
 	gateway=$!
 	export FHIR_URL=http://127.0.0.1:$HTTP/fhir
 	for _ in $(seq 100); do
