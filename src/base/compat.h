@@ -84,6 +84,12 @@
 #define FhirNeedsIndexes(u) (u)
 #endif
 
+#if PG_VERSION_NUM >= 150000
+#define FhirHeapFetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer, false)
+#else
+#define FhirHeapFetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define FhirIndexBeginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
 #define FhirCheckIndexConstraints(result, slot, estate, tid, arbiters) \

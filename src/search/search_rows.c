@@ -42,16 +42,14 @@ fetch_batch(SearchRow *rows, int n, bool as_text)
 
 	store_versions_begin(&versions);
 	for (int i = 0; i < n; i++) {
-		Datum d = store_versions_document(&versions, rows[i].rid, rows[i].version, &rows[i].place);
-
 		CHECK_FOR_INTERRUPTS();
-		if (DatumGetPointer(d) == NULL)
+		if (!store_versions_fetch(&versions, rows[i].rid, rows[i].version, &rows[i].place) || DatumGetPointer(versions.doc) == NULL)
 			elog(ERROR, "version %d of row " INT64_FORMAT " has no document", rows[i].version, rows[i].rid);
 		if (as_text) {
 			rows[i].text = makeStringInfo();
-			store_unpack_text(rows[i].text, d);
+			store_unpack_text(rows[i].text, versions.doc);
 		} else
-			rows[i].doc = store_unpack(d);
+			rows[i].doc = store_unpack(versions.doc);
 	}
 	store_versions_end(&versions);
 }

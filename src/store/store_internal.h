@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
@@ -38,6 +39,24 @@ enum { ORD_KEY, ORD_LO, ORD_HI, ORD_RID, ORD_NATTS };
 enum { STR_KEY, STR_RID, STR_VALUE, STR_NATTS };
 enum { TERM_KEY, TERM_HASH, TERM_VALUE, TERM_NATTS };
 enum { WORD_RID, WORD_WORDS, WORD_NATTS };
+
+/* How the rows begin: columns of fixed length that are never null. Read so where a row is at hand on its page. */
+typedef struct ResourceHead {
+	int64 rid, side_sig;
+	ItemPointerData place;
+	int16 key_version;
+	TimestampTz last_updated;
+	int32 version;
+	bool deleted;
+} ResourceHead;
+typedef struct VersionHead {
+	int64 rid;
+	TimestampTz last_updated;
+	int32 version;
+	char method;
+} VersionHead;
+StaticAssertDecl(offsetof(ResourceHead, place) == 16 && offsetof(ResourceHead, key_version) == 22 && offsetof(ResourceHead, last_updated) == 24 &&
+				 offsetof(ResourceHead, deleted) == 36, "as the columns are aligned");
 
 /* Indexes that the store scans itself. */
 typedef enum StoreIndex {
@@ -160,6 +179,8 @@ extern Relation store_open_index(StoreCatalog *cat, StoreIndex index, StoreOpen 
 /* ---- reading (store_read.c) ---- */
 extern bool store_index_row(Relation heap, Relation index, Snapshot snapshot, TupleTableSlot *slot, int nkeys, ScanKey keys);
 extern void store_identity_keys(ScanKey keys, const ModelType *type, const char *id);
+extern bool store_identity_fetch(Relation rel, Relation index, Snapshot snapshot, ScanKey keys, void (*before)(Relation, Buffer),
+								 HeapTuple tuple, Buffer *buffer);
 
 /* ---- documents (store_doc.c) ---- */
 typedef struct DocMember {

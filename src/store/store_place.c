@@ -42,19 +42,23 @@ block_exists(Relation heap, BlockNumber block)
 	return (known != InvalidBlockNumber && block < known) || block < RelationGetNumberOfBlocks(heap);
 }
 
+/*
+ * Is the version where the hint says, and visible? Then its row is in the buffer, pinned. heap_fetch takes the predicate lock of
+ * SERIALIZABLE on it; that the index is not asked misses nothing, as a version that exists never changes.
+ */
 static bool
-place_fetch(Relation heap, Snapshot snapshot, const ItemPointerData *place, int64 rid, int32 version, TupleTableSlot *slot)
+place_fetch(Relation heap, Snapshot snapshot, const ItemPointerData *place, int64 rid, int32 version, HeapTuple tuple, Buffer *buffer)
 {
-	ItemPointerData tid = *place;
+	const VersionHead *head;
 
-	ExecClearTuple(slot);
-	if (!ItemPointerIsValid(&tid) || heap->rd_tableam != GetHeapamTableAmRoutine() ||
-		!block_exists(heap, ItemPointerGetBlockNumber(&tid)) || !table_tuple_fetch_row_version(heap, &tid, snapshot, slot))
+	tuple->t_self = *place;
+	if (!ItemPointerIsValid(place) || heap->rd_tableam != GetHeapamTableAmRoutine() ||
+		!block_exists(heap, ItemPointerGetBlockNumber(place)) || !FhirHeapFetch(heap, snapshot, tuple, buffer))
 		return false;
-	slot_getsomeattrs(slot, VER_VERSION + 1);
-	if (DatumGetInt64(slot->tts_values[VER_RID]) == rid && DatumGetInt32(slot->tts_values[VER_VERSION]) == version)
+	head = (VersionHead *) GETSTRUCT(tuple);
+	if (head->rid == rid && head->version == version)
 		return true;
-	ExecClearTuple(slot);
+	ReleaseBuffer(*buffer);
 	return false;
 }
 
@@ -65,7 +69,10 @@ index_fetch(Relation heap, Relation index, Snapshot snapshot, int64 rid, int32 v
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rid));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(version));
-	return store_index_row(heap, index, snapshot, slot, 2, keys);
+	if (!store_index_row(heap, index, snapshot, slot, 2, keys))
+		return false;
+	slot_getallattrs(slot);
+	return true;
 }
 
 void
@@ -77,35 +84,51 @@ store_versions_begin(StoreVersions *v)
 	v->index_oid = cat->index[STORE_IDX_VERSION];
 	v->index = NULL;
 	v->heap = table_open(cat->table[STORE_VERSION], AccessShareLock);
-	v->slot = table_slot_create(v->heap, NULL);
+	v->slot = NULL;
+	v->buffer = InvalidBuffer;
 }
 
-TupleTableSlot *
+static void
+release_buffer(StoreVersions *v)
+{
+	if (BufferIsValid(v->buffer))
+		ReleaseBuffer(v->buffer);
+	v->buffer = InvalidBuffer;
+}
+
+bool
 store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place)
 {
-	if (!place || !place_fetch(v->heap, GetActiveSnapshot(), place, rid, version, v->slot)) {
+	bool isnull;
+
+	release_buffer(v);
+	if (place && place_fetch(v->heap, GetActiveSnapshot(), place, rid, version, &v->tuple, &v->buffer)) {
+		v->last_updated = ((VersionHead *) GETSTRUCT(&v->tuple))->last_updated;
+		v->doc = heap_getattr(&v->tuple, VER_DOC + 1, RelationGetDescr(v->heap), &isnull);
+	} else {
+		v->buffer = InvalidBuffer;
 		if (!v->index)
 			v->index = index_open(v->index_oid, AccessShareLock);
+		if (!v->slot)
+			v->slot = table_slot_create(v->heap, NULL);
 		if (!index_fetch(v->heap, v->index, GetActiveSnapshot(), rid, version, v->slot))
-			return NULL;
+			return false;
+		v->last_updated = DatumGetTimestampTz(v->slot->tts_values[VER_UPDATED]);
+		v->doc = v->slot->tts_values[VER_DOC];
+		isnull = v->slot->tts_isnull[VER_DOC];
 	}
-	slot_getallattrs(v->slot);
-	return v->slot;
-}
-
-Datum
-store_versions_document(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place)
-{
-	TupleTableSlot *slot = store_versions_fetch(v, rid, version, place);
-
-	return slot && !slot->tts_isnull[VER_DOC] ? slot->tts_values[VER_DOC] : (Datum) 0;
+	if (isnull)
+		v->doc = (Datum) 0;
+	return true;
 }
 
 /* Locks stay to the end of the transaction, as those of a statement. */
 void
 store_versions_end(StoreVersions *v)
 {
-	ExecDropSingleTupleTableSlot(v->slot);
+	release_buffer(v);
+	if (v->slot)
+		ExecDropSingleTupleTableSlot(v->slot);
 	if (v->index)
 		index_close(v->index, NoLock);
 	table_close(v->heap, NoLock);
@@ -115,17 +138,25 @@ Jsonb *
 store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer place)
 {
 	WriterTable *t = store_writer_table(w, STORE_VERSION);
-	Jsonb *doc = NULL;
+	HeapTupleData tuple;
+	Buffer buffer;
+	Datum stored;
+	bool isnull;
+	Jsonb *doc;
 
 	store_check_acl(w->cat, STORE_VERSION, false);
 	/* The resource's row is locked or was seen by a snapshot: its version is committed, and never changes. */
-	if (!place_fetch(t->open.rel, SnapshotSelf, &row->place, row->rid, row->version, t->scan) &&
-		!index_fetch(t->open.rel, store_open_index(w->cat, STORE_IDX_VERSION, &t->open), SnapshotSelf, row->rid, row->version,
-							 t->scan))
+	if (place_fetch(t->open.rel, SnapshotSelf, &row->place, row->rid, row->version, &tuple, &buffer)) {
+		stored = heap_getattr(&tuple, VER_DOC + 1, RelationGetDescr(t->open.rel), &isnull);
+		doc = isnull ? NULL : store_unpack(stored);
+		if (place)
+			*place = tuple.t_self;
+		ReleaseBuffer(buffer);
+		return doc;
+	}
+	if (!index_fetch(t->open.rel, store_open_index(w->cat, STORE_IDX_VERSION, &t->open), SnapshotSelf, row->rid, row->version, t->scan))
 		elog(ERROR, "version %d of resource row %lld is missing", row->version, (long long) row->rid);
-	slot_getallattrs(t->scan);
-	if (!t->scan->tts_isnull[VER_DOC])
-		doc = store_unpack(t->scan->tts_values[VER_DOC]);
+	doc = t->scan->tts_isnull[VER_DOC] ? NULL : store_unpack(t->scan->tts_values[VER_DOC]);
 	if (place)
 		*place = t->scan->tts_tid;
 	ExecClearTuple(t->scan);

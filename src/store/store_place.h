@@ -6,7 +6,10 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "datatype/timestamp.h"
 #include "executor/tuptable.h"
+#include "storage/buf.h"
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
@@ -14,15 +17,18 @@
 typedef struct StoreVersions {
 	Relation heap, index; /* index NULL: not needed so far */
 	Oid index_oid;
-	TupleTableSlot *slot;
+	TupleTableSlot *slot; /* of a row found by index; NULL: none so far */
+	HeapTupleData tuple;  /* of one found by its place */
+	Buffer buffer;
+	/* the row found last, until the next fetch */
+	TimestampTz last_updated;
+	Datum doc; /* in stored form (store_pack.h); 0: a delete */
 } StoreVersions;
 
 /* Of the current store; checks the right to read. */
 extern void store_versions_begin(StoreVersions *v);
-/* The row that the active snapshot sees, all columns at hand until the next fetch; NULL if there is none. place may be NULL. */
-extern TupleTableSlot *store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place);
-/* The same: its document in stored form (store_pack.h), 0 if there is none. */
-extern Datum store_versions_document(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place);
+/* Sees the active snapshot the version? place: a hint, or NULL. */
+extern bool store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place);
 extern void store_versions_end(StoreVersions *v);
 
 #endif

@@ -6,7 +6,9 @@
 #include "base/compat.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/table.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
@@ -16,29 +18,57 @@
 #include "store/store_pack.h"
 #include "store/store_place.h"
 
+static void
+take_head(const ResourceHead *head, StoreResult *out, ItemPointer place)
+{
+	out->rid = head->rid;
+	out->version = head->version;
+	out->last_updated = head->last_updated;
+	out->deleted = head->deleted;
+	*place = head->place;
+}
+
+/* Tables of another access method than heap. */
+static bool
+read_resource_slot(Relation rel, Relation index, ScanKey keys, StoreResult *out, ItemPointer place)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	bool found = store_index_row(rel, index, GetActiveSnapshot(), slot, 2, keys);
+
+	if (found) {
+		StoreRow row;
+
+		store_read_row(slot, &row);
+		out->rid = row.rid;
+		out->version = row.version;
+		out->last_updated = row.last_updated;
+		out->deleted = row.deleted;
+		*place = row.place;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
 static bool
 read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer place)
 {
-	Relation heap = table_open(cat->table[STORE_RESOURCE], AccessShareLock);
+	Relation rel = table_open(cat->table[STORE_RESOURCE], AccessShareLock);
 	Relation index = index_open(cat->index[STORE_IDX_IDENTITY], AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(heap, NULL);
 	ScanKeyData keys[2];
+	HeapTupleData tuple;
+	Buffer buffer;
 	bool found;
 
 	store_identity_keys(keys, type, id);
-	found = store_index_row(heap, index, GetActiveSnapshot(), slot, 2, keys);
-	if (found) {
-		slot_getsomeattrs(slot, RES_DELETED + 1);
-		out->rid = DatumGetInt64(slot->tts_values[RES_RID]);
-		out->version = DatumGetInt32(slot->tts_values[RES_VERSION]);
-		out->last_updated = DatumGetTimestampTz(slot->tts_values[RES_UPDATED]);
-		out->deleted = DatumGetBool(slot->tts_values[RES_DELETED]);
-		*place = *(ItemPointer) DatumGetPointer(slot->tts_values[RES_PLACE]);
+	if (rel->rd_tableam != GetHeapamTableAmRoutine())
+		found = read_resource_slot(rel, index, keys, out, place);
+	else if ((found = store_identity_fetch(rel, index, GetActiveSnapshot(), keys, NULL, &tuple, &buffer))) {
+		take_head((ResourceHead *) GETSTRUCT(&tuple), out, place);
+		ReleaseBuffer(buffer);
 	}
 	/* locks stay to the end of the transaction, as those of a statement */
-	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
-	table_close(heap, NoLock);
+	table_close(rel, NoLock);
 	return found;
 }
 
@@ -47,21 +77,21 @@ static bool
 read_version(int64 rid, int32 version, ItemPointer place, StoreResult *out, StringInfo text)
 {
 	StoreVersions v;
-	TupleTableSlot *slot;
+	bool found;
 
 	store_versions_begin(&v);
-	slot = store_versions_fetch(&v, rid, version, place);
-	if (slot) {
+	found = store_versions_fetch(&v, rid, version, place);
+	if (found) {
 		out->version = version;
-		out->last_updated = DatumGetTimestampTz(slot->tts_values[VER_UPDATED]);
-		out->deleted = slot->tts_isnull[VER_DOC];
+		out->last_updated = v.last_updated;
+		out->deleted = DatumGetPointer(v.doc) == NULL;
 		if (!out->deleted && text)
-			store_unpack_text(text, slot->tts_values[VER_DOC]);
+			store_unpack_text(text, v.doc);
 		else if (!out->deleted)
-			out->resource = store_unpack(slot->tts_values[VER_DOC]);
+			out->resource = store_unpack(v.doc);
 	}
 	store_versions_end(&v);
-	return slot != NULL;
+	return found;
 }
 
 static bool

@@ -111,36 +111,54 @@ prune_if_full(Relation rel, Buffer buf)
 		heap_page_prune_opt(rel, buf);
 }
 
-/* The row visible to the active snapshot, by the index of identities; as an index scan fetches it. */
-static bool
-fetch_row(Relation rel, Relation index, TupleTableSlot *slot, ScanKey keys)
+/*
+ * The row visible to the snapshot, by the index of identities, as an index scan fetches it; before(), if given, looks at its page first.
+ * The row is in the buffer, pinned.
+ */
+bool
+store_identity_fetch(Relation rel, Relation index, Snapshot snapshot, ScanKey keys, void (*before)(Relation, Buffer), HeapTuple tuple,
+					 Buffer *buffer)
 {
-	IndexScanDesc scan = FhirIndexBeginscan(rel, index, GetActiveSnapshot(), 2);
-	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) slot;
+	IndexScanDesc scan = FhirIndexBeginscan(rel, index, snapshot, 2);
 	ItemPointer tid;
 	bool found = false;
 
-	ExecClearTuple(slot);
 	index_rescan(scan, keys, 2, NULL, 0);
 	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL) {
 		ItemPointerData at = *tid;
 		Buffer buf = ReadBuffer(rel, ItemPointerGetBlockNumber(&at));
 		bool all_dead;
 
-		prune_if_full(rel, buf);
+		if (before)
+			before(rel, buf);
 		LockBuffer(buf, BUFFER_LOCK_SHARE);
-		found = heap_hot_search_buffer(&at, rel, buf, GetActiveSnapshot(), &bslot->base.tupdata, &all_dead, true);
+		found = heap_hot_search_buffer(&at, rel, buf, snapshot, tuple, &all_dead, true);
 		LockBuffer(buf, BUFFER_LOCK_UNLOCK);
 		if (found) {
-			bslot->base.tupdata.t_self = at;
-			slot->tts_tableOid = RelationGetRelid(rel);
-			ExecStoreBufferHeapTuple(&bslot->base.tupdata, slot, buf);
-		} else
+			tuple->t_self = at;
+			*buffer = buf;
+		} else {
 			scan->kill_prior_tuple = all_dead && !scan->xactStartedInRecovery;
-		ReleaseBuffer(buf);
+			ReleaseBuffer(buf);
+		}
 	}
 	index_endscan(scan);
 	return found;
+}
+
+/* The same into a slot. */
+static bool
+fetch_row(Relation rel, Relation index, TupleTableSlot *slot, ScanKey keys)
+{
+	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) slot;
+	Buffer buf;
+
+	ExecClearTuple(slot);
+	if (!store_identity_fetch(rel, index, GetActiveSnapshot(), keys, prune_if_full, &bslot->base.tupdata, &buf))
+		return false;
+	slot->tts_tableOid = RelationGetRelid(rel);
+	ExecStorePinnedBufferHeapTuple(&bslot->base.tupdata, slot, buf);
+	return true;
 }
 
 bool
