@@ -70,7 +70,7 @@ function sortValue(name, { code, kind, descending, chain }) {
 	const [t, id] = name.split('/');
 	if (chain) { // the least or greatest of what it refers to there
 		const [via, type, rest] = chain;
-		const there = (from.get(name) ?? []).filter((r) => r.code === via && !r.canonical && r.other.startsWith(type + '/') && docs.has(r.other)).map((r) => sortValue(r.other, { ...rest, descending })).filter((x) => x !== null).sort(compare);
+		const there = (from.get(name) ?? []).filter((r) => r.code === via && r.other.startsWith(type + '/') && docs.has(r.other)).map((r) => sortValue(r.other, { ...rest, descending })).filter((x) => x !== null).sort(compare);
 		return there.length ? there[descending ? there.length - 1 : 0] : null;
 	}
 	if (code === '_id') return id;
@@ -123,7 +123,7 @@ function included(matches, incs) {
 // ---- a random whole search
 const sortable = (t) => model.get(t).filter((p) => !['composite', 'special', 'words'].includes(p.kind));
 function chained(out, depth) {
-	const [, via, type] = pick(out), next = edges.filter((e) => e[0] === type && !e[3] && model.has(e[2]));
+	const [, via, type] = pick(out), next = edges.filter((e) => e[0] === type && model.has(e[2]));
 	if (depth > 1 && next.length && chance(0.25)) {
 		const c = chained(next, depth - 1);
 		return c && { code: `${via}:${type}.${c.code}`, chain: [via, type, c] };
@@ -136,7 +136,7 @@ function randomSort(ts) {
 	const filled = common.filter((p) => p.values.length);
 	const sorts = [], n = pick([1, 1, 1, 2, 2, 3]);
 	for (let i = 0; i < n; i++) {
-		const out = ts.length === 1 && chance(0.15) ? edges.filter((e) => e[0] === ts[0] && !e[3] && model.has(e[2])) : [];
+		const out = ts.length === 1 && chance(0.15) ? edges.filter((e) => e[0] === ts[0] && model.has(e[2])) : [];
 		if (out.length) {
 			const c = chained(out, 2);
 			if (c && !sorts.some((s) => s.code === c.code)) sorts.push({ ...c, descending: chance(0.5) });
