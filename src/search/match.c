@@ -150,7 +150,7 @@ evaluate(const char *expression, ModelTypeId context, JsonbContainer *doc, const
 }
 
 /* One value of a criterion against one item. */
-static bool
+bool
 match_item(const MatchCriterion *c, const FpItem *item, const char *value)
 {
 	switch (c->param->type) {
@@ -268,6 +268,8 @@ match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root
 		any = c->param->type == PARAM_COMPOSITE ? composite_present(c, doc, &items) : with_value(&items) > 0;
 		return any == (strcmp(c->value, "false") == 0);
 	}
+	if (c->modifier != NULL && *c->modifier == '~')
+		return match_filter_op(c, doc, &items);
 	n = match_split(c->value, ',', &values);
 	for (int v = 0; v < n; v++) {
 		FpItem nothing = {.json.type = jbvNull};

@@ -47,6 +47,12 @@ extern MatchText match_scalar(const FpItem *item);
 /* The members of an object's array (or the one value) as containers; palloc'd. */
 extern int match_children(JsonbContainer *c, const char *name, JsonbContainer ***out);
 
+/* ---- match_filter.c ---- */
+/* A criterion of _filter, `code:~op`, over the items of its parameter. */
+extern bool match_filter_op(const MatchCriterion *c, JsonbContainer *doc, const FpList *items);
+extern bool match_filter_date(const MatchCriterion *c, const FpItem *item, const char *value);
+
+extern bool match_item(const MatchCriterion *c, const FpItem *item, const char *value);
 /* Does any of the items satisfy one value (after the split at ",") of a criterion? By type of parameter. */
 extern bool match_token(const MatchCriterion *c, const FpItem *item, const char *value);
 extern bool match_reference(const MatchCriterion *c, const FpItem *item, const char *value);

@@ -354,11 +354,47 @@ match_reference(const MatchCriterion *c, const FpItem *item, const char *value)
 
 /* ---- strings and URIs ---- */
 
+/* Operators of _filter. */
+static bool
+filter_text(const MatchCriterion *c, MatchText t, const char *value)
+{
+	const char *op = c->modifier + 1;
+	int n, m, order;
+	char *a, *b;
+
+	if (t.s == NULL)
+		return false;
+	a = keys_fold(t.s, t.len, &n);
+	b = keys_fold(value, strlen(value), &m);
+	order = memcmp(a, b, Min(n, m));
+	order = order ? order : n - m;
+	if (strcmp(op, "eq") == 0 || strcmp(op, "re") == 0)
+		return order == 0;
+	if (strcmp(op, "sw") == 0)
+		return n >= m && memcmp(a, b, m) == 0;
+	if (strcmp(op, "ew") == 0)
+		return n >= m && memcmp(a + n - m, b, m) == 0;
+	if (strcmp(op, "co") == 0)
+		return folded_contains(t, value);
+	if (strcmp(op, "gt") == 0)
+		return order > 0;
+	if (strcmp(op, "lt") == 0)
+		return order < 0;
+	if (strcmp(op, "ge") == 0)
+		return order >= 0;
+	if (strcmp(op, "le") == 0)
+		return order <= 0;
+	ereport(ERROR, errcode(FH400), errmsg("invalid _filter: operator \"%s\" does not compare with text", op),
+			fhir_issue("invalid", NULL));
+}
+
 static bool
 text_matches(const MatchCriterion *c, MatchText t, const char *value)
 {
 	if (c->modifier == NULL)
 		return folded_prefix(t, value);
+	if (*c->modifier == '~')
+		return filter_text(c, t, value);
 	if (strcmp(c->modifier, "exact") == 0)
 		return match_text_is(t, value);
 	if (strcmp(c->modifier, "contains") == 0 || strcmp(c->modifier, "text") == 0)

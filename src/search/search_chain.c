@@ -83,6 +83,17 @@ search_chain_targets(const KeyParam *p, const char *type_name, const ModelType *
 }
 
 Crit *
+search_chain_link(Crit *c, const KeyParam *p, const ModelType *target, Crit *arg)
+{
+	if (c == NULL)
+		c = crit_new(CRIT_CHAIN);
+	for (int k = 0; k < p->nlegs; k++)
+		if (search_target_allowed(p->legs[k].targets, target))
+			add_link(c, p->legs[k].source, target, arg);
+	return c;
+}
+
+Crit *
 search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, const char *value, int depth)
 {
 	const KeyParam *p = search_require_param(t, name->code);
@@ -101,9 +112,7 @@ search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, con
 		if (ntargets > 1 && (!search_refers_to(p, targets[i]) || !search_knows(targets[i], name->rest)))
 			continue;
 		arg = search_resolve_criterion(req, &targets[i], 1, name->rest, value, depth + 1);
-		for (int k = 0; k < p->nlegs; k++)
-			if (search_target_allowed(p->legs[k].targets, targets[i]))
-				add_link(c, p->legs[k].source, targets[i], arg);
+		search_chain_link(c, p, targets[i], arg);
 	}
 	if (c->nlinks == 0)
 		ereport(

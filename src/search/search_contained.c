@@ -135,6 +135,33 @@ contains(const char *text, int len, const char *part, int plen)
 }
 
 static bool
+text_fits(StringMode mode, const char *text, int len, const char *value, int vlen)
+{
+	int order = memcmp(text, value, Min(len, vlen));
+
+	order = order ? order : len - vlen;
+	switch (mode) {
+		case STRING_PREFIX:
+			return len >= vlen && memcmp(text, value, vlen) == 0;
+		case STRING_CONTAINS:
+			return contains(text, len, value, vlen);
+		case STRING_EQUAL:
+			return order == 0;
+		case STRING_SUFFIX:
+			return len >= vlen && memcmp(text + len - vlen, value, vlen) == 0;
+		case STRING_GT:
+			return order > 0;
+		case STRING_LT:
+			return order < 0;
+		case STRING_GE:
+			return order >= 0;
+		case STRING_LE:
+			return order <= 0;
+	}
+	return false;
+}
+
+static bool
 has_string(const KeySet *set, const Crit *c)
 {
 	for (int i = 0; i < set->nstrings; i++) {
@@ -146,9 +173,7 @@ has_string(const KeySet *set, const Crit *c)
 		for (int v = 0; v < c->nvalues && here; v++) {
 			int len = strlen(c->values[v]);
 
-			if (c->mode == STRING_CONTAINS ? contains(s->value, s->len, c->values[v], len)
-			                               : s->len >= len && memcmp(s->value, c->values[v], len) == 0 &&
-			                                     (c->mode == STRING_PREFIX || s->len == len))
+			if (text_fits(c->mode, s->value, s->len, c->values[v], len))
 				return true;
 		}
 	}

@@ -1,173 +1,195 @@
 /*
  * search_filter.c: _filter (R4, Search, 3.1.3): boolean expressions over criteria.
  *
- *   filter    = term { ("and" | "or") term }        "and" binds tighter
- *   term      = "not"? ( "(" filter ")" | path op value )
- *   path      = name { "." name }, with [filter] after a reference being refused
- *   op        = eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in ni re
- *   value     = "string" | token, number or date
+ *   filter = term { ("and" | "or") term }        from left to right, neither binds tighter
+ *   term   = "not" term | "(" filter ")" | path op value
+ *   path   = name { [ "[" filter "]" ] "." name } | "_has:" Type ":" name ":" name
+ *   op     = eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in ni re
+ *   value  = "string" | token, number or date
  *
- * Each comparison becomes an ordinary criterion; so it is as exact and as indexed as the parameter itself.
+ * Each comparison becomes an ordinary criterion; so it is as exact and as indexed as the parameter itself
+ * (search_filter_op.c). A filter in brackets after a reference is on the resource that it leads to, together with
+ * the rest of the path; after another parameter it is on the elements that the parameter looks at, by the names
+ * of elements, decided on the document (match_filter.c).
  */
 #include "base/compat.h"
-
-#include <ctype.h>
 
 #include "miscadmin.h"
 
 #include "base/error.h"
+#include "search/search_filter.h"
 #include "search/search_internal.h"
 
 typedef struct Filter {
 	SearchRequest *req;
 	const ModelType *const *types;
-	int ntypes;
-	const char *text, *at;
+	int ntypes, depth;
+	FilterText text;
+	bool probing; /* only look whether the types know the names */
+	bool unknown; /* they don't */
 } Filter;
 
-static void pg_attribute_noreturn()
-fail(Filter *f, const char *why)
-{
-	ereport(ERROR, errcode(FH400), errmsg("invalid _filter: %s", why),
-	        errdetail("At position %d, before \"%.40s\".", (int)(f->at - f->text) + 1, f->at),
-	        errhint("For example: _filter=given eq \"peter\" and birthdate ge 2014-10-10."),
-	        fhir_issue("invalid", NULL));
-}
+static Crit *expression(Filter *f);
 
-static void
-skip_space(Filter *f)
-{
-	while (isspace((unsigned char)*f->at))
-		f->at++;
-}
+/* ---- comparisons ---- */
 
-/* A word up to white space or a parenthesis; palloc'd, empty at the end. */
-static char *
-word(Filter *f)
+static Crit *
+plain_comparison(Filter *f, const char *path, const char *op, const char *value)
 {
-	const char *start;
+	/* ss: the value subsumes one of the concepts; sb: it is subsumed by one */
+	static const char *const modifiers[][2] = {{"ss", "below"}, {"sb", "above"}, {"in", "in"}, {"ni", "not-in"}};
+	char *name = psprintf("%s:~%s", path, op);
 
-	skip_space(f);
-	start = f->at;
-	while (*f->at && !isspace((unsigned char)*f->at) && *f->at != '(' && *f->at != ')')
-		f->at++;
-	return pnstrdup(start, f->at - start);
+	if (f->probing) {
+		for (int i = 0; i < f->ntypes; i++)
+			f->unknown |= !search_knows(f->types[i], path);
+		return crit_new(CRIT_TRUE);
+	}
+	if (strcmp(op, "pr") == 0) {
+		if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+			filter_fail(&f->text, "pr needs true or false");
+		return search_resolve_criterion(f->req, f->types, f->ntypes, psprintf("%s:missing", path),
+		                                value[0] == 't' ? "false" : "true", f->depth);
+	}
+	for (int i = 0; i < lengthof(modifiers); i++)
+		if (strcmp(op, modifiers[i][0]) == 0)
+			name = psprintf("%s:%s", path, modifiers[i][1]);
+	return search_resolve_criterion(f->req, f->types, f->ntypes, name, value, f->depth);
 }
 
 static bool
-take_keyword(Filter *f, const char *keyword)
+names_known(Filter *f, const ModelType *target, const FilterText *inner)
 {
-	const char *start = f->at;
-	char *w = word(f);
+	Filter probe = {f->req, &target, 1, f->depth + 1, *inner, true, false};
 
-	if (strcmp(w, keyword) == 0)
-		return true;
-	f->at = start;
-	return false;
+	(void)expression(&probe);
+	return !probe.unknown;
 }
 
-/* Escaped as a value of a parameter, so that , and $ in it are literal; | of a token stays. */
-static char *
-value(Filter *f, bool *quoted)
-{
-	StringInfoData out;
+static Crit *path_from(Filter *f, const char *prefix, const char *first);
 
-	initStringInfo(&out);
-	skip_space(f);
-	*quoted = *f->at == '"';
-	if (!*quoted) {
-		for (const char *w = word(f); *w; w++) {
-			if (*w == ',' || *w == '\\')
-				appendStringInfoChar(&out, '\\');
-			appendStringInfoChar(&out, *w);
-		}
-		if (out.len == 0)
-			fail(f, "a value is missing");
-		return out.data;
-	}
-	for (f->at++; *f->at != '"'; f->at++) {
-		if (*f->at == '\0')
-			fail(f, "a string is not closed");
-		if (*f->at == '\\' && f->at[1])
-			f->at++;
-		if (strchr(",|$\\", *f->at) != NULL)
-			appendStringInfoChar(&out, '\\');
-		appendStringInfoChar(&out, *f->at);
-	}
-	f->at++;
-	return out.data;
-}
-
+/* reference[filter].rest: of one resource that it leads to. */
 static Crit *
-negate(Crit *a)
+through_reference(Filter *f, const KeyParam *p, const FilterText *inner, const FilterText *rest)
 {
-	Crit *c = crit_new(CRIT_NOT);
+	const ModelType **targets;
+	int n = search_chain_targets(p, NULL, &targets);
+	Crit *c = NULL;
 
-	c->args = palloc(sizeof(Crit *));
-	c->args[c->nargs++] = a;
+	for (int i = 0; i < n; i++) {
+		Filter condition = {f->req, &targets[i], 1, f->depth + 1, *inner, f->probing, false};
+		Filter path = {f->req, &targets[i], 1, f->depth + 1, *rest, true, false};
+		Crit *arg;
+
+		if (!search_refers_to(p, targets[i]) || !names_known(f, targets[i], inner))
+			continue;
+		(void)path_from(&path, NULL, filter_name(&path.text));
+		if (path.unknown)
+			continue;
+		path.text = *rest;
+		path.probing = f->probing;
+		arg = crit_join(CRIT_AND, expression(&condition),
+		                path_from(&path, NULL, filter_name(&path.text)));
+		f->text.at = path.text.at;
+		c = search_chain_link(c, p, targets[i], arg);
+	}
+	if (c == NULL)
+		ereport(ERROR, errcode(FH400), errmsg("invalid _filter: no type that \"%s\" may refer to has these parameters", p->code),
+		        errdetail("In \"%.*s\".", 100, inner->at), fhir_issue("not-supported", NULL));
 	return c;
+}
+
+/* On the elements at the place of p: the text up to the value goes to match_filter.c as it is. */
+static Crit *
+on_elements(Filter *f, const KeyParam *p, const char *start)
+{
+	FilterText t = f->text;
+
+	t.at = start;
+	(void)filter_skip_comparison(&t);
+	f->text.at = t.at;
+	start = pnstrdup(start, t.at - start);
+	match_filter_check(start);
+	return search_filter_elements(p, start);
+}
+
+/* name[filter].rest, behind a chain of other names. */
+static Crit *
+bracketed(Filter *f, const char *prefix, const char *name)
+{
+	const char *start = f->text.at;
+	FilterText inner, rest = f->text;
+	const KeyParam *p;
+	Crit *c = NULL;
+
+	if (prefix)
+		filter_fail(&f->text, "[ ] stands after the first name of a path, or after another [ ]");
+	f->text.at++;
+	inner = f->text;
+	/* where the bracket ends: filter_skip_comparison reads over it */
+	for (int depth = 1; depth > 0; f->text.at++) {
+		if (*f->text.at == '\0')
+			filter_fail(&f->text, "a ] is missing");
+		if (*f->text.at == '"') {
+			(void)filter_value(&f->text);
+			f->text.at--;
+		} else if (*f->text.at == '[')
+			depth++;
+		else if (*f->text.at == ']')
+			depth--;
+	}
+	filter_expect(&f->text, '.');
+	rest = f->text;
+	for (int i = 0; i < f->ntypes; i++) {
+		p = search_param(f->types[i], name, strlen(name));
+		if (p == NULL && f->probing) {
+			f->unknown = true;
+			f->text.at = start;
+			(void)filter_skip_comparison(&f->text);
+			return crit_new(CRIT_TRUE);
+		}
+		if (p == NULL)
+			search_unknown_param(f->types[i], name);
+		c = crit_join(CRIT_OR, c,
+		              p->type == PARAM_REFERENCE ? through_reference(f, p, &inner, &rest)
+		                                         : on_elements(f, p, start));
+	}
+	return c;
+}
+
+/* The rest of a path after `first`, then operator and value. prefix: names before it, with dots. */
+static Crit *
+path_from(Filter *f, const char *prefix, const char *first)
+{
+	const char *path = prefix ? psprintf("%s.%s", prefix, first) : first;
+	char *op;
+
+	check_stack_depth();
+	if (*f->text.at == '[')
+		return bracketed(f, prefix, first);
+	if (filter_accept_char(&f->text, '.'))
+		return path_from(f, path, filter_name(&f->text));
+	op = filter_word(&f->text);
+	filter_check_operator(&f->text, op);
+	return plain_comparison(f, path, op, filter_value(&f->text));
 }
 
 static Crit *
 comparison(Filter *f)
 {
-	static const char prefixes[] = " gt lt ge le ap sa eb ";
-	/* ss: the value subsumes one of the concepts; sb: it is subsumed by one */
-	static const char *const terminology[][2] = {
-	    {"ss", "below"}, {"sb", "above"}, {"in", "in"}, {"ni", "not-in"}};
-	char *path = word(f), *op, *v;
-	bool quoted;
-	const KeyParam *p;
-	const char *dot = strrchr(path, '.');
+	FilterText start = f->text;
+	char *word = filter_word(&f->text), *op;
 
-	if (*path == '\0')
-		fail(f, "a parameter is missing");
-	if (strchr(path, '[') || strchr(path, ':'))
-		fail(f, "filters and modifiers within a path are not supported");
-	op = word(f);
-	if (*op == '\0')
-		fail(f, "an operator is missing");
-	v = value(f, &quoted);
-	if (strcmp(op, "pr") == 0) {
-		if (strcmp(v, "true") != 0 && strcmp(v, "false") != 0)
-			fail(f, "pr needs true or false");
-		return search_resolve_criterion(f->req, f->types, f->ntypes, psprintf("%s:missing", path),
-		                                v[0] == 't' ? "false" : "true", 0);
+	if (*word == '\0')
+		filter_fail(&f->text, "a parameter is missing");
+	if (strncmp(word, "_has:", 5) == 0) {
+		op = filter_word(&f->text);
+		filter_check_operator(&f->text, op);
+		return plain_comparison(f, word, op, filter_value(&f->text));
 	}
-	p = dot ? NULL : search_param(f->types[0], path, strlen(path));
-	if (strcmp(op, "eq") == 0 || (strcmp(op, "re") == 0 && (!p || p->type == PARAM_REFERENCE))) {
-		if (p && p->type == PARAM_STRING)
-			path = psprintf("%s:exact", path);
-		return search_resolve_criterion(f->req, f->types, f->ntypes, path, v, 0);
-	}
-	if (strcmp(op, "ne") == 0) {
-		if (p && p->type == PARAM_STRING)
-			path = psprintf("%s:exact", path);
-		return negate(search_resolve_criterion(f->req, f->types, f->ntypes, path, v, 0));
-	}
-	if (strcmp(op, "sw") == 0 || strcmp(op, "co") == 0) {
-		if (p && p->type != PARAM_STRING)
-			fail(f, "sw and co need a string parameter");
-		return search_resolve_criterion(f->req, f->types, f->ntypes,
-		                                op[0] == 's' ? path : psprintf("%s:contains", path), v, 0);
-	}
-	if (strlen(op) == 2 && strstr(prefixes, psprintf(" %s ", op)) != NULL) {
-		if (p && p->type != PARAM_DATE && p->type != PARAM_NUMBER && p->type != PARAM_QUANTITY)
-			fail(f, "this operator needs a date, number or quantity parameter");
-		return search_resolve_criterion(f->req, f->types, f->ntypes, path, psprintf("%s%s", op, v), 0);
-	}
-	for (int i = 0; i < lengthof(terminology); i++)
-		if (strcmp(op, terminology[i][0]) == 0) {
-			if (p && p->type != PARAM_TOKEN)
-				fail(f, "ss, sb, in and ni need a token parameter");
-			return search_resolve_criterion(f->req, f->types, f->ntypes,
-			                                psprintf("%s:%s", path, terminology[i][1]), v, 0);
-		}
-	fail(f, psprintf("operator \"%s\" is unknown or not supported here", op));
-	return NULL;
+	f->text = start;
+	return path_from(f, NULL, filter_name(&f->text));
 }
-
-static Crit *disjunction(Filter *f);
 
 static Crit *
 term(Filter *f)
@@ -175,48 +197,37 @@ term(Filter *f)
 	Crit *c;
 
 	check_stack_depth();
-	if (take_keyword(f, "not"))
-		return negate(term(f));
-	skip_space(f);
-	if (*f->at != '(')
+	if (filter_accept(&f->text, "not"))
+		return crit_not(term(f));
+	if (!filter_accept_char(&f->text, '('))
 		return comparison(f);
-	f->at++;
-	c = disjunction(f);
-	skip_space(f);
-	if (*f->at != ')')
-		fail(f, "a ) is missing");
-	f->at++;
+	c = expression(f);
+	filter_expect(&f->text, ')');
 	return c;
 }
 
 static Crit *
-conjunction(Filter *f)
+expression(Filter *f)
 {
 	Crit *c = term(f);
 
-	while (take_keyword(f, "and"))
-		c = crit_join(CRIT_AND, c, term(f));
-	return c;
-}
-
-static Crit *
-disjunction(Filter *f)
-{
-	Crit *c = conjunction(f);
-
-	while (take_keyword(f, "or"))
-		c = crit_join(CRIT_OR, c, conjunction(f));
-	return c;
+	for (;;) {
+		if (filter_accept(&f->text, "and"))
+			c = crit_join(CRIT_AND, c, term(f));
+		else if (filter_accept(&f->text, "or"))
+			c = crit_join(CRIT_OR, c, term(f));
+		else
+			return c;
+	}
 }
 
 Crit *
 search_filter(SearchRequest *req, const ModelType *const *types, int ntypes, const char *text)
 {
-	Filter f = {req, types, ntypes, text, text};
-	Crit *c = disjunction(&f);
+	Filter f = {req, types, ntypes, 0, {text, text}, false, false};
+	Crit *c = expression(&f);
 
-	skip_space(&f);
-	if (*f.at)
-		fail(&f, "text after its end");
+	if (*filter_word(&f.text) || *f.text.at)
+		filter_fail(&f.text, "text after its end");
 	return c;
 }

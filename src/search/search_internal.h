@@ -82,7 +82,16 @@ typedef struct CritLink {
 	Crit *arg;               /* criterion on `type`; shared by links of the same type */
 } CritLink;
 
-typedef enum StringMode { STRING_PREFIX, STRING_CONTAINS, STRING_EQUAL } StringMode;
+typedef enum StringMode {
+	STRING_PREFIX,
+	STRING_CONTAINS,
+	STRING_EQUAL,
+	STRING_SUFFIX,
+	STRING_GT,
+	STRING_LT,
+	STRING_GE,
+	STRING_LE
+} StringMode;
 
 struct Crit {
 	CritKind kind;
@@ -250,6 +259,8 @@ extern Crit *search_chain(SearchRequest *req, const ModelType *t, const SearchNa
 /* rest: of _has:rest */
 extern Crit *search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest,
                         const char *value, int depth);
+/* Adds to a chain (NULL: a new one) that p leads to a resource of that type which satisfies arg. */
+extern Crit *search_chain_link(Crit *c, const KeyParam *p, const ModelType *target, Crit *arg);
 /* The types that reference parameter p may lead to, of that name if one is given. Returns how many. */
 extern int search_chain_targets(const KeyParam *p, const char *type_name, const ModelType ***out);
 extern bool search_target_allowed(const ModelTypeId *targets, const ModelType *t);
@@ -331,6 +342,12 @@ extern void search_run_word(SearchRequest *req, Crit *c);
 extern bool search_run_side(SearchRequest *req, Crit *c, int few);
 extern void sql_side(SqlText *s, const char *alias, const Crit *c);
 extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
+
+/* ---- search_filter_op.c ---- */
+/* A comparison of _filter with the values of a parameter. */
+extern Crit *search_filter_values(const KeyParam *p, const char *op, const char *value);
+/* text: [filter].path op value, on the elements at the place of a parameter (match_filter.c). */
+extern Crit *search_filter_elements(const KeyParam *p, const char *text);
 
 /* ---- search_filter.c ---- */
 extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, int ntypes, const char *text);

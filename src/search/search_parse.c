@@ -432,7 +432,10 @@ search_parse(SearchRequest *req, const char *query)
 	req->count = Min(fhir_default_count, fhir_max_count);
 	for (int i = 0; i < req->npairs; i++) {
 		SearchPair *p = &req->pairs[i];
+		const char *own = strstr(p->name, ":~");
 
+		if (own) /* this server's own spelling of the operators of _filter */
+			search_bad_modifier(pnstrdup(p->name, own - p->name), own + 1, NULL);
 		if (p->used) /* _type */
 			p->control = true;
 		else if (req->handling == SEARCH_LENIENT)

@@ -275,6 +275,27 @@ special(SearchRequest *req, const ModelType *const *types, int ntypes, const Sea
 	return n->modifier ? crit_not(c) : c;
 }
 
+/* The same, compared within _filter: equal, unequal, and _lastUpdated by prefixes. */
+static Crit *
+special_comparison(SearchRequest *req, const ModelType *const *types, int ntypes, const SearchName *n,
+                   const char *value)
+{
+	SearchName plain = {n->code, NULL, NULL};
+	const char *op = n->modifier + 1;
+	Crit *c;
+
+	if (strcmp(n->code, "_lastUpdated") == 0)
+		return special(req, types, ntypes, &plain, psprintf("%s%s", op, value));
+	c = special(req, types, ntypes, &plain, value);
+	if (c == NULL)
+		return NULL;
+	if (strcmp(op, "eq") != 0 && strcmp(op, "ne") != 0)
+		ereport(ERROR, errcode(FH400),
+		        errmsg("invalid _filter: operator \"%s\" does not compare with \"%s\"", op, n->code),
+		        fhir_issue("invalid", NULL));
+	return *op == 'n' ? crit_not(c) : c;
+}
+
 Crit *
 search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name,
                          const char *value, int depth)
@@ -294,6 +315,9 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 	n = search_split_name(name);
 	if (*value == '\0')
 		search_bad_value(name, value, "no value is given", NULL);
+	if (n.modifier && !n.rest && *n.modifier == '~' && *n.code == '_' &&
+	    (c = special_comparison(req, types, ntypes, &n, value)) != NULL)
+		return c;
 	if (n.modifier && !n.rest && strcmp(n.modifier, "missing") == 0)
 		return missing(req, types, ntypes, n.code, value);
 	if (!n.rest && (c = special(req, types, ntypes, &n, value)) != NULL)

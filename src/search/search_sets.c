@@ -271,14 +271,14 @@ like_pattern(const char *text, StringMode mode)
 	StringInfoData b;
 
 	initStringInfo(&b);
-	if (mode == STRING_CONTAINS)
+	if (mode == STRING_CONTAINS || mode == STRING_SUFFIX)
 		appendStringInfoChar(&b, '%');
 	for (; *text; text++) {
 		if (strchr("%_\\", *text) != NULL)
 			appendStringInfoChar(&b, '\\');
 		appendStringInfoChar(&b, *text);
 	}
-	if (mode != STRING_EQUAL)
+	if (mode != STRING_EQUAL && mode != STRING_SUFFIX)
 		appendStringInfoChar(&b, '%');
 	return b.data;
 }
@@ -309,6 +309,24 @@ sql_prefix(SqlText *s, const char *text)
 	}
 }
 
+/* A whole text, which is shorter than the pieces of long ones. */
+static void
+sql_compared(SqlText *s, StringMode mode, const char *text)
+{
+	static const char *const ops[] = {[STRING_EQUAL] = OP("="),
+	                                  [STRING_GT] = OP(">"),
+	                                  [STRING_LT] = OP("<"),
+	                                  [STRING_GE] = OP(">="),
+	                                  [STRING_LE] = OP("<=")};
+
+	if (mode == STRING_EQUAL) {
+		appendStringInfoString(&s->sql, " AND pg_catalog.\"left\"(t.value, 100)" OP("="));
+		sql_param(s, TEXTOID, CStringGetTextDatum(index_prefix(text)));
+	}
+	appendStringInfo(&s->sql, " AND t.value%s", ops[mode]);
+	sql_param(s, TEXTOID, CStringGetTextDatum(text));
+}
+
 static void
 run_string(SearchRequest *req, Crit *c)
 {
@@ -322,6 +340,8 @@ run_string(SearchRequest *req, Crit *c)
 		appendStringInfoChar(&s.sql, ')');
 		if (c->mode == STRING_PREFIX)
 			sql_prefix(&s, c->values[i]);
+		else if (c->mode == STRING_EQUAL || c->mode >= STRING_GT)
+			sql_compared(&s, c->mode, c->values[i]);
 		else {
 			appendStringInfoString(&s.sql, " AND t.value" OP("~~"));
 			sql_param(&s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));

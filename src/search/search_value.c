@@ -452,6 +452,8 @@ search_values(const KeyParam *p, const char *modifier, const char *value)
 	int n = search_split(value, ',', &values);
 	Crit *c = NULL;
 
+	if (modifier && *modifier == '~') /* of _filter */
+		return search_filter_values(p, modifier + 1, value);
 	if (n > fhir_max_search_values)
 		ereport(ERROR, errcode(FH400), errmsg("too many values of search parameter \"%s\"", p->code),
 		        errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),

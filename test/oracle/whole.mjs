@@ -61,6 +61,7 @@ const amount = (kind) => (v) => {
 const parts = ['family', 'given', 'prefix', 'suffix', 'text', 'line', 'city', 'district', 'state', 'postalCode', 'country'];
 const strings = (v) => (typeof v === 'string' ? [v] : v && typeof v === 'object' && !('system' in v) ? parts.flatMap((k) => v[k] ?? []).filter((x) => typeof x === 'string') : [])
 	.map((s) => [...fold(s)].slice(0, 100).join('')).filter(Boolean);
+const texts = (v) => (typeof v === 'string' ? [v] : v && typeof v === 'object' && !('system' in v) ? parts.flatMap((k) => v[k] ?? []).filter((x) => typeof x === 'string') : []).map(fold);
 const plain = (v) => (typeof v === 'string' ? [v] : typeof v === 'boolean' ? [String(v)] : v && typeof v === 'object'
 	? [v.code, v.value, v.reference, ...(Array.isArray(v.coding) ? v.coding.map((c) => c.code) : [])].filter((x) => typeof x === 'string') : []);
 const bytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -186,15 +187,20 @@ function randomFilter(t, depth) {
 	const modifier = c[0].split(':')[1], q = `${c[0]}=${encodeURIComponent(c[1])}`;
 	if (p.kind === 'string') {
 		const op = { exact: 'eq', contains: 'co', undefined: 'sw' }[modifier];
-		return op ? { text: `${p.code} ${op} "${c[1]}"`, tree: { q } } : null;
+		if (op === 'sw' && chance(0.4)) { // what R4 has no parameter for: by the folded texts
+			const want = fold(c[1]), [name, test] = pick([['eq', (s) => s === want], ['ew', (s) => s.endsWith(want)], ['gt', (s) => bytes(s, want) > 0], ['le', (s) => bytes(s, want) <= 0]]);
+			return want && want.length < 60 ? { text: `${p.code} ${name} "${c[1]}"`, tree: { ids: (byType.get(t) ?? []).filter((id) => (values.get(`${t}/${id} ${p.code}`) ?? []).some((v) => texts(v).some(test))) } } : null;
+		}
+		return op && op !== 'eq' ? { text: `${p.code} ${op} "${c[1]}"`, tree: { q } } : null;
 	}
 	if (p.kind === 'token') {
 		if (modifier) return { in: 1, 'not-in': 1, below: 1, above: 1 }[modifier] ? { text: `${p.code} ${{ in: 'in', 'not-in': 'ni', below: 'ss', above: 'sb' }[modifier]} ${c[1]}`, tree: { q } } : null;
-		return chance(0.3) ? { text: `${p.code} ne ${c[1]}`, tree: { not: { q } } } : { text: `${p.code} eq ${c[1]}`, tree: { q } };
+		// some value is unequal: simple where no document has two
+		const single = (byType.get(t) ?? []).every((id) => (values.get(`${t}/${id} ${p.code}`) ?? []).length < 2);
+		return single && chance(0.3) ? { text: `${p.code} ne ${c[1]}`, tree: { and: [{ q: `${p.code}:missing=false` }, { not: { q } }] } } : { text: `${p.code} eq ${c[1]}`, tree: { q } };
 	}
 	const m = modifier ? null : c[1].match(/^(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)$/s);
 	if (!m) return null;
-	if (m[1] === 'ne') return { text: `${p.code} ne ${m[2]}`, tree: { not: { q: `${p.code}=${encodeURIComponent(m[2])}` } } };
 	return { text: `${p.code} ${m[1] ?? 'eq'} ${m[2]}`, tree: { q } };
 }
 const units = { km: 1000, m: 1, '[mi_i]': 1609.344 };
