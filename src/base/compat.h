@@ -84,10 +84,13 @@
 #define FhirNeedsIndexes(u) (u)
 #endif
 
+/* How many blocks a table has at least, as the backend has seen it; InvalidBlockNumber if it has not. */
 #if PG_VERSION_NUM >= 150000
 #define FhirHeapFetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer, false)
+#define FhirKnownBlocks(rel) (RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM])
 #else
 #define FhirHeapFetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer)
+#define FhirKnownBlocks(rel) (smgropen((rel)->rd_node, (rel)->rd_backend)->smgr_cached_nblocks[MAIN_FORKNUM])
 #endif
 
 #if PG_VERSION_NUM >= 180000

@@ -37,7 +37,7 @@
 static bool
 block_exists(Relation heap, BlockNumber block)
 {
-	BlockNumber known = RelationGetSmgr(heap)->smgr_cached_nblocks[MAIN_FORKNUM];
+	BlockNumber known = FhirKnownBlocks(heap);
 
 	return (known != InvalidBlockNumber && block < known) || block < RelationGetNumberOfBlocks(heap);
 }
