@@ -340,7 +340,10 @@ typedef struct KeyWordGroup {
 	bool units; /* false: term.hash is in resource.keys; true: see keys_unit_text_key */
 } KeyWordGroup;
 extern int keys_word_groups(const ModelType *t, KeyWordGroup **out);
-/* ordered.key of the quantities that a text of units stands for; after: what follows its line feed. A superset: the same code may have other unit texts. */
+/*
+ * ordered.key of the quantities that a text of units stands for; after: what follows its line feed. The same key may have other texts; all that its quantities
+ * have are in the dictionary, an empty one for those whose texts are not.
+ */
 extern uint64 keys_unit_text_key(const KeySource *s, const char *after, int len);
 extern uint64 keys_word_texts(const ModelType *t); /* term.key of common texts, and their eq keys */
 extern uint64 keys_word_text(const ModelType *t, const char *folded, int len);

@@ -205,7 +205,7 @@ extern void keys_add_interval(KeyBuilder *b, uint64 key, const uint64 *token, co
 /* ---- keys_words.c ---- */
 extern void keys_cover(KeyBuilder *b, const char *text);
 extern void keys_cover_code(KeyBuilder *b, const char *code, int len);
-extern void keys_cover_unit(KeyBuilder *b, JsonbContainer *quantity, const KeyInterval *iv);
+extern void keys_cover_unit(KeyBuilder *b, JsonbContainer *quantity, bool plain, const KeyInterval *iv);
 extern void keys_words_finish(KeyBuilder *b, KeySet *out);
 
 /* Eq keys of a reference item (several forms); at most KEYS_MAX_REF_FORMS. */

@@ -294,8 +294,8 @@ keys_item_ordered(KeyBuilder *b, const FpItem *item)
 	if (!keys_interval(b->source, b->source->klass, item, &iv))
 		return;
 	keys_add_interval(b, iv.key, NULL, &iv);
-	if (b->source->klass == KEYS_QUANTITY && item->type != MODEL_T_Range && item->type != MODEL_T_Money && keys_object(&item->json) != NULL)
-		keys_cover_unit(b, keys_object(&item->json), &iv);
+	if (b->source->klass == KEYS_QUANTITY && keys_object(&item->json) != NULL)
+		keys_cover_unit(b, keys_object(&item->json), item->type != MODEL_T_Range && item->type != MODEL_T_Money, &iv);
 }
 
 /* ---- positions ---- */

@@ -279,35 +279,48 @@ keys_cover_code(KeyBuilder *b, const char *code, int len)
 	keys_cover(b, code);
 }
 
+/* Folded text, a line feed, and of what unit the ordered rows are that it belongs to. */
+static void
+add_unit_text(KeyBuilder *b, const char *raw, const char *folded, int len, const KeyInterval *iv)
+{
+	StringInfoData value;
+
+	initStringInfo(&value);
+	appendBinaryStringInfo(&value, folded, len);
+	appendStringInfoChar(&value, '\n');
+	if (iv->slen > 0)
+		appendStringInfo(&value, "%.*s|%.*s", iv->slen, iv->sys, iv->clen, iv->code);
+	if (value.len <= KEYS_STRING_MAX)
+		keys_add_term(b, keys_word_units(b->source), fhir_hash(raw, strlen(raw), iv->key), value.data, value.len);
+}
+
 /*
- * Unit and code of a quantity that has an ordered row: folded text, a line feed, "system|code", from which keys_unit_text_key() makes the key of
- * those rows.
+ * Unit and code of a quantity that has an ordered row: the dictionary leads from its text to the key of those rows. A quantity that is not covered says so by
+ * an empty text: then the rows of its key do not all have what other texts of the key say.
  */
 void
-keys_cover_unit(KeyBuilder *b, JsonbContainer *quantity, const KeyInterval *iv)
+keys_cover_unit(KeyBuilder *b, JsonbContainer *quantity, bool plain, const KeyInterval *iv)
 {
 	const char *unit, *code;
 	char *folded, *both;
 	int ulen, clen, flen;
-	StringInfoData value;
 
 	unit = keys_string_of(quantity, "unit", &ulen);
 	code = keys_string_of(quantity, "code", &clen);
-	if (b->source->user || b->contained || (ulen <= 0 && clen <= 0) || Max(ulen, 0) + Max(clen, 0) + iv->slen > KEYS_STRING_MAX / 8)
+	if (b->source->user || b->contained)
 		return;
+	if (!plain || (ulen <= 0 && clen <= 0) || Max(ulen, 0) + Max(clen, 0) + iv->slen > KEYS_STRING_MAX / 8) {
+		add_unit_text(b, "", "", 0, iv);
+		return;
+	}
 	both = psprintf("%.*s %.*s", Max(ulen, 0), unit != NULL ? unit : "", Max(clen, 0), code != NULL ? code : "");
 	folded = keys_fold(both, strlen(both), &flen);
-	initStringInfo(&value);
-	appendBinaryStringInfo(&value, folded, flen);
-	appendStringInfoChar(&value, '\n');
-	if (iv->slen > 0)
-		appendStringInfo(&value, "%.*s|%.*s", iv->slen, iv->sys, iv->clen, iv->code);
-	if (value.len > KEYS_STRING_MAX)
-		return;
-	keys_add_term(b, keys_word_units(b->source), fhir_hash(both, strlen(both), iv->key), value.data, value.len);
-	if (unit != NULL)
+	if (flen > KEYS_STRING_MAX / 2)
+		flen = 0;
+	add_unit_text(b, flen > 0 ? both : "", folded, flen, iv);
+	if (flen > 0 && unit != NULL)
 		keys_cover(b, unit);
-	if (code != NULL)
+	if (flen > 0 && code != NULL)
 		keys_cover(b, code);
 }
 

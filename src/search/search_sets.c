@@ -659,6 +659,37 @@ selective(Crit *c, double type_rows)
 	       search_crit_rows(c, type_rows) < SEARCH_FEW_ROWS;
 }
 
+/* Has b every hash of a? */
+static bool
+all_among(const Crit *a, const Crit *b)
+{
+	if (a->nkeys > b->nkeys || b->nkeys > SEARCH_INDEXED_KEYS)
+		return false;
+	for (int i = 0; i < a->nkeys; i++) {
+		int k = 0;
+
+		while (k < b->nkeys && b->keys[k] != a->keys[i])
+			k++;
+		if (k == b->nkeys)
+			return false;
+	}
+	return true;
+}
+
+/* Hashes that others imply say nothing, and would make the whole look rarer than it is: two words of one text. */
+static void
+drop_implied(Crit *c)
+{
+	for (int i = 0; i < c->nargs; i++)
+		for (int k = 0; k < c->nargs; k++)
+			if (i != k && c->args[i]->kind == CRIT_KEYS && c->args[k]->kind == CRIT_KEYS && all_among(c->args[k], c->args[i])) {
+				memmove(c->args + i, c->args + i + 1, (c->nargs - i - 1) * sizeof(Crit *));
+				c->nargs--;
+				i--;
+				break;
+			}
+}
+
 /* Alternatives that turned out empty are none; what is left of an OR with one alternative is that one. */
 static void
 simplify(Crit *c)
@@ -674,9 +705,11 @@ simplify(Crit *c)
 			return;
 		}
 	c->nargs = n;
-	if (n == 0)
+	if (c->kind == CRIT_AND)
+		drop_implied(c);
+	if (c->nargs == 0)
 		c->kind = CRIT_FALSE;
-	else if (n == 1) {
+	else if (c->nargs == 1) {
 		*c = *c->args[0];
 		c->label = label;
 	}

@@ -6,7 +6,7 @@
  *
  * A word becomes any of
  *   hashes      of the texts and codes of the dictionary that hold it: exact
- *   ordered     rows of quantities whose units hold it: decided on the document, as other quantities of the same code may spell their unit otherwise
+ *   ordered     rows of quantities whose units hold it: exact, unless other quantities of the same code spell their unit otherwise
  *   side rows   words that the dictionary does not hold: exact for a plain word, else decided on the document
  */
 #include "base/compat.h"
@@ -143,48 +143,108 @@ all_groups(const Crit *c, KeyWordGroup **out)
 	return n;
 }
 
-/* One row of the dictionary: its hash to keys, or the ordered rows that it stands for. */
-static void
-add_term(const KeyWordGroup *g, uint64 hash, char *text, const char *word, Crit *keys, Crit *ordered)
-{
-	char *after = g->units ? strchr(text, '\n') : NULL;
+typedef struct Terms {
+	const char *word;
+	KeyWordGroup *groups; /* sorted */
+	int ngroups;
+	Crit *keys;
+	uint64 *with, *without; /* ordered keys of units with texts that hold the word, and with others */
+	int nwith, nwithout;
+} Terms;
 
-	if (after != NULL)
-		*after++ = '\0';
-	if (!keys_has_word(text, word, strlen(word)))
+static void
+add_unit(Terms *t, const KeySource *source, char *text)
+{
+	char *after = strchr(text, '\n');
+	uint64 key;
+
+	if (after == NULL)
 		return;
-	if (!g->units)
-		crit_add_key(keys, hash);
-	else if (after != NULL)
-		crit_add_box(ordered, keys_unit_text_key(g->source, after, strlen(after)), PG_INT64_MIN, PG_INT64_MAX, PG_INT64_MIN, PG_INT64_MAX);
+	*after++ = '\0';
+	key = keys_unit_text_key(source, after, strlen(after));
+	if (keys_has_word(text, t->word, strlen(t->word)))
+		t->with[t->nwith++] = key;
+	else
+		t->without[t->nwithout++] = key;
 }
 
-static void
-look_up_terms(SearchRequest *req, const Crit *c, Crit *keys, Crit *ordered)
+/* Rows of the dictionary under `keys`, those that hold the word or all; true if there are units among them. */
+static bool
+read_terms(SearchRequest *req, Terms *t, int64 *keys, int nkeys, bool all, const char *what)
 {
-	KeyWordGroup *groups;
-	int n = all_groups(c, &groups);
-	int64 *group_keys = palloc((n + 1) * sizeof(int64));
+	bool units = false, null;
 	SqlText s;
 
-	for (int i = 0; i < n; i++)
-		group_keys[i] = (int64)groups[i].key;
 	sql_init(&s);
 	appendStringInfo(&s.sql, "SELECT t.key, t.hash, t.value FROM %s.term t WHERE t.key" OP("=") "ANY (", store_schema());
-	sql_param(&s, INT8ARRAYOID, sql_int8_array(group_keys, n));
-	appendStringInfoString(&s.sql, ") AND t.value" OP("~~"));
-	sql_param(&s, TEXTOID, CStringGetTextDatum(contains_pattern(c->values[0])));
-	search_run(req, &s, "criterion: texts and codes of the dictionary that hold the word");
+	sql_param(&s, INT8ARRAYOID, sql_int8_array(keys, nkeys));
+	appendStringInfoChar(&s.sql, ')');
+	if (!all) {
+		appendStringInfoString(&s.sql, " AND t.value" OP("~~"));
+		sql_param(&s, TEXTOID, CStringGetTextDatum(contains_pattern(t->word)));
+	}
+	search_run(req, &s, what);
+	t->with = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(uint64));
+	t->without = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(uint64));
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		HeapTuple row = SPI_tuptable->vals[i];
-		bool null;
-		KeyWordGroup wanted = {.key = (uint64)DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &null))};
-		const KeyWordGroup *g = bsearch(&wanted, groups, n, sizeof(KeyWordGroup), compare_groups);
-		uint64 hash = (uint64)DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null));
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		KeyWordGroup wanted = {.key = (uint64)DatumGetInt64(SPI_getbinval(row, desc, 1, &null))};
+		const KeyWordGroup *g = bsearch(&wanted, t->groups, t->ngroups, sizeof(KeyWordGroup), compare_groups);
+		char *value = TextDatumGetCString(SPI_getbinval(row, desc, 3, &null));
 
-		add_term(g, hash, TextDatumGetCString(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &null)), c->values[0], keys, ordered);
+		if (g->units && all)
+			add_unit(t, g->source, value);
+		else if (g->units)
+			units = true;
+		else if (keys_has_word(value, t->word, strlen(t->word)))
+			crit_add_key(t->keys, (uint64)DatumGetInt64(SPI_getbinval(row, desc, 2, &null)));
+		pfree(value);
 	}
 	SPI_freetuptable(SPI_tuptable);
+	return units;
+}
+
+/* The ordered rows of units that hold the word: exact where all texts of a key do. */
+static Crit *
+units_criterion(const Terms *t, const char *code)
+{
+	Crit *sure = crit_new(CRIT_ORDERED), *perhaps = crit_new(CRIT_ORDERED), *out = NULL;
+
+	for (int i = 0; i < t->nwith; i++) {
+		bool other = false;
+
+		for (int k = 0; k < t->nwithout && !other; k++)
+			other = t->without[k] == t->with[i];
+		crit_add_box(other ? perhaps : sure, t->with[i], PG_INT64_MIN, PG_INT64_MAX, PG_INT64_MIN, PG_INT64_MAX);
+	}
+	if (sure->nboxes)
+		out = sure;
+	if (perhaps->nboxes)
+		out = crit_join(CRIT_OR, out, crit_join(CRIT_AND, perhaps, on_document(code, t->word)));
+	return out;
+}
+
+/* What of the dictionary answers the word; NULL: nothing. */
+static Crit *
+look_up_terms(SearchRequest *req, const Crit *c)
+{
+	Terms t = {c->values[0]};
+	int64 *keys;
+	int nunits = 0;
+
+	t.ngroups = all_groups(c, &t.groups);
+	t.keys = crit_new(CRIT_KEYS);
+	keys = palloc((t.ngroups + 1) * sizeof(int64));
+	for (int i = 0; i < t.ngroups; i++)
+		keys[i] = (int64)t.groups[i].key;
+	if (read_terms(req, &t, keys, t.ngroups, false, "criterion: texts and codes of the dictionary that hold the word")) {
+		for (int i = 0; i < t.ngroups; i++)
+			if (t.groups[i].units)
+				keys[nunits++] = (int64)t.groups[i].key;
+		read_terms(req, &t, keys, nunits, true, "criterion: units, with all their spellings");
+	}
+	return crit_join(CRIT_OR, t.keys->nkeys ? t.keys : NULL, units_criterion(&t, c->code));
 }
 
 /* ---- a word in side rows ---- */
@@ -218,19 +278,15 @@ exact(const Crit *c)
 void
 search_run_word(SearchRequest *req, Crit *c)
 {
-	Crit *keys = crit_new(CRIT_KEYS), *ordered = crit_new(CRIT_ORDERED), *side = crit_new(CRIT_SIDE), *any;
+	Crit *any = crit_new(CRIT_SIDE);
 	const char *label = c->label;
 
-	side->code = c->code;
-	crit_add_value(side, word_query(c));
-	any = exact(c) ? side : crit_join(CRIT_AND, side, on_document(c->code, c->values[0]));
-	if (strcmp(c->code, "_content") == 0) {
-		look_up_terms(req, c, keys, ordered);
-		if (ordered->nboxes)
-			any = crit_join(CRIT_OR, crit_join(CRIT_AND, ordered, on_document(c->code, c->values[0])), any);
-		if (keys->nkeys)
-			any = crit_join(CRIT_OR, keys, any);
-	}
+	any->code = c->code;
+	crit_add_value(any, word_query(c));
+	if (!exact(c))
+		any = crit_join(CRIT_AND, any, on_document(c->code, c->values[0]));
+	if (strcmp(c->code, "_content") == 0)
+		any = crit_join(CRIT_OR, look_up_terms(req, c), any);
 	*c = *any;
 	c->label = label;
 }
@@ -253,6 +309,7 @@ search_run_side(SearchRequest *req, Crit *c, int few)
 	SqlText s;
 
 	sql_init(&s);
+	s.in_order = true; /* by the index: how many rows have a word that begins so is not known */
 	appendStringInfo(&s.sql, "SELECT w.rid FROM %s.word w WHERE w.words" OP("@@"), store_schema());
 	sql_param(&s, TSQUERYOID, DirectFunctionCall1(tsqueryin, CStringGetDatum(c->values[0])));
 	appendStringInfo(&s.sql, " LIMIT %d", few + 1);
