@@ -331,14 +331,15 @@ run_feed(void *arg)
  * most. Then all begin together and go on for SECONDS, each for at least one call, all together for at least CALLS, yet never for
  * longer than five times SECONDS and a call; with SECONDS 0 each connection makes CALLS calls. Lines of FILE are taken in turn, each connection from a
  * place of its own. Results come in binary, as the gateway asks for them; an answer whose first column is "status" and not 200 counts as an
- * error. Prints a line a job: calls a second, p50, p99 and mean in milliseconds, calls, bytes a call, errors, and the first error's text.
+ * error. Prints a line a job: calls a second; p50, p99 and mean in milliseconds; calls; bytes a call; the backends' milliseconds of CPU a call, as far as
+ * the kernel tells (without parallel workers); errors, and the first error's text.
  */
 typedef struct Job {
 	double seconds, end, hard_end;
 	long calls, warm, number;
 	const char *setup, *statement;
 	pthread_barrier_t *barrier;
-	atomic_long done, bytes, errors;
+	atomic_long done, bytes, errors, cpu; /* cpu: nanoseconds */
 	char error[400];
 } Job;
 
@@ -384,6 +385,23 @@ job_call(PGconn *c, const char *line, int nparams)
 	return ok;
 }
 
+/* Nanoseconds that a local backend has been running, 0 if that can't be known. */
+static long
+backend_cpu(int pid)
+{
+	char path[64];
+	long ns = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	if ((f = fopen(path, "r")) == NULL)
+		return 0;
+	if (fscanf(f, "%ld", &ns) != 1)
+		ns = 0;
+	fclose(f);
+	return ns;
+}
+
 /* Prepares the job's statement; its number of parameters, or -1. */
 static int
 job_prepare(PGconn *c)
@@ -416,7 +434,7 @@ run_job_worker(void *arg)
 	if (PQstatus(c) != CONNECTION_OK)
 		fail("connect", PQerrorMessage(c));
 	for (;;) {
-		long at;
+		long at, cpu;
 		int nparams;
 		double t, warm_end;
 
@@ -429,6 +447,7 @@ run_job_worker(void *arg)
 		warm_end = now() + 0.3;
 		for (long i = 0; nparams >= 0 && i < job.warm && (i == 0 || now() < warm_end); i++)
 			job_call(c, lines[at++ % nlines], nparams);
+		cpu = backend_cpu(PQbackendPID(c));
 		if (pthread_barrier_wait(job.barrier) == PTHREAD_BARRIER_SERIAL_THREAD) {
 			atomic_store(&job.bytes, 0);
 			job.end = now() + job.seconds;
@@ -447,6 +466,7 @@ run_job_worker(void *arg)
 			w->calls++;
 			atomic_fetch_add(&job.done, 1);
 		}
+		atomic_fetch_add(&job.cpu, backend_cpu(PQbackendPID(c)) - cpu);
 		pthread_barrier_wait(job.barrier); /* done */
 	}
 	PQfinish(c);
@@ -478,8 +498,8 @@ report_job(Worker *w, double took)
 	for (char *p = job.error; *p; p++)
 		if (*p == '\n' || *p == '\t')
 			*p = ' ';
-	printf("%.1f\t%.3f\t%.3f\t%.3f\t%ld\t%ld\t%ld\t%s\n", calls / took, n ? all[n / 2] : 0, n ? all[n * 99 / 100] : 0, n ? sum / n : 0,
-		   calls, calls ? atomic_load(&job.bytes) / calls : 0, atomic_load(&job.errors), job.error);
+	printf("%.1f\t%.3f\t%.3f\t%.3f\t%ld\t%ld\t%.3f\t%ld\t%s\n", calls / took, n ? all[n / 2] : 0, n ? all[n * 99 / 100] : 0, n ? sum / n : 0,
+		   calls, calls ? atomic_load(&job.bytes) / calls : 0, calls ? atomic_load(&job.cpu) / 1e6 / calls : 0, atomic_load(&job.errors), job.error);
 	fflush(stdout);
 	free(all);
 }
@@ -523,6 +543,7 @@ run_jobs(Worker *w)
 		atomic_store(&job.done, 0);
 		atomic_store(&job.bytes, 0);
 		atomic_store(&job.errors, 0);
+		atomic_store(&job.cpu, 0);
 		pthread_barrier_wait(&barrier);
 		pthread_barrier_wait(&barrier); /* warm */
 		start = now();

@@ -146,15 +146,15 @@ export class Jobs {
 		this.child.stdin.on('error', () => { /* it told why and ended */ });
 		this.child.on('close', (code) => { for (const w of this.waiting) w.no(new Error(`the client ended (${code})`)); });
 	}
-	/** { rate, p50, p99, mean, calls, bytes, errors, error } */
+	/** { rate, p50, p99, mean, calls, bytes, cpu, errors, error } */
 	async run({ seconds, calls, warm, file, setup = '', sql }) {
 		const line = await new Promise((ok, no) => {
 			this.waiting.push({ ok, no });
 			this.child.stdin.write([seconds, calls, warm, file, setup, sql].join('\t') + '\n');
 		});
 		const f = line.split('\t');
-		const [rate, p50, p99, mean, n, bytes, errors] = f.slice(0, 7).map(Number);
-		return { rate, p50, p99, mean, calls: n, bytes, errors, error: f[7] };
+		const [rate, p50, p99, mean, n, bytes, cpu, errors] = f.slice(0, 8).map(Number);
+		return { rate, p50, p99, mean, calls: n, bytes, cpu, errors, error: f[8] };
 	}
 	end() {
 		return new Promise((ok) => { this.child.on('close', ok); this.child.stdin.end(); });
