@@ -192,17 +192,25 @@ export function shapes(S) {
 	const quantity = (v, unit) => ({ resourceType: 'Observation', valueQuantity: { value: v, system: UCUM, code: unit } });
 	const half = (v) => { const p = (String(v).split('.')[1] ?? '').length; return 0.5 * 10 ** -p; };
 	const exact = (x) => Number(x.toPrecision(14));
-	// units that no other of the data can be converted to: one key answers
-	const units = new Set(['cm', 'kg', '/min', 'kg/m2', 'Cel', 'mm[Hg]']);
+	// units, with the others in the data that they can be converted to
+	const units = new Map([['cm', [['mm', 10]]], ['/min', []], ['kg/m2', []], ['Cel', []], ['mm[Hg]', []], ['mmol/L', []]]);
 	const quantities = (op) => (s) => s.of('Observation').map((o) => o.valueQuantity).filter((q) => units.has(q?.code) && q.value > 0).map((q) => {
-		const tenth = q.value / 10, [lo, hi] = op === 'eq' || op === 'ne' ? [q.value - half(q.value), q.value + half(q.value)] : op === 'ap' ? [q.value - tenth, q.value + tenth] : [q.value, q.value];
-		return { url: `/Observation?value-quantity=${op === 'eq' ? '' : op}${q.value}|${enc(UCUM)}|${enc(q.code)}`, need: { a: quantity(exact(lo), q.code), b: quantity(exact(hi), q.code) }, params: (k) => {
-			const row = (r) => r.find((x) => x.structure === 'ordered' && x.source === 'Observation.value.ofType(Quantity)');
-			const key = row(k.a).key, range = [BigInt(row(k.a).lo), BigInt(row(k.b).lo) - (op === 'eq' || op === 'ne' ? 1n : 0n)];
-			return [array(boxes(key, op, range)), key, ...ranges(op, range)];
-		} };
+		const tenth = q.value / 10, whole = op === 'eq' || op === 'ne';
+		const [lo, hi] = whole ? [q.value - half(q.value), q.value + half(q.value)] : op === 'ap' ? [q.value - tenth, q.value + tenth] : [q.value, q.value];
+		const all = [[q.code, 1], ...units.get(q.code)];
+		return { url: `/Observation?value-quantity=${op === 'eq' ? '' : op}${q.value}|${enc(UCUM)}|${enc(q.code)}`,
+			need: Object.fromEntries(all.flatMap(([u, f], i) => [[`lo${i}`, quantity(exact(lo * f), u)], [`hi${i}`, quantity(exact(hi * f), u)]])), params: (k) => {
+				const row = (r) => r.find((x) => x.structure === 'ordered' && x.source === 'Observation.value.ofType(Quantity)');
+				const at = all.map((u, i) => ({ key: row(k[`lo${i}`]).key, range: [BigInt(row(k[`lo${i}`]).lo), BigInt(row(k[`hi${i}`]).lo) - (whole ? 1n : 0n)] }));
+				const pairs = at.flatMap(({ key, range }) => { const r = ranges(op, range); return [[key, r[0], r[1]], [key, r[2], r[3]]]; }).filter(([, from, to]) => BigInt(from) <= BigInt(to));
+				return [array(at.flatMap(({ key, range }) => boxes(key, op, range))), ...[0, 1, 2].map((i) => array(pairs.map((p) => p[i])))];
+			} };
 	});
-	for (const op of ['eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap']) add(`Observation?value-quantity=${op}n|s|u`, 'page', quantities(op), datePage);
+	const quantityPage = [
+		`WITH u AS (SELECT $2::bigint[], $3::bigint[], $4::bigint[]) ` + page(rows(`${of('Observation')} AND fhir_ordered_any(r.ord, $1::bigint[])`)),
+		`WITH u AS (SELECT $1::bigint[]) ` + page(rows(inRids(`SELECT o.rid FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) b(key, f, t) JOIN ${S}.ordered o ON o.key = b.key AND o.lo >= b.f AND o.lo <= b.t`))),
+	];
+	for (const op of ['eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap']) add(`Observation?value-quantity=${op}n|s|u`, 'page', quantities(op), quantityPage);
 
 	// composites: the rows of the pair of code and unit
 	const composite = (param, source, wrap, pick) => (s) => s.of('Observation').flatMap(pick).filter(([c, q]) => c && q?.code).map(([c, q]) => ({
