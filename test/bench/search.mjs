@@ -17,7 +17,7 @@ const usage = `node test/bench/search.mjs [OPTION]...
   --growth           one client, warm, at several sizes: does time grow with the answer or with the store?
   --shapes REGEX     only shapes whose name matches
   --clients LIST     [1,8,64]
-  --seconds S        of a measurement: shape, statement, number of clients [1]
+  --seconds S        of a measurement: shape, statement, number of clients [0.6]
   --rounds R         a measurement is made in so many turns of search and hand-written SQL [2]
   --values V         different values a shape [100]
   --no-cold          leave out what needs restarts
@@ -26,7 +26,7 @@ const usage = `node test/bench/search.mjs [OPTION]...
   --cpu              hold the backends' CPU time a call against the floors, not p50: for a machine that others use
   --write FILE       put the tables into FILE, between its marks
 `;
-const o = { n: null, growth: false, shapes: '', clients: '1,8,64', seconds: 1, rounds: 2, values: 100, cold: true, hand: true, load: false, cpu: false, write: null };
+const o = { n: null, growth: false, shapes: '', clients: '1,8,64', seconds: 0.6, rounds: 2, values: 100, cold: true, hand: true, load: false, cpu: false, write: null };
 for (let i = 2; i < process.argv.length; i++) {
 	const name = process.argv[i].replace(/^--/, '');
 	if (['growth', 'load', 'cpu'].includes(name)) o[name] = true;
@@ -206,7 +206,7 @@ async function choose(x, jobs) {
 	let best = null;
 	for (const sql of x.ways ?? [])
 		for (const mode of ['custom', 'generic']) {
-			const r = await jobs.run({ seconds: 0.1, calls: 3, warm: 2, file: x.params, setup: `SET plan_cache_mode = force_${mode}_plan; SET jit = off`, sql });
+			const r = await jobs.run({ seconds: 0.1, calls: 2, warm: 1, file: x.params, setup: `SET plan_cache_mode = force_${mode}_plan; SET jit = off`, sql });
 			if (!r.errors && (!best || r.mean < best.mean)) best = { sql, mode, mean: r.mean };
 		}
 	x.best = best;
@@ -224,8 +224,8 @@ const merge = (runs) => {
 async function warm(list, store) {
 	prewarm(store);
 	for (const n of clients) {
-		const jobs = new Jobs(store, n);
-		for (const x of list) {
+		let jobs = new Jobs(store, n);
+		for (const x of list) try {
 			const ours = [], hand = [], common = { seconds: seconds / rounds, calls: x.kind === 'count' ? 4 : 10, warm: 5 };
 			if (n === clients[0] && o.hand) await choose(x, jobs);
 			for (let i = 0; i < rounds; i++) {
@@ -235,6 +235,10 @@ async function warm(list, store) {
 			x.warm[n] = { ours: merge(ours), hand: hand.length ? merge(hand) : null };
 			const w = x.warm[n];
 			log(`${n} clients  ${x.name}: ${w.ours.p50.toFixed(2)} / ${w.ours.p99.toFixed(2)} ms${w.hand ? `, by hand ${w.hand.p50.toFixed(2)} / ${w.hand.p99.toFixed(2)}, ratio ${(w.ours.p50 / w.hand.p50).toFixed(2)}` : ''}; CPU ${w.ours.cpu.toFixed(2)}${w.hand ? `, by hand ${w.hand.cpu.toFixed(2)}` : ''}${w.ours.errors ? `; ${w.ours.errors} ERRORS: ${w.ours.error}` : ''}`);
+		} catch (e) { // a connection broke: the others go on
+			x.refused = `with ${n} clients: ${e.message}`;
+			log(`${x.name}: ${x.refused}`);
+			jobs = new Jobs(store, n);
 		}
 		await jobs.end();
 	}
@@ -280,13 +284,19 @@ async function measure(n) {
 	for (const x of list) {
 		x.warm = {};
 		x.cold = {};
-		if (x.calls.length) examine(x, store);
+		try {
+			if (x.calls.length) examine(x, store);
+		} catch (e) {
+			x.refused ??= String(e.message).slice(0, 300);
+		}
 		for (const d of x.differs ?? []) log(`DIFFERS ${x.name}: ${d}`);
 		if (x.refused) log(`refused ${x.name}: ${x.refused}`);
 		else if (!x.calls.length) log(`no values for ${x.name}`);
 	}
-	const able = list.filter((x) => x.calls.length && !x.refused);
+	const able = list.filter((x) => x.calls.length && !x.refused), minutes = () => `${((performance.now() - t) / 60000).toFixed(1)} minutes`;
+	log(`prepared after ${minutes()}`);
 	await warm(able, store);
+	log(`warm done after ${minutes()}`);
 	const through = o.growth ? null : await gateway(able, store);
 	const dropped = o.cold && !o.growth ? await cold(able, store) : null;
 	const sizes = Object.fromEntries(psql(`SELECT type, count(*) FROM ${store}.resource WHERE NOT deleted GROUP BY type ORDER BY count(*) DESC`).split('\n').map((l) => l.split('\t')).map(([k, v]) => [k, Number(v)]));
