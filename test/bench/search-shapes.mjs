@@ -193,7 +193,7 @@ export function shapes(S) {
 	const half = (v) => { const p = (String(v).split('.')[1] ?? '').length; return 0.5 * 10 ** -p; };
 	const exact = (x) => Number(x.toPrecision(14));
 	// units, with the others in the data that they can be converted to
-	const units = new Map([['cm', [['mm', 10]]], ['/min', []], ['kg/m2', []], ['Cel', []], ['mm[Hg]', []], ['mmol/L', []]]);
+	const units = new Map([['cm', [['mm', 10]]], ['/min', []], ['kg/m2', []], ['Cel', []], ['mm[Hg]', []]]);
 	const quantities = (op) => (s) => s.of('Observation').map((o) => o.valueQuantity).filter((q) => units.has(q?.code) && q.value > 0).map((q) => {
 		const tenth = q.value / 10, whole = op === 'eq' || op === 'ne';
 		const [lo, hi] = whole ? [q.value - half(q.value), q.value + half(q.value)] : op === 'ap' ? [q.value - tenth, q.value + tenth] : [q.value, q.value];

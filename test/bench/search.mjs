@@ -206,7 +206,7 @@ async function choose(x, jobs) {
 	let best = null;
 	for (const sql of x.ways ?? [])
 		for (const mode of ['custom', 'generic']) {
-			const r = await jobs.run({ seconds: 0.1, calls: 2, warm: 1, file: x.params, setup: `SET plan_cache_mode = force_${mode}_plan; SET jit = off`, sql });
+			const r = await jobs.run({ seconds: 0.1, calls: 2, warm: 1, file: x.params, setup: handSetup(mode), sql });
 			if (!r.errors && (!best || r.mean < best.mean)) best = { sql, mode, mean: r.mean };
 		}
 	x.best = best;
@@ -214,7 +214,8 @@ async function choose(x, jobs) {
 
 // ---- measuring
 
-const handJob = (x) => ({ file: x.params, setup: `SET plan_cache_mode = force_${x.best.mode}_plan; SET jit = off`, sql: x.best.sql });
+const handSetup = (mode) => `SET plan_cache_mode = force_${mode}_plan; SET jit = off${o.cpu ? '; SET max_parallel_workers_per_gather = 0' : ''}`;
+const handJob = (x) => ({ file: x.params, setup: handSetup(x.best.mode), sql: x.best.sql });
 const merge = (runs) => {
 	const mean = (f) => runs.reduce((n, r) => n + f(r), 0) / runs.length;
 	return { rate: mean((r) => r.rate), p50: mean((r) => r.p50), p99: Math.max(...runs.map((r) => r.p99)), mean: mean((r) => r.mean), calls: runs.reduce((n, r) => n + r.calls, 0),
