@@ -25,7 +25,7 @@ const pgdata = process.env.BENCH_SEARCH_DATA ?? (user ? `/var/tmp/fhir-bench-sea
 const freePort = () => new Promise((ok) => { const s = net.createServer().listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => ok(p)); }); });
 let port = 0, running = false;
 
-export const conninfo = (store = null, db = 'bench') => `host=127.0.0.1 port=${port} user=bench dbname=${db}${store ? ` options='-c fhir.store=${store} -c statement_timeout=60s'` : ''}`;
+export const conninfo = (store = null, db = 'bench') => `host=127.0.0.1 port=${port} user=bench dbname=${db}${store ? ` options='-c fhir.store=${store} -c statement_timeout=60s -c client_min_messages=warning'` : ''}`;
 /** One statement or several; rows as lines, columns separated by tabs. */
 export const psql = (sql, store = null, db = 'bench') => run(join(bin, 'psql'), ['-XqAt', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-d', conninfo(store, db), '-f', '-'], { input: sql, stdio: ['pipe', 'pipe', 'inherit'] }).replace(/\n$/, '');
 
@@ -39,11 +39,11 @@ export function stop() {
 	running = false;
 }
 
-/** Starts PostgreSQL anew, with nothing of its files in memory where that is allowed; answers whether it is. */
-export function restartCold() {
+/** Starts PostgreSQL anew, with nothing of its files in memory (drop) where that is allowed; answers whether it is. */
+export function restartCold(drop) {
 	stop();
 	let dropped = false;
-	try {
+	if (drop) try {
 		run('sync', []);
 		writeFileSync('/proc/sys/vm/drop_caches', '3');
 		dropped = true;

@@ -50,7 +50,7 @@ export function report(r, cpu) {
 	}));
 	if (more.length || r.dropped != null) {
 		const head = ['shape', ...more.flatMap((n) => [`${n} clients`, 'by hand', 'ratio']), ...(r.dropped == null ? [] : [...r.clients.map((n) => `cold, ${n}`), ...(has1 ? ['cold by hand, 1'] : [])])];
-		text += `\nMore clients, and cold: the first calls of new connections after a restart${r.dropped ? ' with the files out of the system\'s memory' : ''}.\n\n`;
+		text += r.dropped == null ? '\nMore clients.\n\n' : `\nMore clients, and cold: the first calls of new connections after a restart${r.dropped ? ' with the files out of the system\'s memory' : r.dropped === false ? ', files still in the system\'s memory' : ''}.\n\n`;
 		const both = (y) => (y ? `${ms(y.p50)} / ${ms(y.p99)}` : '');
 		text += table(head, r.shapes.filter((x) => Object.keys(x.warm).length).map((x) => [`\`${cell(x.name)}\``,
 			...more.flatMap((n) => { const w = x.warm[n]; return [both(w.ours), both(w.hand), w.hand ? (w.ours.p50 / w.hand.p50).toFixed(2) : '']; }),

@@ -136,10 +136,17 @@ export function shapes(S) {
 		(ref) => ({ resourceType: 'Encounter', location: [{ location: { reference: ref } }] })), keyPage('Encounter'));
 
 	const word = (text) => text && fold(text).split(/[^a-z0-9]+/).filter((w) => w.length > 3)[0];
-	const texts = (type, url, of) => (s) => s.of(type).map((d) => word(of(d))).filter(Boolean).map((w) => ({ url: url(w), need: {}, params: () => [w] }));
-	add('Observation?_content=w', 'page', texts('Observation', (w) => `/Observation?_content=${w}`, (d) => d.code?.text), null);
-	add('Condition?_content=w', 'page', texts('Condition', (w) => `/Condition?_content=${w}`, (d) => d.code?.text), null);
-	add('Patient?_content=w', 'page', texts('Patient', (w) => `/Patient?_content=${w}`, (d) => d.name[0].family), null);
+	// words of the narrative or of anything: side rows of words, under a tag for the type; texts of the dictionary; names
+	const texts = (type, param, of) => (s) => s.of(type).map((d) => word(of(d))).filter(Boolean).map((w) => ({ url: `/${type}?${param}=${w}`, need: {},
+		params: () => [['n', ...(param === '_content' ? ['c'] : [])].map((kind) => s.wordTag(type, kind)).filter(Boolean).map((t) => `'${t}${w}':*`).join(' | ') || 'none', `%${w}%`, `\\m${w}`] }));
+	const side = `SELECT w.rid FROM ${S}.word w WHERE w.words @@ $1::tsquery`;
+	const inText = (table, column) => `SELECT t.${column} FROM ${S}.${table} t WHERE t.value LIKE $2 AND t.value ~ $3`;
+	const anyText = (type) => `${of(type)} AND (r.keys && ARRAY(${inText('term', 'hash')}) OR r.rid = ANY (ARRAY(${side})) OR r.rid = ANY (ARRAY(${inText('string', 'rid')})))`;
+	const contentPage = (type) => [page(rows(anyText(type))),
+		page(`SELECT DISTINCT r.rid, r.version, r.id FROM ${R} WHERE ${of(type)} AND r.rid IN (SELECT r.rid FROM ${R} WHERE r.keys && ARRAY(${inText('term', 'hash')}) UNION ${side} UNION ${inText('string', 'rid')}) ORDER BY r.id LIMIT 100`)];
+	add('Observation?_content=w', 'page', texts('Observation', '_content', (d) => d.code?.text), contentPage('Observation'));
+	add('Condition?_content=w', 'page', texts('Condition', '_content', (d) => d.code?.text), contentPage('Condition'));
+	add('Patient?_content=w', 'page', texts('Patient', '_content', (d) => d.name[0].family), contentPage('Patient'));
 	const whole = { resourceType: 'Patient', name: [{ text: 'a', family: 'a', given: ['a'], prefix: ['a'], suffix: ['a'] }],
 		address: [{ text: 'a', line: ['a'], city: 'a', district: 'a', state: 'a', country: 'a', postalCode: 'a' }] };
 	const contains = (type, param, source, doc, of, { part = (x) => x, suffix = ':contains' } = {}) => (s) => s.of(type).map(of).filter(Boolean).map(part).filter((x) => x.length > 2)
@@ -151,7 +158,7 @@ export function shapes(S) {
 	add('Patient?name:text=n', 'page', contains('Patient', 'name', 'Patient.name', whole, familyOf, { suffix: ':text' }), likePage);
 	add('Patient?address:text=a', 'page', contains('Patient', 'address', 'Patient.address', whole, cityOf, { suffix: ':text' }), likePage);
 	const narrative = (d) => d.text?.div?.replace(/<[^>]*>/g, ' ').replace(/^.*? for /, '');
-	add('CarePlan?_text=w', 'page', texts('CarePlan', (w) => `/CarePlan?_text=${w}`, narrative), null);
+	add('CarePlan?_text=w', 'page', texts('CarePlan', '_text', narrative), [`WITH u AS (SELECT $2::text, $3::text) ${page(rows(`${of('CarePlan')} AND ${inRids(side)}`))}`]);
 	add('Observation?code:text=w', 'page', (s) => s.of('Observation').map((o) => o.code).filter((c) => c?.coding?.[0]?.display && word(c.coding[0].display)).map((c) => {
 		const w = fold(c.coding[0].display).slice(0, 6);
 		return { url: `/Observation?code:text=${enc(w)}`, need: { a: { resourceType: 'Observation', code: c } }, group: (k) => keyed(k.a, 'Observation.code', 'term', 'term')[0],
@@ -369,7 +376,15 @@ export function shapes(S) {
 
 	// ---- beyond the list
 
-	add('Observation?code=c&_sort=patient.family&_count=20', 'page', (s) => some(s).map((c) => ({ url: `/Observation?code=${c.code}&_sort=patient.family&_count=20`, need: {}, params: () => [] })), null);
+	add('Observation?code=c&_sort=patient.family&_count=20', 'page', (s) => some(s).map((c) => ({ url: `/Observation?code=${c.code}&_sort=patient.family&_count=20`,
+		need: { a: token('Observation', 'code', c.system, c.code), b: sal('Observation', 'subject'), c: family('x') },
+		params: (k) => [array(keyed(k.a, 'Observation.code', 'code')), salt(k.b, 'Observation.subject'), strings(k.c, 'Patient.name.family')] })),
+	// every Observation has its patient; families sorted first, or the matches
+	['JOIN', 'LATERAL'].map((way) => {
+		const p = `(SELECT fhir_identity('Patient', r.id) # $2::bigint AS k, ${least(3)} AS f FROM ${R} WHERE ${of('Patient')} ORDER BY 2)`;
+		return page(way === 'JOIN' ? `SELECT r.rid, r.version, r.id, p.f FROM ${R} CROSS JOIN unnest(r.keys) k(k) JOIN ${p} p ON p.k = k.k WHERE ${K} ORDER BY p.f NULLS LAST, r.id LIMIT 20`
+			: `SELECT r.rid, r.version, r.id, p.f FROM ${p} p CROSS JOIN LATERAL (SELECT r.rid, r.version, r.id FROM ${R} WHERE r.keys @> ($1::bigint[] || p.k) OFFSET 0) r ORDER BY p.f NULLS LAST, r.id LIMIT 20`, 'm.f NULLS LAST, m.id');
+	}));
 	add('Coverage?_contained=true&beneficiary=p', 'page', (s) => s.of('Patient').map((p) => ({ url: `/Coverage?_contained=true&beneficiary=Patient/${p.id}`, need: {}, params: () => [] })), null);
 	add('Location?near=lat|long|5|km', 'page', (s) => s.of('Location').map((l) => ({ url: `/Location?near=${l.position.latitude}|${l.position.longitude}|5|km`, need: {}, params: () => [] })), null);
 	add('Patient?identifier=s|v', 'page', (s) => s.of('Patient').map((p) => p.identifier[2]).filter(Boolean).map((i) => ({ url: `/Patient?identifier=${enc(i.system + '|' + i.value)}`,

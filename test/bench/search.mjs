@@ -21,16 +21,17 @@ const usage = `node test/bench/search.mjs [OPTION]...
   --rounds R         a measurement is made in so many turns of search and hand-written SQL [2]
   --values V         different values a shape [100]
   --no-cold          leave out what needs restarts
+  --no-drop          after a restart leave the system's memory of files as it is: it is that of all others, too
   --no-hand          leave out the hand-written SQL
   --load             load anew
   --cpu              hold the backends' CPU time a call against the floors, not p50: for a machine that others use
   --write FILE       put the tables into FILE, between its marks
 `;
-const o = { n: null, growth: false, shapes: '', clients: '1,8,64', seconds: 0.6, rounds: 2, values: 100, cold: true, hand: true, load: false, cpu: false, write: null };
+const o = { n: null, growth: false, shapes: '', clients: '1,8,64', seconds: 0.6, rounds: 2, values: 100, cold: true, drop: true, hand: true, load: false, cpu: false, write: null };
 for (let i = 2; i < process.argv.length; i++) {
 	const name = process.argv[i].replace(/^--/, '');
 	if (['growth', 'load', 'cpu'].includes(name)) o[name] = true;
-	else if (['no-cold', 'no-hand'].includes(name)) o[name.slice(3)] = false;
+	else if (['no-cold', 'no-drop', 'no-hand'].includes(name)) o[name.slice(3)] = false;
 	else if (name in o && i + 1 < process.argv.length) o[name] = process.argv[++i];
 	else {
 		process.stderr.write(usage);
@@ -93,7 +94,15 @@ function sampler(store) {
 		}
 		return [{ url: `${next.replace(/&?_count=\d+/, '')}&_count=${count}`.replace('?&', '?'), after: at }];
 	};
-	return { of, rng, deep, one: (type) => of(type)[rng(of(type).length)], common: (type, element, n) => byFrequency(type, element).slice(0, n), rare: (type, element, n) => byFrequency(type, element).slice(-n) };
+	/** What words of a type's side rows begin with: kind 'n' (narrative) or 'c'. */
+	const tags = new Map();
+	const wordTag = (type, kind) => {
+		if (!tags.has(type + kind))
+			tags.set(type + kind, psql(`SELECT "left"(l.lexeme, 4) FROM (SELECT rid FROM ${store}.resource WHERE type = '${type}' LIMIT 300) r JOIN ${store}.word w USING (rid), unnest(w.words) l
+				WHERE "left"(l.lexeme, 1) = '${kind}' GROUP BY 1 ORDER BY count(*) DESC LIMIT 1`));
+		return tags.get(type + kind);
+	};
+	return { of, rng, deep, wordTag, one: (type) => of(type)[rng(of(type).length)], common: (type, element, n) => byFrequency(type, element).slice(0, n), rare: (type, element, n) => byFrequency(type, element).slice(-n) };
 }
 
 /** Chooses the values and finds the keys that hand-written SQL needs; writes a file of calls a shape. */
@@ -252,7 +261,7 @@ async function cold(list, store) {
 		for (const n of clients) {
 			const calls = n === 1 ? Math.min(20, x.calls.length * 2) : 1;
 			for (const which of n === 1 && x.best ? ['ours', 'hand'] : ['ours']) {
-				dropped = restartCold() && dropped;
+				dropped = restartCold(o.drop) && dropped;
 				const jobs = new Jobs(store, n);
 				(x.cold[n] ??= {})[which] = await jobs.run({ seconds: 0, calls, warm: 0, ...(which === 'ours' ? { file: x.urls, sql: SEARCH } : handJob(x)) });
 				await jobs.end();
@@ -308,7 +317,8 @@ async function measure(n) {
 
 /** How each shape that misses its floor runs. */
 function explain(result) {
-	mkdirSync(join(dir, 'explain'), { recursive: true });
+	const into = join(dir, `explain-${result.store}`);
+	mkdirSync(into, { recursive: true });
 	for (const x of result.shapes.filter((s) => s.verdict === 'FAIL' && s.calls.length && s.calls[0].url.match(/^\/\w+\?/))) {
 		const [, type, query] = /^\/(\w+)\?(.*)$/.exec(x.calls[0].url);
 		let text = `${x.name}\n${x.calls[0].url}\n\n`;
@@ -318,7 +328,7 @@ function explain(result) {
 		} catch (e) {
 			text += String(e.message);
 		}
-		writeFileSync(join(dir, 'explain', `${x.name.replace(/[^\w.=-]+/g, '_')}.txt`), text.slice(0, 200000) + '\n');
+		writeFileSync(join(into, `${x.name.replace(/[^\w.=-]+/g, '_')}.txt`), text.slice(0, 200000) + '\n');
 	}
 }
 
