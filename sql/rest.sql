@@ -94,6 +94,24 @@ SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"transaction","e
   {"resource":{"resourceType":"Basic","id":"b3","code":{"text":"x"}},"request":{"method":"PUT","url":"Basic/b3"}},
   {"resource":{"resourceType":"Patient","nope":1},"request":{"method":"POST","url":"Patient"}}]}');
 SELECT http('GET', '/Basic/b3');
+-- Prefer is for every entry that writes: the resource as this entry left it, or an OperationOutcome
+SELECT http('POST', '/', '{"prefer": "return=representation"}', '{"resourceType":"Bundle","type":"batch","entry":[
+  {"resource":{"resourceType":"Basic","id":"b4","code":{"text":"one"}},"request":{"method":"PUT","url":"Basic/b4"}},
+  {"resource":{"resourceType":"Basic","id":"b4","code":{"text":"two"}},"request":{"method":"PUT","url":"Basic/b4"}},
+  {"resource":{"resourceType":"Basic","id":"b5"},"request":{"method":"PUT","url":"Basic/b5"}},
+  {"request":{"method":"HEAD","url":"Basic/b4"}}]}');
+SELECT http('POST', '/', '{"prefer": "return=representation"}', '{"resourceType":"Bundle","type":"transaction","entry":[
+  {"fullUrl":"urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9","resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=urn:s|1"}},
+  {"resource":{"resourceType":"Basic","code":{"text":"x"},"subject":{"reference":"urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9"}},"request":{"method":"POST","url":"Basic"}},
+  {"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"W3sib3AiOiJyZXBsYWNlIiwicGF0aCI6Ii9jb2RlL3RleHQiLCJ2YWx1ZSI6InRocmVlIn1d"},"request":{"method":"PATCH","url":"Basic/b4"}},
+  {"request":{"method":"DELETE","url":"Basic/b1"}}]}');
+SELECT http('POST', '/', '{"prefer": "return=OperationOutcome"}', '{"resourceType":"Bundle","type":"transaction","entry":[
+  {"resource":{"resourceType":"Basic","id":"b6","code":{"text":"x"}},"request":{"method":"PUT","url":"Basic/b6"}},
+  {"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=urn:s|1"}},
+  {"request":{"method":"DELETE","url":"Basic/b4"}},
+  {"request":{"method":"GET","url":"Basic/b6"}}]}');
+SELECT http('POST', '/', '{"prefer": "return=minimal"}', '{"resourceType":"Bundle","type":"batch","entry":[
+  {"resource":{"resourceType":"Basic","id":"b6","code":{"text":"y"}},"request":{"method":"PUT","url":"Basic/b6"}}]}');
 
 -- capabilities
 SELECT status, b->>'fhirVersion', b #>> '{implementation,url}', jsonb_array_length(b #> '{rest,0,resource}') AS types,

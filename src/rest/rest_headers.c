@@ -173,7 +173,7 @@ preference(const RestRequest *req, const char *name)
 }
 
 RestReturn
-rest_prefer_return(const RestRequest *req)
+rest_prefer_return(const RestRequest *req, RestReturn otherwise)
 {
 	char *v = preference(req, "return");
 
@@ -181,7 +181,9 @@ rest_prefer_return(const RestRequest *req)
 		return RETURN_MINIMAL;
 	if (v && strcmp(v, "operationoutcome") == 0)
 		return RETURN_OUTCOME;
-	return RETURN_REPRESENTATION;
+	if (v && strcmp(v, "representation") == 0)
+		return RETURN_REPRESENTATION;
+	return otherwise;
 }
 
 SearchHandling

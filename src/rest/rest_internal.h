@@ -93,7 +93,7 @@ extern char *rest_header(const RestRequest *req, const char *name);
 extern void rest_check_accept(const RestRequest *req);
 /* The media type of the body in lower case, "" without one; raises FH415 for charsets but UTF-8 and FHIR versions but 4.0. */
 extern char *rest_content_type(const RestRequest *req);
-extern RestReturn rest_prefer_return(const RestRequest *req);
+extern RestReturn rest_prefer_return(const RestRequest *req, RestReturn otherwise);
 extern SearchHandling rest_prefer_handling(const RestRequest *req);
 /* If-None-Match / If-Modified-Since against the current version: true means 304. */
 extern bool rest_not_modified(const RestRequest *req, int32 version, TimestampTz last_updated);

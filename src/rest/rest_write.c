@@ -86,7 +86,7 @@ answer(RestRequest *req, RestResponse *res, const StoreResult *r, bool created)
 	res->version = r->version;
 	res->last_modified = r->last_updated;
 	res->location = rest_location(req, r);
-	switch (rest_prefer_return(req)) {
+	switch (rest_prefer_return(req, RETURN_REPRESENTATION)) {
 		case RETURN_MINIMAL:
 			break;
 		case RETURN_REPRESENTATION:
@@ -225,7 +225,7 @@ answer_delete(RestRequest *req, RestResponse *res, const StoreResult *r, const c
 		res->version = r->version;
 		res->last_modified = r->last_updated;
 	}
-	if (rest_prefer_return(req) != RETURN_OUTCOME) {
+	if (rest_prefer_return(req, RETURN_REPRESENTATION) != RETURN_OUTCOME) {
 		res->status = 204;
 		return;
 	}
@@ -254,11 +254,17 @@ rest_delete_conditional(RestRequest *req, RestResponse *res)
 	answer_delete(req, res, &r, r.id[0] ? psprintf("%s/%s", req->type->name, r.id) : "nothing: there was no match");
 }
 
-/* A batch of reads is answered by a replica, too: the store refuses entries that write. */
+/*
+ * A batch of reads is answered by a replica, too: the store refuses entries that write. The preference is for every entry that
+ * writes (R4 3.1.0.1.8); without one a Bundle's answer has no resources but those that were asked for.
+ */
 void
 rest_bundle(RestRequest *req, RestResponse *res)
 {
-	Jsonb *response = store_transaction(parse_resource(req, "Bundle"));
+	RestReturn prefer = rest_prefer_return(req, RETURN_MINIMAL);
+	Jsonb *response = store_transaction(parse_resource(req, "Bundle"), prefer == RETURN_REPRESENTATION ? STORE_RETURN_RESOURCE
+																	   : prefer == RETURN_OUTCOME	   ? STORE_RETURN_OUTCOME
+																									   : STORE_RETURN_MINIMAL);
 
 	res->status = 200;
 	fhir_json_write(&res->body, &response->root, req->pretty ? 0 : -1);

@@ -64,8 +64,11 @@ extern void store_delete_conditional(const ModelType *type, const char *query, S
 /* History Bundle; any of type, id may be NULL. query: _count, _since, _at, _sort, page cursor. */
 extern Jsonb *store_history(const ModelType *type, const char *id, const char *query);
 
+/* What a Bundle's response says of each write beside its status: nothing, the resource as stored, an OperationOutcome. */
+typedef enum StoreReturn { STORE_RETURN_MINIMAL, STORE_RETURN_RESOURCE, STORE_RETURN_OUTCOME } StoreReturn;
+
 /* batch/transaction Bundle -> response Bundle. Interactions other than writes and reads go through hooks below. */
-extern Jsonb *store_transaction(Jsonb *bundle);
+extern Jsonb *store_transaction(Jsonb *bundle, StoreReturn wanted);
 
 /* Structural check against the model: raises FH422 (or FH400 for wrong JSON shapes) with all findings, cap fhir.max_issues. Returns the type. */
 extern const ModelType *store_check(JsonbContainer *doc);

@@ -35,6 +35,7 @@ typedef struct BundleEntry {
 typedef struct Bundle {
 	MemoryContext context;
 	bool transaction;
+	StoreReturn wanted;
 	int n;
 	BundleEntry *entries;
 	HTAB *full_urls;  /* hash of a fullUrl -> entry */

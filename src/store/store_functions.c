@@ -187,5 +187,5 @@ STORE_FUNCTION(fhir_transaction);
 Datum
 fhir_transaction(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(store_transaction(PG_GETARG_JSONB_P(0)));
+	PG_RETURN_JSONB_P(store_transaction(PG_GETARG_JSONB_P(0), STORE_RETURN_MINIMAL));
 }

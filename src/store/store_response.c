@@ -48,17 +48,73 @@ entry_status(const BundleEntry *e)
 	return e->result.created ? 201 : 200;
 }
 
-static void
-build_entry(Build *b, const BundleEntry *e)
+/* The version that the entry left or found, for return=representation */
+static Jsonb *
+written(const BundleEntry *e)
 {
-	bool failed = entry_status(e) >= 400;
+	StoreResult r;
 
+	if (e->method != BUNDLE_DELETE && e->method < BUNDLE_GET && e->result.version > 0 &&
+		store_vread(e->type, e->id, e->result.version, &r))
+		return r.resource;
+	return NULL;
+}
+
+static void
+build_issue(Build *b, const FhirIssue *issue)
+{
 	build_object(b);
-	if (e->answer && !failed)
-		build_jsonb(b, "resource", &e->answer->root);
+	build_string(b, "severity", issue->severity);
+	build_string(b, "code", issue->code);
+	if (issue->diagnostics)
+		build_string(b, "diagnostics", issue->diagnostics);
+	if (issue->expression) {
+		build_key(b, "expression");
+		build_array(b);
+		build_string(b, NULL, issue->expression);
+		build_end_array(b);
+	}
+	build_end_object(b);
+}
+
+/* What was done, for return=OperationOutcome: as a single interaction says it */
+static void
+build_done_outcome(Build *b, const BundleEntry *e)
+{
+	const StoreResult *r = &e->result;
+	FhirIssue issue = {"information", "informational"};
+
+	if (e->method == BUNDLE_DELETE)
+		issue.diagnostics = e->id[0] ? psprintf("deleted %s/%s", e->type->name, e->id) : pstrdup("deleted nothing: there was no match");
+	else
+		issue.diagnostics = psprintf("%s %s/%s, version %d", r->created ? "created" : r->unchanged ? "unchanged" : "updated",
+									 e->type->name, e->id, r->version);
+	build_key(b, "outcome");
+	build_object(b);
+	build_string(b, "resourceType", "OperationOutcome");
+	build_key(b, "issue");
+	build_array(b);
+	build_issue(b, &issue);
+	build_end_array(b);
+	build_end_object(b);
+}
+
+static void
+build_entry(Build *b, const BundleEntry *e, StoreReturn wanted)
+{
+	int status = entry_status(e);
+	bool failed = status >= 400;
+	Jsonb *resource = failed ? NULL : e->answer;
+
+	if (!failed && !resource && wanted == STORE_RETURN_RESOURCE)
+		resource = written(e);
+	build_object(b);
+	if (resource)
+		build_jsonb(b, "resource", &resource->root);
 	build_key(b, "response");
 	build_object(b);
-	build_string(b, "status", status_text(entry_status(e)));
+	/* 204 has no content */
+	build_string(b, "status", status_text(status == 204 && wanted == STORE_RETURN_OUTCOME ? 200 : status));
 	if (!failed && e->method < BUNDLE_GET && e->method != BUNDLE_DELETE)
 		build_string(b, "location",
 					 psprintf("%s%s%s/%s/_history/%d", fhir_base_url, *fhir_base_url ? "/" : "", e->type->name, e->id,
@@ -69,6 +125,8 @@ build_entry(Build *b, const BundleEntry *e)
 		build_string(b, "lastModified", store_instant(e->result.last_updated));
 	if (e->answer && failed)
 		build_jsonb(b, "outcome", &e->answer->root);
+	else if (!failed && wanted == STORE_RETURN_OUTCOME && e->method < BUNDLE_GET)
+		build_done_outcome(b, e);
 	build_end_object(b);
 	build_end_object(b);
 }
@@ -85,7 +143,7 @@ store_bundle_response(const Bundle *bundle)
 		build_key(&b, "entry");
 		build_array(&b);
 		for (int i = 0; i < bundle->n; i++)
-			build_entry(&b, &bundle->entries[i]);
+			build_entry(&b, &bundle->entries[i], bundle->wanted);
 		build_end_array(&b);
 	}
 	build_end_object(&b);
@@ -104,20 +162,8 @@ store_error_outcome(const ErrorData *edata)
 	build_string(&b, "resourceType", "OperationOutcome");
 	build_key(&b, "issue");
 	build_array(&b);
-	for (int i = 0; i < n; i++) {
-		build_object(&b);
-		build_string(&b, "severity", issues[i].severity);
-		build_string(&b, "code", issues[i].code);
-		if (issues[i].diagnostics)
-			build_string(&b, "diagnostics", issues[i].diagnostics);
-		if (issues[i].expression) {
-			build_key(&b, "expression");
-			build_array(&b);
-			build_string(&b, NULL, issues[i].expression);
-			build_end_array(&b);
-		}
-		build_end_object(&b);
-	}
+	for (int i = 0; i < n; i++)
+		build_issue(&b, &issues[i]);
 	build_end_array(&b);
 	build_end_object(&b);
 	return build_done(&b);

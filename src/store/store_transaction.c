@@ -309,15 +309,29 @@ run_transaction(Bundle *b)
 	read_entries(b);
 }
 
-Jsonb *
-store_transaction(Jsonb *bundle)
+/* In a snapshot of its own: the response shows what the Bundle has written. */
+static Jsonb *
+respond(const Bundle *b)
 {
-	Bundle b = {.context = CurrentMemoryContext};
+	Jsonb *response;
+
+	if (b->wanted != STORE_RETURN_RESOURCE)
+		return store_bundle_response(b);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	response = store_bundle_response(b);
+	PopActiveSnapshot();
+	return response;
+}
+
+Jsonb *
+store_transaction(Jsonb *bundle, StoreReturn wanted)
+{
+	Bundle b = {.context = CurrentMemoryContext, .wanted = wanted};
 
 	store_bundle_parse(&b, &bundle->root);
 	if (b.transaction)
 		run_transaction(&b);
 	else
 		store_batch(&b);
-	return store_bundle_response(&b);
+	return respond(&b);
 }
