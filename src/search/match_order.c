@@ -129,7 +129,7 @@ match_date(const MatchCriterion *c, const FpItem *item, const char *value)
 			return t.hi < s.lo;
 		case MATCH_AP: {
 			/* a tenth of the time between then and now */
-			int64 now = GetCurrentStatementStartTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+			int64 now = GetCurrentTransactionStartTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 			int64 mid = s.lo / 2 + s.hi / 2, gap = (now > mid ? now - mid : mid - now) / 10;
 
 			return t.hi >= s.lo - gap && t.lo <= s.hi + gap;

@@ -134,6 +134,13 @@ timestamp_of(int64 micros)
 	return micros - shift;
 }
 
+/* Open ends stay open. */
+static int64
+less_999(int64 micros)
+{
+	return micros < PG_INT64_MIN + 999 || micros == PG_INT64_MAX ? micros : micros - 999;
+}
+
 static void
 sql_updated(SqlText *s, const char *alias, const Crit *c)
 {
@@ -142,11 +149,11 @@ sql_updated(SqlText *s, const char *alias, const Crit *c)
 	for (int i = 0; i < c->nboxes; i++) {
 		const OrdBox *b = &c->boxes[i];
 
-		/* the value is a point: lo = hi */
+		/* a time stands for its whole millisecond: hi is lo + 999 */
 		appendStringInfo(&s->sql, "%s(%s.last_updated" OP(">="), i ? " OR " : "(", alias);
-		sql_param(s, TIMESTAMPTZOID, TimestampTzGetDatum(timestamp_of(Max(b->lo_min, b->hi_min))));
+		sql_param(s, TIMESTAMPTZOID, TimestampTzGetDatum(timestamp_of(Max(b->lo_min, less_999(b->hi_min)))));
 		appendStringInfo(&s->sql, " AND %s.last_updated" OP("<="), alias);
-		sql_param(s, TIMESTAMPTZOID, TimestampTzGetDatum(timestamp_of(Min(b->lo_max, b->hi_max))));
+		sql_param(s, TIMESTAMPTZOID, TimestampTzGetDatum(timestamp_of(Min(b->lo_max, less_999(b->hi_max)))));
 		appendStringInfoString(&s->sql, i + 1 == c->nboxes ? "))" : ")");
 	}
 }
