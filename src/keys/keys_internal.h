@@ -199,6 +199,11 @@ typedef struct KeyInterval {
 } KeyInterval;
 /* False if the item has no such value. */
 extern bool keys_interval(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterval *out);
+/* The key and unit of an interval, from a quantity that has it. */
+extern void keys_set_unit(KeyInterval *out, const KeySource *salt, JsonbContainer *quantity);
+/* ---- keys_sampled.c ---- */
+/* The bounds of a SampledData; false if there are none. */
+extern bool keys_sampled_interval(const KeySource *salt, JsonbContainer *c, KeyInterval *out);
 /* Adds the row of an interval under `key`, and its unit to the dictionary. */
 extern void keys_add_interval(KeyBuilder *b, uint64 key, const uint64 *token, const KeyInterval *iv);
 

@@ -205,6 +205,12 @@ set_unit(KeyInterval *out, const KeySource *salt, JsonbContainer *c, bool money)
 	}
 }
 
+void
+keys_set_unit(KeyInterval *out, const KeySource *salt, JsonbContainer *quantity)
+{
+	set_unit(out, salt, quantity, false);
+}
+
 static bool
 quantity_interval(const KeySource *salt, JsonbContainer *c, bool money, KeyInterval *out)
 {
@@ -266,6 +272,8 @@ keys_interval(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterva
 		return false;
 	if (item->type == MODEL_T_Range)
 		return range_interval(salt, c, out);
+	if (item->type == MODEL_T_SampledData)
+		return keys_sampled_interval(salt, c, out);
 	return quantity_interval(salt, c, item->type == MODEL_T_Money, out);
 }
 
@@ -295,7 +303,7 @@ keys_item_ordered(KeyBuilder *b, const FpItem *item)
 		return;
 	keys_add_interval(b, iv.key, NULL, &iv);
 	if (b->source->klass == KEYS_QUANTITY && keys_object(&item->json) != NULL)
-		keys_cover_unit(b, keys_object(&item->json), item->type != MODEL_T_Range && item->type != MODEL_T_Money, &iv);
+		keys_cover_unit(b, keys_object(&item->json), item->type != MODEL_T_Range && item->type != MODEL_T_Money && item->type != MODEL_T_SampledData, &iv);
 }
 
 /* ---- positions ---- */

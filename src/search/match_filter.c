@@ -65,7 +65,7 @@ compares(const MatchCriterion *c, const FpItem *item, const char *value)
 	}
 	if (item->json.type == jbvBool)
 		return strcmp(c->modifier, "~eq") == 0 && match_text_is(match_scalar(item), match_unescape(value));
-	if (item->json.type == jbvNumeric || item->type == MODEL_T_Quantity || item->type == MODEL_T_Range ||
+	if (item->json.type == jbvNumeric || item->type == MODEL_T_Quantity || item->type == MODEL_T_Range || item->type == MODEL_T_SampledData ||
 	    item->type == MODEL_T_Money || item->type == MODEL_T_Age || item->type == MODEL_T_Duration) {
 		MatchCriterion plain = *c;
 

@@ -330,6 +330,50 @@ range_is(const Number *s, const Unit *unit, JsonbContainer *o)
 	return compare_number(&want, t);
 }
 
+/* SampledData: from the least to the greatest of its values; "L" and "U" are beyond any. */
+static bool
+sampled_is(const Number *s, const Unit *unit, JsonbContainer *o)
+{
+	JsonbContainer **origin;
+	MatchText data = match_member(o, "data"), all;
+	Numeric factor = number_member(o, "factor"), zero;
+	NumberRange t = {NULL, NULL};
+	Number want = *s;
+	char **points;
+	bool below = false, above = false, convert = false, up;
+	int n;
+
+	if (data.s == NULL || match_children(o, "origin", &origin) != 1 || (zero = number_member(origin[0], "value")) == NULL)
+		return false;
+	n = match_split(pnstrdup(data.s, data.len), ' ', &points);
+	up = factor == NULL || compare(factor, DatumGetNumeric(DirectFunctionCall1(int4_numeric, Int32GetDatum(0)))) >= 0;
+	for (int i = 0; i < n; i++) {
+		Numeric v, lo, hi;
+
+		below = below || strcmp(points[i], up ? "L" : "U") == 0;
+		above = above || strcmp(points[i], up ? "U" : "L") == 0;
+		if (!fhir_decimal_parse(points[i], strlen(points[i]), &v, &lo, &hi))
+			continue;
+		v = factor ? scaled(v, factor, zero) : DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(v), NumericGetDatum(zero)));
+		t.lo = t.lo == NULL || compare(v, t.lo) < 0 ? v : t.lo;
+		t.hi = t.hi == NULL || compare(v, t.hi) > 0 ? v : t.hi;
+	}
+	if (t.lo == NULL && !below && !above)
+		return false;
+	all = match_member(origin[0], "unit");
+	t.lo = below ? NULL : t.lo;
+	t.hi = above ? NULL : t.hi;
+	if (!unit_fits(unit, match_member(origin[0], "system"), match_member(origin[0], "code"), all, &t.lo, &convert) ||
+		!unit_fits(unit, match_member(origin[0], "system"), match_member(origin[0], "code"), all, &t.hi, &convert))
+		return false;
+	if (convert) {
+		want.value = scaled(s->value, unit->factor, unit->offset);
+		want.lo = scaled(s->lo, unit->factor, unit->offset);
+		want.hi = scaled(s->hi, unit->factor, unit->offset);
+	}
+	return compare_number(&want, t);
+}
+
 bool
 match_quantity(const MatchCriterion *c, const FpItem *item, const char *value)
 {
@@ -356,5 +400,7 @@ match_quantity(const MatchCriterion *c, const FpItem *item, const char *value)
 		return false;
 	if (item->type == MODEL_T_Range)
 		return range_is(&s, &unit, item->json.val.binary.data);
+	if (item->type == MODEL_T_SampledData)
+		return sampled_is(&s, &unit, item->json.val.binary.data);
 	return quantity_is(&s, &unit, item->json.val.binary.data);
 }
