@@ -71,6 +71,21 @@ SELECT count(*) FROM sw.word w JOIN sw.resource r USING (rid) WHERE r.id = 'b1';
 SELECT find('Basic', '_text=' || repeat('a', 100)), find('Basic', '_text=' || repeat('a', 100) || 'x'), find('Basic', '_text=' || repeat('a', 100) || 'z'),
 	find('Basic', '_text=w1y w19999y'), find('Basic', '_text=w20001y'), find('Basic', '_content=w77y-w78y'), find('Basic', '_content=w9999y long');
 
+-- relevance: the share of the words that was asked for, and how often they are there
+SELECT put(('{"resourceType": "Condition", "id": "' || i || '", "subject": {"reference": "Patient/p1"}, "note": [{"text": "' || t || '"}]}')::jsonb)
+	FROM (VALUES ('c1', 'hypertension'), ('c2', 'hyper'), ('c3', 'hyper, hyper and hypertension'), ('c4', 'hypertensive'), ('c5', 'nothing')) v(i, t);
+CREATE FUNCTION scores(q text) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg((e #>> '{resource,id}') || ' ' || coalesce(e #>> '{search,score}', '-'), ', ' ORDER BY n)
+	FROM jsonb_array_elements(fhir_search('Condition', q)->'entry') WITH ORDINALITY x(e, n) $$;
+SELECT scores('_content=hyper&_sort=-_score');
+SELECT scores('_content=hyper&_sort=_score,_id&_elements=id');
+SELECT scores('_content=hyper'), scores('_id=c1'), scores('_id=c1,c2&_sort=_score');
+SELECT scores('_content=hyper and,hypertension&_sort=-_score');
+-- pages
+SELECT b #>> '{entry,0,resource,id}', scores(split_part((SELECT l ->> 'url' FROM jsonb_array_elements(b -> 'link') l WHERE l ->> 'relation' = 'next'), '?', 2))
+	FROM fhir_search('Condition', '_content=hyper&_sort=-_score&_count=1') b;
+DROP FUNCTION scores;
+
 -- how it runs
 SELECT line FROM fhir_explain('Observation', '_content=height') line WHERE line ~ '^(criterion|WARNING)';
 SELECT line FROM fhir_explain('Observation', '_content=m') line WHERE line ~ '^(criterion|WARNING)';

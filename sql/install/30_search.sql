@@ -47,6 +47,9 @@ COMMENT ON FUNCTION fhir_contained_count(bytea, bigint) IS 'internal to search: 
 CREATE FUNCTION fhir_sort_references(stored bytea, code text, target text) RETURNS text[]
 AS 'MODULE_PATHNAME', 'fhir_sort_references' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION fhir_sort_references(bytea, text, text) IS 'internal to search: ids of the resources of a type that a reference parameter leads to';
+CREATE FUNCTION fhir_search_score(stored bytea, texts text[]) RETURNS bigint
+AS 'MODULE_PATHNAME', 'fhir_search_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION fhir_search_score(bytea, text[]) IS 'internal to search: how well a document fits _text and _content, in millionths';
 -- STABLE: "ap" on dates depends on the time of the transaction.
 CREATE FUNCTION fhir_search_recheck(stored bytea, name text, value text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'fhir_search_recheck' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;

@@ -324,7 +324,10 @@ extern char *keys_without_tags(const char *s, int len, int *outlen);
 /* The next word of a folded text: a run of letters and digits. Not NUL-terminated. */
 extern bool keys_next_word(const char **at, const char *end, const char **word, int *len);
 /* Does a word of a folded text begin with `word`? A `word` with other characters in it must stand there as it is. */
-extern bool keys_has_word(const char *text, const char *word, int len);
+extern bool keys_has_word(const char *text, const char *word);
+/* Where the next such word begins; text must not be the first character of the whole. */
+extern const char *keys_find_word(const char *text, const char *word);
+extern const char *keys_word_end(const char *p);
 
 /* Words in side rows begin with a tag: 'n' (narrative) or 'c', and three characters that stand for the type (not for sure for it alone). */
 #define KEYS_WORD_TAG 4

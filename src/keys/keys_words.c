@@ -227,13 +227,30 @@ keys_next_word(const char **at, const char *end, const char **word, int *len)
 	return *len > 0;
 }
 
-bool
-keys_has_word(const char *text, const char *word, int len)
+const char *
+keys_find_word(const char *text, const char *word)
 {
+	/* text may be the rest of one: what stands before it was a part of that */
 	for (const char *p = strstr(text, word); p; p = strstr(p + 1, word))
-		if (p == text || !is_word_char(p[-1]) || !is_word_char(word[0]))
-			return true;
-	return false;
+		if (!is_word_char(word[0]) || !is_word_char(p[-1]))
+			return p;
+	return NULL;
+}
+
+const char *
+keys_word_end(const char *p)
+{
+	while (is_word_char(*p))
+		p++;
+	return p;
+}
+
+bool
+keys_has_word(const char *text, const char *word)
+{
+	int len = strlen(word);
+
+	return strncmp(text, word, len) == 0 || (*text && keys_find_word(text + 1, word) != NULL);
 }
 
 void

@@ -17,6 +17,8 @@ typedef struct BundleWriter {
 	StringInfo out;
 	SearchRow *rows;
 	bool first;
+	char **texts; /* matches get a score by these */
+	int ntexts;
 } BundleWriter;
 
 /* "Patient?name=x&" or, within a compartment, "Patient/1/Observation?": ready for more parameters. */
@@ -105,7 +107,11 @@ write_entry(int i, Jsonb *doc, void *arg)
 	const SearchRequest *req = w->req;
 	const char *name = row->contained ? fhir_json_get_string(&doc->root, "resourceType") : row->type;
 	const ModelType *type = model_resource(name, strlen(name));
+	int64 score = -1;
 
+	/* of the whole document, whatever is shown of it */
+	if (w->ntexts > 0 && doc && strcmp(row->mode, "match") == 0)
+		score = search_score(&doc->root, w->texts, w->ntexts);
 	begin_entry(w);
 	if (*w->base) {
 		appendStringInfoString(w->out, "\"fullUrl\":");
@@ -127,14 +133,17 @@ write_entry(int i, Jsonb *doc, void *arg)
 		fhir_json_write(w->out, &doc->root, -1);
 	else
 		appendBinaryStringInfo(w->out, row->text->data, row->text->len);
-	appendStringInfo(w->out, ",\"search\":{\"mode\":\"%s\"}}", row->mode);
+	appendStringInfo(w->out, ",\"search\":{\"mode\":\"%s\"", row->mode);
+	if (score >= 0)
+		appendStringInfo(w->out, ",\"score\":%.6g", score / 1e6);
+	appendStringInfoString(w->out, "}}");
 }
 
 /* Whole documents go from their stored text into the Bundle, without being parsed. */
 static void
 write_entries(BundleWriter *w, SearchRow *rows, int n)
 {
-	bool whole = !w->req->nelements && w->req->summary != SUMMARY_TRUE && w->req->summary != SUMMARY_TEXT &&
+	bool whole = w->ntexts == 0 && !w->req->nelements && w->req->summary != SUMMARY_TRUE && w->req->summary != SUMMARY_TEXT &&
 	             w->req->summary != SUMMARY_DATA;
 
 	w->rows = rows;
@@ -196,7 +205,10 @@ write_bundle(BundleWriter *w)
 		search_keep_documents(req, page.rows, page.nrows);
 	search_includes(req, page.rows, page.nrows, &included, &nincluded);
 	w->first = true;
+	if (req->contained == CONTAINED_FALSE)
+		w->ntexts = search_score_texts(req, &w->texts);
 	write_entries(w, page.rows, page.nrows);
+	w->ntexts = 0;
 	write_entries(w, included, nincluded);
 	write_outcome(w);
 	appendStringInfoString(w->out, w->first ? "}" : "]}");

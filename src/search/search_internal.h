@@ -147,6 +147,7 @@ typedef enum SortKind {
 	SORT_ORDERED, /* resource.ord */
 	SORT_STRING,  /* string.value */
 	SORT_DOC,     /* text from the document */
+	SORT_SCORE,   /* how well _text and _content fit */
 	SORT_CHAIN    /* by a value of what the resource refers to */
 } SortKind;
 
@@ -158,6 +159,8 @@ struct SearchSort {
 	uint64 *keys; /* ordered or string keys */
 	int nkeys;
 	const KeyParam *param;
+	char **texts; /* SCORE: search_score_texts */
+	int ntexts;
 	SearchSort *ends;         /* CHAIN: the key of each type at the other end; all of one kind */
 	const ModelType **targets; /* CHAIN: those types */
 	int nends;
@@ -348,6 +351,13 @@ extern bool search_text_matches(JsonbContainer *doc, bool content, const char *w
 extern Crit *search_filter_values(const KeyParam *p, const char *op, const char *value);
 /* text: [filter].path op value, on the elements at the place of a parameter (match_filter.c). */
 extern Crit *search_filter_elements(const KeyParam *p, const char *text);
+
+extern char *search_folded_texts(JsonbContainer *doc, bool content);
+
+/* ---- search_score.c ---- */
+extern int search_score_texts(const SearchRequest *req, char ***out);
+/* In millionths. */
+extern int64 search_score(JsonbContainer *doc, char *const *texts, int n);
 
 /* ---- search_filter.c ---- */
 extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, int ntypes, const char *text);

@@ -174,11 +174,13 @@ sort_key(const ModelType *const *types, int ntypes, const char *name, bool desce
 static void
 resolve_one(SearchRequest *req, const char *code, bool descending)
 {
-	SearchSort sort;
+	SearchSort sort = {SORT_SCORE, descending};
 
-	if (strcmp(code, "_score") == 0)
+	sort.code = code;
+	if (strcmp(code, "_score") != 0)
+		sort = sort_key(req->types, req->ntypes, code, descending, 0);
+	else if ((sort.ntexts = search_score_texts(req, &sort.texts)) == 0)
 		return; /* every match fits the criteria equally well */
-	sort = sort_key(req->types, req->ntypes, code, descending, 0);
 	req->sorts = req->sorts ? repalloc(req->sorts, (req->nsorts + 1) * sizeof(sort)) : palloc(sizeof(sort));
 	req->sorts[req->nsorts++] = sort;
 }
@@ -208,6 +210,7 @@ search_sort_type(const SearchSort *sort)
 		case SORT_UPDATED:
 			return TIMESTAMPTZOID;
 		case SORT_ORDERED:
+		case SORT_SCORE:
 			return INT8OID;
 		case SORT_CHAIN:
 			return search_sort_type(&sort->ends[0]);
@@ -278,6 +281,14 @@ sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias)
 			                 search_ext_schema(), store_schema(), alias, alias);
 			sql_param(s, TEXTOID, CStringGetTextDatum(sort->code));
 			appendStringInfo(&s->sql, ", %s) COLLATE pg_catalog.\"C\"", sort->descending ? "true" : "false");
+			break;
+		case SORT_SCORE:
+			appendStringInfo(&s->sql,
+			                 "%s.fhir_search_score((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
+			                     "=") "%s.rid AND d.version" OP("=") "%s.version), ",
+			                 search_ext_schema(), store_schema(), alias, alias);
+			sql_param(s, TEXTARRAYOID, sql_text_array(sort->texts, sort->ntexts));
+			appendStringInfoChar(&s->sql, ')');
 			break;
 		case SORT_CHAIN:
 			sql_sort_chain(s, sort, alias);

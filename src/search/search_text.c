@@ -162,7 +162,7 @@ add_unit(Terms *t, const KeySource *source, char *text)
 		return;
 	*after++ = '\0';
 	key = keys_unit_text_key(source, after, strlen(after));
-	if (keys_has_word(text, t->word, strlen(t->word)))
+	if (keys_has_word(text, t->word))
 		t->with[t->nwith++] = key;
 	else
 		t->without[t->nwithout++] = key;
@@ -197,7 +197,7 @@ read_terms(SearchRequest *req, Terms *t, int64 *keys, int nkeys, bool all, const
 			add_unit(t, g->source, value);
 		else if (g->units)
 			units = true;
-		else if (keys_has_word(value, t->word, strlen(t->word)))
+		else if (keys_has_word(value, t->word))
 			crit_add_key(t->keys, (uint64)DatumGetInt64(SPI_getbinval(row, desc, 2, &null)));
 		pfree(value);
 	}
@@ -340,27 +340,33 @@ collect_narrative(void *arg, KeyTextKind kind, const char *text, int len)
 		collect(arg, kind, text, len);
 }
 
+/* The narrative, or all texts, folded, with a blank in front. */
+char *
+search_folded_texts(JsonbContainer *doc, bool content)
+{
+	char *name = fhir_json_get_string(doc, "resourceType"), *folded, *out;
+	const ModelType *type = name ? model_resource(name, strlen(name)) : NULL;
+	StringInfoData raw;
+	int len;
+
+	initStringInfo(&raw);
+	if (type)
+		keys_texts(type, doc, content ? collect : collect_narrative, &raw);
+	folded = keys_fold(raw.data, raw.len, &len);
+	out = palloc_extended((Size)len + 2, MCXT_ALLOC_HUGE);
+	out[0] = ' ';
+	memcpy(out + 1, folded, len + 1);
+	return out;
+}
+
 /* words: folded. */
 bool
 search_text_matches(JsonbContainer *doc, bool content, const char *words)
 {
-	char *name = fhir_json_get_string(doc, "resourceType");
-	const ModelType *type = name ? model_resource(name, strlen(name)) : NULL;
-	StringInfoData raw;
-	int len;
-	char *text;
+	char *text = search_folded_texts(doc, content), *rest = pstrdup(words), *word;
 
-	if (type == NULL)
-		return false;
-	initStringInfo(&raw);
-	keys_texts(type, doc, content ? collect : collect_narrative, &raw);
-	text = keys_fold(raw.data, raw.len, &len);
-	while (*words) {
-		int n = strcspn(words, " ");
-
-		if (!keys_has_word(text, pnstrdup(words, n), n))
+	while ((word = strsep(&rest, " ")) != NULL)
+		if (!keys_has_word(text, word))
 			return false;
-		words += n + strspn(words + n, " ");
-	}
 	return true;
 }

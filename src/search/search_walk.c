@@ -161,7 +161,7 @@ search_can_walk(const SearchRequest *req, const SearchCursor *cur, bool after)
 
 	if (sort == NULL)
 		return true;
-	if (req->ntypes > 1 || sort->kind == SORT_DOC || sort->kind == SORT_CHAIN || sort->nkeys > MAX_WALKED_KEYS || (after && cur->nulls[0]))
+	if (req->ntypes > 1 || sort->kind == SORT_DOC || sort->kind == SORT_SCORE || sort->kind == SORT_CHAIN || sort->nkeys > MAX_WALKED_KEYS || (after && cur->nulls[0]))
 		return false;
 	/* backward, the rows without a value come first: they are in no such index */
 	return !(cur->backward && by_value(sort) && search_walked_criterion(req) == NULL);
