@@ -3,7 +3,7 @@
  * happens to backends, statements and other clients meanwhile.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import net from 'node:net';
 import { after, test } from 'node:test';
 
@@ -33,13 +33,13 @@ const things = (prefix, n) => psql(`INSERT INTO mock SELECT '${prefix}-' || i, c
 const isBody = (text, id) => text.startsWith(`body of ${id}`) && /^\.*$/.test(text.slice(`body of ${id}`.length));
 const counter = (m, name) => m[`fhir_gateway_pool_${name}_total{database="primary"}`];
 
-/* Does psql asynchronously and with a session of its own, for what has to happen under load */
+/* Repeats an action while a load runs; it may not block, for the clients are in this process, too. */
 async function under(load, action, every) {
 	let stop = false;
 	const acting = (async () => {
 		while (!stop) {
 			await sleep(every);
-			if (!stop) action();
+			if (!stop) await action();
 		}
 	})();
 	await load;
@@ -68,11 +68,11 @@ test('reads share connections, and one that fails fails alone', { skip }, async 
 test('searches, histories and writes share with nobody; reads do not wait behind them, nor they behind reads', { skip }, async () => {
 	things('apart', 20);
 	const g = await start({ pool: 4 });
-	const slow = Array.from({ length: 12 }, () => fetch(`${g.url}/sleep/0.5`).then((r) => r.status));
+	let over = 0;
+	const slow = Array.from({ length: 12 }, () => fetch(`${g.url}/sleep/0.5`).then((r) => { over++; return r.status; }));
 	await sleep(100);
-	const begun = Date.now();
 	for (let i = 1; i <= 20; i++) assert.equal((await fetch(`${g.url}/Thing/apart-${i}`)).status, 200);
-	assert.ok(Date.now() - begun < 1000, `20 reads beside 12 slow statements took ${Date.now() - begun} ms`);
+	assert.ok(over < 12, 'reads do not wait until the slow ones are done');
 	assert.deepEqual([...new Set(await Promise.all(slow))], [200]);
 	/* a stream of reads on the only connection lets a write through */
 	const single = await start({ pool: 1 });
@@ -84,7 +84,7 @@ test('searches, histories and writes share with nobody; reads do not wait behind
 	stop = true;
 	await Promise.all(stream);
 	assert.equal(write.status, 201);
-	assert.ok(Date.now() - before < 1000);
+	assert.ok(Date.now() - before < 10000);
 });
 
 test('a backend that dies with reads in its pipe: each is repeated once and gets its own answer', { skip }, async () => {
@@ -128,9 +128,13 @@ test('many clients under kills, cancels, timeouts and aborts: never an answer to
 	const g = await start({ pool: 6, 'request-timeout': '400ms' });
 	const seen = { right: 0, gone: 0 };
 	const wrong = [];
-	const deadline = Date.now() + 6000;
+	const begun = Date.now();
+	let m = await g.metrics();
+	/* six seconds, and longer where others keep the machine busy */
+	const happened = () => seen.right > 500 && counter(m, 'lost') >= 5 && counter(m, 'retries') >= 1 && counter(m, 'pipelined') > 100;
+	const enough = () => Date.now() - begun > (happened() ? 6000 : 60000);
 	const client = async (n) => {
-		for (let i = 0; Date.now() < deadline; i++) {
+		for (let i = 0; !enough(); i++) {
 			const id = `mix-${(n * 7919 + i * 104729) % 400 + 1}`;
 			const slow = (n + i) % 97 === 0 ? '?1' : (n + i) % 31 === 0 ? '?0.05' : '';
 			const abort = (n + i) % 23 === 0;
@@ -149,16 +153,46 @@ test('many clients under kills, cancels, timeouts and aborts: never an answer to
 		}
 	};
 	let turn = 0;
-	await under(Promise.all(Array.from({ length: 40 }, (_, n) => client(n))), () => {
+	await under(Promise.all(Array.from({ length: 40 }, (_, n) => client(n))), async () => {
 		const what = turn++ % 3 === 0 ? 'pg_cancel_backend' : 'pg_terminate_backend';
-		psql(`SELECT ${what}(pid) FROM pg_stat_activity WHERE application_name = 'fhir-gateway' ORDER BY random() LIMIT 2`);
-	}, 150);
+		await new Promise((resolve) => spawn('psql', ['-XAtqc', `SELECT ${what}(pid) FROM pg_stat_activity WHERE application_name = 'fhir-gateway' ORDER BY state = 'active' DESC, random() LIMIT 2`, '-d', mock],
+			{ stdio: 'ignore' }).on('exit', resolve));
+		m = await g.metrics();
+	}, 100);
 	assert.deepEqual(wrong.slice(0, 10), []);
-	const m = await g.metrics();
-	assert.ok(seen.right > 500, JSON.stringify(seen));
-	assert.ok(counter(m, 'lost') >= 5 && counter(m, 'retries') >= 1 && counter(m, 'pipelined') > 100, JSON.stringify([seen, m]));
+	m = await g.metrics();
+	assert.ok(happened(), JSON.stringify([seen, m]));
 	assert.doesNotMatch(g.errors, /belongs to another/);
 	assert.equal((await fetch(`${g.url}/Thing/mix-1`)).status, 200);
+});
+
+test('SIGTERM under load: what is in the pipes is answered, each its own, and the gateway ends with 0', { skip }, async () => {
+	things('ending', 100);
+	const g = await start({ pool: 4 });
+	const seen = { right: 0, refused: 0 };
+	const wrong = [];
+	let ended = false;
+	const clients = Array.from({ length: 24 }, async (_, n) => {
+		for (let i = 0; !ended; i++) {
+			const id = `ending-${(n * 31 + i * 17) % 100 + 1}`;
+			try {
+				const r = await fetch(`${g.url}/Thing/${id}${i % 20 === 0 ? '?0.02' : ''}`);
+				const text = await r.text();
+				if (r.status === 200 && isBody(text, id)) seen.right++;
+				else wrong.push(`${id}: ${r.status} ${text.slice(0, 40)}`);
+			} catch {
+				seen.refused++; /* sent on a connection that was just closed, or refused */
+				await sleep(10);
+			}
+		}
+	});
+	await sleep(1000);
+	const code = await g.stop();
+	ended = true;
+	await Promise.all(clients);
+	assert.deepEqual(code, { code: 0, signal: null });
+	assert.deepEqual(wrong.slice(0, 5), []);
+	assert.ok(seen.right > 100 && seen.refused > 0, JSON.stringify(seen));
 });
 
 /* A proxy before the database that can change what the server answers, message by message */

@@ -213,7 +213,7 @@ test('a client that reads slowly gets all, one that does not read is closed, oth
 	const never = read(20000);
 	const begun = Date.now();
 	for (let i = 0; i < 20; i++) assert.equal((await fetch(`${patient.url}/echo`)).status, 200);
-	assert.ok(Date.now() - begun < 3000);
+	assert.ok(Date.now() - begun < 10000);
 	assert.ok(await slow > 30000000);
 	for (let i = 0; i < 100 && (await patient.metrics()).fhir_gateway_requests_in_progress > 1; i++) await sleep(50);
 	const m = await patient.metrics();
