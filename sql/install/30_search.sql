@@ -43,6 +43,10 @@ COMMENT ON FUNCTION fhir_sort_text(bytea, text, boolean) IS 'internal to search:
 CREATE FUNCTION fhir_contained_count(stored bytea, program bigint) RETURNS integer
 AS 'MODULE_PATHNAME', 'fhir_contained_count' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION fhir_contained_count(bytea, bigint) IS 'internal to search: how many contained resources satisfy the criteria';
+-- STABLE: references below fhir.base_url are the store's own.
+CREATE FUNCTION fhir_search_references(stored bytea, code text) RETURNS text[]
+AS 'MODULE_PATHNAME', 'fhir_search_references' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION fhir_search_references(bytea, text) IS 'internal to search: what a reference parameter leads to, as Type/id';
 -- STABLE: references below fhir.base_url are the store's own; canonicals are looked up (SPI, so RESTRICTED).
 CREATE FUNCTION fhir_sort_references(stored bytea, code text, target text) RETURNS text[]
 AS 'MODULE_PATHNAME', 'fhir_sort_references' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100;

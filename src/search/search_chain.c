@@ -19,10 +19,10 @@ search_target_allowed(const ModelTypeId *targets, const ModelType *t)
 }
 
 static void
-add_link(Crit *c, const KeySource *source, const ModelType *type, Crit *arg)
+add_link(Crit *c, const KeyParam *p, const KeyLeg *leg, const ModelType *type, Crit *arg)
 {
 	c->links = c->links ? repalloc(c->links, (c->nlinks + 1) * sizeof(CritLink)) : palloc(sizeof(CritLink));
-	c->links[c->nlinks++] = (CritLink){source, type, arg};
+	c->links[c->nlinks++] = (CritLink){leg->source, type, arg, p->code, leg};
 }
 
 /* May the reference parameter lead to t? */
@@ -89,7 +89,7 @@ search_chain_link(Crit *c, const KeyParam *p, const ModelType *target, Crit *arg
 		c = crit_new(CRIT_CHAIN);
 	for (int k = 0; k < p->nlegs; k++)
 		if (search_target_allowed(p->legs[k].targets, target))
-			add_link(c, p->legs[k].source, target, arg);
+			add_link(c, p, &p->legs[k], target, arg);
 	return c;
 }
 
@@ -155,7 +155,7 @@ search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const 
 		for (int i = 0; i < ntypes && !any; i++)
 			any = search_refers_to(p, types[i]) && search_target_allowed(p->legs[k].targets, types[i]);
 		if (any) {
-			add_link(c, p->legs[k].source, from, arg);
+			add_link(c, p, &p->legs[k], from, arg);
 			referring = crit_join(CRIT_OR, referring, search_present(&p->legs[k]));
 		}
 	}

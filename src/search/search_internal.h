@@ -31,6 +31,12 @@
 #define SEARCH_FEW_REFERRING 2
 #define SEARCH_FEW_WHEN_ALL 5
 #define SEARCH_FEW_TO_SORT 1
+#define SEARCH_MANY_REFERRING 2
+#define SEARCH_FEW_TARGETS 2
+#define SEARCH_MANY_TARGETS 2
+#define SEARCH_FEW_LOOKED_UP 4
+#define SEARCH_FEW_ASKED 2
+#define SEARCH_MANY_ASKED 20
 #define SEARCH_FEW_LONG 3
 #else
 #define SEARCH_INDEXED_KEYS                                                                                  \
@@ -39,6 +45,12 @@
 #define SEARCH_FEW_REFERRING 200  /* documents that are read for _has */
 #define SEARCH_FEW_WHEN_ALL 50000 /* the same where every match is needed, not a page */
 #define SEARCH_FEW_TO_SORT 1000   /* matches that are sorted rather than met on a walk */
+#define SEARCH_MANY_REFERRING 5000 /* the same, at most, where each saves much */
+#define SEARCH_FEW_TARGETS 100    /* resources at the other end of a chain that are listed for a page, */
+#define SEARCH_MANY_TARGETS 5000  /* and at most */
+#define SEARCH_FEW_LOOKED_UP 1000 /* hashes that are looked up one by one for a page */
+#define SEARCH_FEW_ASKED 500      /* rows that are asked what they refer to rather than find that first */
+#define SEARCH_MANY_ASKED 2000    /* rows of a walk that are asked what they refer to, or what refers to them */
 #define SEARCH_FEW_LONG 5000      /* long intervals that are sorted by their start */
 #endif
 
@@ -80,6 +92,8 @@ typedef struct CritLink {
 	const KeySource *source; /* the reference */
 	const ModelType *type;   /* chain: type at the other end; _has: type that refers */
 	Crit *arg;               /* criterion on `type`; shared by links of the same type */
+	const char *code;        /* the reference's parameter */
+	const KeyLeg *leg;
 } CritLink;
 
 typedef enum StringMode {
@@ -121,6 +135,7 @@ struct Crit {
 	int nargs;
 	int64 program;    /* CONTAINED */
 	double referring; /* HAS: estimated resources that refer */
+	bool asked;       /* CHAIN: found to have many at its end */
 	double matches;   /* estimated matching resources, < 0: unknown */
 };
 
@@ -213,6 +228,7 @@ typedef struct SearchRequest {
 	bool explaining, analyze;
 	MemoryContext context; /* of the request: outlives every step */
 	int64 known_total;     /* counted beside the page, -1 if not */
+	double walked_rows;    /* about how many resources of the types there are */
 } SearchRequest;
 
 /* ---- search_parse.c ---- */
@@ -395,6 +411,8 @@ extern void sql_param(SqlText *s, Oid type, Datum value);
 extern Datum sql_int8_array(const int64 *v, int n);
 extern Datum sql_text_array(char *const *v, int n);
 extern void sql_crit(SqlText *s, const char *alias, Crit *c);
+/* Adds the single hashes of an AND to all. */
+extern void sql_collect_all(Crit **where, int n, Crit *all);
 /* " AND (criterion) ..." for an AND of criteria; " AND alias.type = ..." */
 extern void sql_where(SqlText *s, const char *alias, Crit **where, int n);
 extern void sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntypes);
@@ -474,6 +492,7 @@ extern void sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *
 
 /* ---- search_page.c ---- */
 extern void search_page(SearchRequest *req, SearchPage *out);
+extern bool search_counted_by_index(const SearchRequest *req);
 extern int64 search_total(SearchRequest *req, bool estimate);
 
 /* ---- search_stats.c ---- */
@@ -517,6 +536,27 @@ extern void sql_contained(SqlText *s, const char *alias, int64 program);
 /* search_page and search_total of what the request asks for: resources, containers, contained resources. */
 extern void search_matches(SearchRequest *req, SearchPage *out);
 extern int64 search_matches_total(SearchRequest *req, bool estimate);
+
+/* What a run of sets is for. */
+typedef struct SetRun {
+	SearchRequest *req;
+	const ModelType *const *types;
+	int ntypes;
+	bool all; /* every match is wanted, not a page of them */
+	int few;
+	double type_rows, least; /* resources of the types; about how many an index leaves of them */
+} SetRun;
+
+/* The first column of SPI's result as CRIT_ROWS; frees the result. */
+extern void search_take_rows(Crit *c);
+extern void sql_string(SqlText *s, const char *alias, const Crit *c);
+
+/* ---- search_links.c ---- */
+/* inside: of contained resources. */
+extern void search_run_chain(SetRun *run, Crit *c, bool inside);
+extern void search_run_has(SetRun *run, Crit *c);
+extern void search_run_list(SetRun *run, Crit *c);
+extern void sql_chain(SqlText *s, const char *alias, const Crit *c);
 
 /* ---- search_run.c ---- */
 /* Runs within SPI; rows in SPI_tuptable. limit 0: all. */

@@ -78,6 +78,19 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 	SPI_freetuptable(t);
 }
 
+/* How many rows may be asked for what they refer to, or what refers to them, before it is better listed; 0: none need be. */
+static double
+rows_to_ask(const Crit *c)
+{
+	double n = 0;
+
+	if (c->kind == CRIT_HAS || c->kind == CRIT_CHAIN)
+		return Max(SEARCH_MANY_ASKED, c->referring / 8);
+	for (int i = 0; i < c->nargs; i++)
+		n = Max(n, rows_to_ask(c->args[i]));
+	return n;
+}
+
 /*
  * How many rows of the order to look at: 0 = no bound, -1 = don't walk. Where an index gives all matches, a
  * walk is worth it when it will probably find a page within fewer rows than there are matches. Where none
@@ -87,7 +100,7 @@ static int
 walk_bound(SearchRequest *req, int limit)
 {
 	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows,
-	       need, referring = 0;
+	       need, asked = 0, listed = 0;
 	bool indexed = false, listable = false, any = false;
 	const Crit *walked = search_walked_criterion(req);
 
@@ -104,17 +117,22 @@ walk_bound(SearchRequest *req, int limit)
 			least = Min(least, n);
 		}
 		listable = listable || search_listable(c);
-		if (c->kind == CRIT_HAS)
-			referring = Max(referring, c->referring);
+		asked = Max(asked, rows_to_ask(c));
+		if (c->kind == CRIT_KEYS || c->kind == CRIT_ORDERED)
+			listed = Max(listed, c->kind == CRIT_KEYS ? n : 2.0 * SEARCH_FEW_ROWS);
 	}
 	if (!any || (!indexed && !listable))
 		return 0;
+	/* all rows are wanted */
+	if (limit > 100000)
+		return -1;
 	need = limit * type_rows / Max(product, 1);
-	if (!indexed &&
-	    referring > 0) /* to ask one row costs as much as to read some twenty of those documents */
-		return (int)Min(Max(limit * 4, referring / 20), 100000);
+	/* to ask so many rows would cost more than to list what they are asked for */
+	if (!indexed && asked > 0)
+		return need > asked ? -1 : (int)Min(Max(limit * 4, need * 3), asked);
+	/* to list them all takes at least as long as to look at as many rows and half as many again */
 	if (!indexed)
-		return (int)Min(limit * 10.0 + 2000, 1000000);
+		return (int)Min(limit * 10.0 + Max(2000, listed * 1.5), 200000);
 	if (least < SEARCH_FEW_TO_SORT || need * 2 > least)
 		return -1;
 	/* it ends as soon as the page is full; the bound is for bad luck, and some of that is cheaper than all
@@ -239,6 +257,56 @@ search_page(SearchRequest *req, SearchPage *out)
 
 /* ---- totals ---- */
 
+/*
+ * When the one criterion is on values of which a resource has one, its index counts them. (Deleted resources have no
+ * entries.) The boxes must not overlap.
+ */
+bool
+search_counted_by_index(const SearchRequest *req)
+{
+	const Crit *c = req->nwhere == 1 ? req->where[0] : NULL;
+
+	if (c == NULL || c->kind != CRIT_ORDERED || !c->single || c->nboxes > 8 || req->ntypes > 1 ||
+	    search_restriction_hook)
+		return false;
+	for (int i = 0; i < c->nboxes; i++)
+		for (int k = 0; k < i; k++) {
+			const OrdBox *a = &c->boxes[i], *b = &c->boxes[k];
+
+			if (a->key == b->key && a->lo_min <= b->lo_max && b->lo_min <= a->lo_max && a->hi_min <= b->hi_max &&
+			    b->hi_min <= a->hi_max)
+				return false;
+		}
+	return true;
+}
+
+static void
+sql_count_ordered(SqlText *s, const Crit *c)
+{
+	appendStringInfoString(&s->sql, "SELECT ");
+	for (int i = 0; i < c->nboxes; i++) {
+		const OrdBox *b = &c->boxes[i];
+		const int64 v[] = {(int64)b->key, search_short_start(b), b->lo_max, b->hi_min, b->hi_max, b->lo_min, search_short_start(b)};
+		static const char *const tests[] = {"o.key" OP("="), " AND o.lo" OP(">="), " AND o.lo" OP("<="), " AND o.hi" OP(">="), " AND o.hi" OP("<=")};
+
+		appendStringInfo(&s->sql, "%s(SELECT pg_catalog.count(*) FROM %s.ordered o WHERE ", i ? OP("+") : "", store_schema());
+		for (int k = 0; k < 5; k++) {
+			appendStringInfoString(&s->sql, tests[k]);
+			sql_param(s, INT8OID, Int64GetDatum(v[k]));
+		}
+		appendStringInfoChar(&s->sql, ')');
+		if (v[1] == b->lo_min)
+			continue;
+		/* the long ones that began before */
+		appendStringInfo(&s->sql, OP("+") "(SELECT pg_catalog.count(*) FROM %s.ordered o WHERE ", store_schema());
+		for (int k = 0; k < 5; k++) {
+			appendStringInfoString(&s->sql, tests[k]);
+			sql_param(s, INT8OID, Int64GetDatum(k == 1 ? v[5] : k == 2 ? Min(b->lo_max, v[1] - 1) : v[k]));
+		}
+		appendStringInfoString(&s->sql, SQL_LONG_ONLY ")");
+	}
+}
+
 int64
 search_total(SearchRequest *req, bool estimate)
 {
@@ -257,9 +325,16 @@ search_total(SearchRequest *req, bool estimate)
 		if (product > 10000)
 			return (int64)product;
 	}
+	sql_init(&s);
+	if (search_counted_by_index(req)) {
+		sql_count_ordered(&s, req->where[0]);
+		search_run(req, &s, "total: entries of the index");
+		n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+		SPI_freetuptable(SPI_tuptable);
+		return n;
+	}
 	/* what a page can leave to be checked row by row */
 	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, true);
-	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*)");
 	sql_from_where(&s, "r", LEG_TOTAL, req->types, req->all_types ? 0 : req->ntypes, req->where, req->nwhere);
 	search_run(req, &s, "total");

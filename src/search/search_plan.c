@@ -158,10 +158,9 @@ sql_updated(SqlText *s, const char *alias, const Crit *c)
 	}
 }
 
-static void collect_all(Crit **where, int n, Crit *all);
 static void sql_rest(SqlText *s, const char *alias, Crit **where, int n, bool docs);
 
-/* Refers, by any of the links, to the row of alias. */
+/* Is referred to, by any of the links, by a row that satisfies the criterion. */
 static void
 sql_has(SqlText *s, const char *alias, const Crit *c)
 {
@@ -172,26 +171,26 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 
 		snprintf(inner, sizeof(inner), "h%d", ++s->naliases);
 		/*
-		 * OFFSET 0, inner: who refers to this row comes from the index, with the hashes that are asked for in
-		 * any case; all other criteria are checked on those few. A count and no EXISTS, for which the planner
-		 * would rather scan the table until it meets one.
+		 * Who refers to this row comes from the index, with the hashes that are asked for in any case; all
+		 * other criteria are checked on those few, and one is enough. MATERIALIZED, or for one the
+		 * planner would rather scan the table until it meets it.
 		 */
 		appendStringInfo(&s->sql,
-		                 "%s(SELECT pg_catalog.count(*) FROM (SELECT * FROM %s.resource %s WHERE %s.keys" OP(
+		                 "%sEXISTS (WITH %s AS MATERIALIZED (SELECT * FROM %s.resource %s WHERE %s.keys" OP(
 		                     "@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
-		                 i ? " OR " : "(", store_schema(), inner, inner, search_ext_schema(), alias, alias);
+		                 i ? " OR " : "(", inner, store_schema(), inner, inner, search_ext_schema(), alias, alias);
 		sql_param(s, INT8OID, Int64GetDatum((int64)keys_reference_salt(l->source)));
 		appendStringInfoChar(&s->sql, ']');
-		collect_all((Crit **)&l->arg, 1, &all);
+		sql_collect_all((Crit **)&l->arg, 1, &all);
 		if (all.nkeys) {
 			appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), inner);
 			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)all.keys, all.nkeys));
 		}
-		appendStringInfo(&s->sql, " AND NOT %s.deleted OFFSET 0) %s WHERE true", inner, inner);
+		appendStringInfo(&s->sql, " AND NOT %s.deleted) SELECT 1 FROM %s WHERE true", inner, inner);
 		search_restrict(s, inner, LEG_HAS);
 		sql_rest(s, inner, (Crit **)&l->arg, 1, false);
 		sql_rest(s, inner, (Crit **)&l->arg, 1, true);
-		appendStringInfoString(&s->sql, ")" OP(">") "0");
+		appendStringInfoChar(&s->sql, ')');
 	}
 	appendStringInfoChar(&s->sql, ')');
 }
@@ -290,23 +289,27 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 			sql_crit(s, alias, c->args[0]);
 			break;
 		case CRIT_STRING:
+			sql_string(s, alias, c);
+			break;
+		case CRIT_CHAIN:
+			sql_chain(s, alias, c);
+			break;
 		case CRIT_TERM:
 		case CRIT_WORD:
-		case CRIT_CHAIN:
 		case CRIT_LIST:
 			elog(ERROR, "search criterion %d was not run", c->kind);
 	}
 }
 
 /* Single hashes of an AND go into one array: one GIN scan. */
-static void
-collect_all(Crit **where, int n, Crit *all)
+void
+sql_collect_all(Crit **where, int n, Crit *all)
 {
 	for (int i = 0; i < n; i++) {
 		if (where[i]->kind == CRIT_KEYS && where[i]->nkeys == 1)
 			crit_add_key(all, where[i]->keys[0]);
 		else if (where[i]->kind == CRIT_AND)
-			collect_all(where[i]->args, where[i]->nargs, all);
+			sql_collect_all(where[i]->args, where[i]->nargs, all);
 	}
 }
 
@@ -334,7 +337,7 @@ sql_where(SqlText *s, const char *alias, Crit **where, int n)
 {
 	Crit all = {CRIT_KEYS};
 
-	collect_all(where, n, &all);
+	sql_collect_all(where, n, &all);
 	if (all.nkeys) {
 		appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), alias);
 		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)all.keys, all.nkeys));

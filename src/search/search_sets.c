@@ -1,13 +1,14 @@
 /*
  * search_sets.c: criteria that are searches of their own are run before the statement that they belong to.
  *
- *   chain    the resources at the other end -> hashes of references to them
+ *   chain    few at the other end -> hashes of references to them; many: stays, each row is asked what it refers to
  *   _has     few that refer: what they refer to -> rows; many: stays, asked row by row in SQL
  *   :text    display texts of the dictionary -> their hashes
- *   string   -> rows
- *   words    -> hashes of the dictionary's texts that hold them; few side rows -> rows; many: stay, asked row by row
+ *   string   few -> rows; many: stays, asked of the texts of each row
  *   ordered  few -> rows; many: stays, asked of resource.ord
  *   _list    entries of Lists -> rows
+ *
+ * How many are few depends on what is wanted: all matches (a total), or a page, which a walk finds soon where many match.
  *
  * So the statement in the end knows exact sizes, and PostgreSQL plans it by them. All in the search's one
  * snapshot.
@@ -25,15 +26,6 @@
 #include "search/search_internal.h"
 #include "store/store.h"
 
-/* What a run of sets is for. */
-typedef struct SetRun {
-	SearchRequest *req;
-	const ModelType *const *types;
-	int ntypes;
-	int few, few_referring;
-	double type_rows;
-} SetRun;
-
 static int
 compare_rows(const void *a, const void *b)
 {
@@ -43,8 +35,8 @@ compare_rows(const void *a, const void *b)
 }
 
 /* The first column of the result, sorted, once each; frees the result. */
-static void
-take_rows(Crit *c)
+void
+search_take_rows(Crit *c)
 {
 	int n = 0;
 	int64 *rows = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(int64));
@@ -205,7 +197,7 @@ run_ordered(SearchRequest *req, Crit *c, int few)
 	if (SPI_processed > few)
 		SPI_freetuptable(SPI_tuptable);
 	else
-		take_rows(c);
+		search_take_rows(c);
 }
 
 /* ---- _lastUpdated ---- */
@@ -229,7 +221,7 @@ run_updated(SetRun *run, Crit *c)
 		SPI_freetuptable(SPI_tuptable);
 		return;
 	}
-	take_rows(rows);
+	search_take_rows(rows);
 	*same = *c;
 	*c = *crit_join(CRIT_AND, rows, same);
 	c->label = same->label;
@@ -328,7 +320,37 @@ sql_compared(SqlText *s, StringMode mode, const char *text)
 }
 
 static void
-run_string(SearchRequest *req, Crit *c)
+sql_string_value(SqlText *s, const Crit *c, int i)
+{
+	if (c->mode == STRING_PREFIX)
+		sql_prefix(s, c->values[i]);
+	else if (c->mode == STRING_EQUAL || c->mode >= STRING_GT)
+		sql_compared(s, c->mode, c->values[i]);
+	else {
+		appendStringInfoString(&s->sql, " AND t.value" OP("~~"));
+		sql_param(s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));
+	}
+}
+
+/* A text of the row of alias is among the values. */
+void
+sql_string(SqlText *s, const char *alias, const Crit *c)
+{
+	appendStringInfo(&s->sql, "EXISTS (SELECT 1 FROM (SELECT t.value FROM %s.string t WHERE t.rid" OP("=") "%s.rid AND t.key" OP("=") "ANY (",
+	                 store_schema(), alias);
+	sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+	/* the few texts of the row, whatever the planner thinks of the values */
+	appendStringInfoString(&s->sql, ") OFFSET 0) t WHERE false");
+	for (int i = 0; i < c->nvalues; i++) {
+		appendStringInfoString(&s->sql, " OR (true");
+		sql_string_value(s, c, i);
+		appendStringInfoChar(&s->sql, ')');
+	}
+	appendStringInfoChar(&s->sql, ')');
+}
+
+static void
+run_string(SearchRequest *req, Crit *c, int few)
 {
 	SqlText s;
 
@@ -338,19 +360,17 @@ run_string(SearchRequest *req, Crit *c)
 		                 i ? " UNION ALL " : "", store_schema());
 		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
 		appendStringInfoChar(&s.sql, ')');
-		if (c->mode == STRING_PREFIX)
-			sql_prefix(&s, c->values[i]);
-		else if (c->mode == STRING_EQUAL || c->mode >= STRING_GT)
-			sql_compared(&s, c->mode, c->values[i]);
-		else {
-			appendStringInfoString(&s.sql, " AND t.value" OP("~~"));
-			sql_param(&s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));
-		}
+		sql_string_value(&s, c, i);
 	}
+	appendStringInfoString(&s.sql, " LIMIT ");
+	sql_param(&s, INT8OID, Int64GetDatum((int64)few + 1));
 	search_run(req, &s,
-	           c->mode == STRING_PREFIX ? "criterion: texts that start so"
-	                                    : "criterion: texts that contain this");
-	take_rows(c);
+	           c->mode == STRING_PREFIX ? "criterion: texts that start so, as far as they are few"
+	                                    : "criterion: texts that contain this, as far as they are few");
+	if (SPI_processed > few)
+		SPI_freetuptable(SPI_tuptable);
+	else
+		search_take_rows(c);
 }
 
 /* Display texts or URLs of the dictionary -> hashes. */
@@ -381,282 +401,51 @@ run_term(SearchRequest *req, Crit *c)
 	c->nkeys = keys->nkeys;
 }
 
-/* ---- chain ---- */
-
+/*
+ * Many hashes, each looked up together with those that must be there beside it (all): rows, if they are few.
+ */
 static void
-run_chain(SearchRequest *req, Crit *c, bool inside)
-{
-	Crit *keys = crit_new(CRIT_KEYS), *contained = search_contained_chain(req, c->links, c->nlinks, inside);
-	const char *label = c->label;
-
-	for (int i = 0; i < c->nlinks; i++) {
-		const ModelType *type = c->links[i].type;
-		SqlText s;
-
-		if (i > 0 && c->links[i - 1].arg == c->links[i].arg)
-			continue; /* run with the first link of this type */
-		search_sets(req, &type, 1, &c->links[i].arg, 1, true);
-		if (c->links[i].arg->kind == CRIT_FALSE)
-			continue;
-		sql_init(&s);
-		appendStringInfoString(&s.sql, "SELECT r.id");
-		sql_from_where(&s, "r", LEG_CHAIN, &type, 1, &c->links[i].arg, 1);
-		search_run(req, &s, psprintf("chain: the %s at the other end", type->name));
-		for (uint64 row = 0; row < SPI_processed; row++) {
-			bool null;
-			text *id =
-			    DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null));
-			uint64 identity =
-			    keys_identity(type->name, strlen(type->name), VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
-
-			for (int k = i; k < c->nlinks && c->links[k].arg == c->links[i].arg; k++)
-				crit_add_key(keys, identity ^ keys_reference_salt(c->links[k].source));
-		}
-		SPI_freetuptable(SPI_tuptable);
-		for (int k = i; k < c->nlinks && c->links[k].arg == c->links[i].arg; k++)
-			search_canonical_chain(req, &c->links[k], keys);
-	}
-	c->kind = keys->nkeys ? CRIT_KEYS : CRIT_FALSE;
-	c->keys = keys->keys;
-	c->nkeys = keys->nkeys;
-	if (contained) {
-		Crit *by_identity = palloc(sizeof(Crit));
-
-		*by_identity = *c;
-		*c = *crit_join(CRIT_OR, by_identity, contained);
-		c->label = label;
-	}
-}
-
-/* ---- what documents refer to ---- */
-
-typedef struct IdList {
-	char **types, **ids;
-	int n, max;
-} IdList;
-
-static void
-add_id(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg)
-{
-	IdList *l = arg;
-
-	if (l->n == l->max) {
-		l->max = l->max ? l->max * 2 : 64;
-		l->types = l->types ? repalloc(l->types, l->max * sizeof(char *)) : palloc(l->max * sizeof(char *));
-		l->ids = l->ids ? repalloc(l->ids, l->max * sizeof(char *)) : palloc(l->max * sizeof(char *));
-	}
-	l->types[l->n] = pnstrdup(type, tlen);
-	l->ids[l->n++] = pnstrdup(id, ilen);
-}
-
-/* Type/id pairs -> rows, among the types. */
-static void
-rows_of_ids(SearchRequest *req, Crit *c, IdList *l, SearchLeg leg, const ModelType *const *types, int ntypes)
-{
-	SqlText s;
-
-	if (l->n == 0) {
-		c->kind = CRIT_FALSE;
-		return;
-	}
-	sql_init(&s);
-	s.generic = true;
-	appendStringInfoString(&s.sql,
-	                       "SELECT r.rid FROM (SELECT DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
-	sql_param(&s, TEXTARRAYOID, sql_text_array(l->types, l->n));
-	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
-	sql_param(&s, TEXTARRAYOID, sql_text_array(l->ids, l->n));
-	appendStringInfo(
-	    &s.sql,
-	    ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type FROM %s.resource r WHERE r.type" OP(
-	        "=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
-	    store_schema());
-	search_restrict(&s, "r", leg);
-	appendStringInfoString(&s.sql, " OFFSET 0) r WHERE true");
-	sql_type(&s, "r", types, ntypes);
-	search_run(req, &s, "criterion: the resources referred to");
-	take_rows(c);
-}
-
-typedef struct HasContext {
-	const Crit *c;
-	const ModelTypeId *targets; /* of the searched types, 0-terminated */
-	IdList ids;
-	CanonicalRefs canonicals;
-} HasContext;
-
-static void
-has_document(int i, Jsonb *doc, void *arg)
-{
-	HasContext *h = arg;
-
-	for (int k = 0; k < h->c->nlinks; k++) {
-		search_references(h->c->links[k].source, h->targets, &doc->root, add_id, &h->ids);
-		search_canonicals_of(h->c->links[k].source, h->targets, &doc->root, &h->canonicals);
-	}
-}
-
-static void
-add_canonicals(SearchRequest *req, HasContext *h)
-{
-	SearchRow *rows;
-	int n = search_canonical_rows(req, LEG_HAS, &h->canonicals, &rows);
-
-	for (int i = 0; i < n; i++)
-		add_id(rows[i].type, strlen(rows[i].type), rows[i].id, strlen(rows[i].id), 0, &h->ids);
-}
-
-/* Canonicals can't be asked row by row: the documents that hold them are read however many they are. */
-static bool
-by_canonical(const SetRun *run, const Crit *c)
-{
-	for (int k = 0; k < c->nlinks; k++)
-		for (int i = 0; i < run->ntypes; i++)
-			if (search_canonical_link(c->links[k].source, run->types[i]))
-				return true;
-	return false;
-}
-
-static int
-fetch_versions(SearchRow **rows)
-{
-	int n = SPI_processed;
-
-	*rows = palloc0((n + 1) * sizeof(SearchRow));
-	for (int i = 0; i < n; i++) {
-		bool null;
-
-		(*rows)[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
-		(*rows)[i].version =
-		    DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
-		(*rows)[i].place = *(ItemPointer)DatumGetPointer(
-		    SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return n;
-}
-
-static void
-run_has(SetRun *run, Crit *c)
-{
-	SearchRequest *req = run->req;
-	const ModelType *const *types = run->types;
-	int ntypes = run->ntypes;
-	const ModelType *from = c->links[0].type;
-	Crit *arg = c->links[0].arg; /* the same for all links */
-	HasContext h = {c};
-	ModelTypeId *targets;
-	SearchRow *rows;
-	SqlText s;
-	int n, few = by_canonical(run, c) ? PG_INT32_MAX - 1 : run->few_referring;
-
-	search_sets(req, &from, 1, &arg, 1, true);
-	if (arg->kind == CRIT_FALSE) {
-		c->kind = CRIT_FALSE;
-		return;
-	}
-	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
-	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
-	appendStringInfo(&s.sql, " LIMIT %d", few + 1);
-	search_run(req, &s, psprintf("_has: the %s that refer, as far as they are few", from->name));
-	n = fetch_versions(&rows);
-	if (n > few) {
-		c->referring = Max(n, search_crit_rows(arg, search_type_rows(&from, 1)));
-		return;
-	}
-	targets = palloc((ntypes + 1) * sizeof(ModelTypeId));
-	for (int i = 0; i < ntypes; i++)
-		targets[i] = types[i]->id;
-	targets[ntypes] = MODEL_NONE;
-	h.targets = targets;
-	search_documents(req, rows, n, has_document, &h);
-	add_canonicals(req, &h);
-	rows_of_ids(req, c, &h.ids, LEG_HAS, types, ntypes);
-}
-
-static void
-list_document(int i, Jsonb *doc, void *arg)
-{
-	JsonbValue entries;
-
-	if (!fhir_json_get_lit(&doc->root, "entry", &entries) || entries.type != jbvBinary ||
-	    !JsonContainerIsArray(entries.val.binary.data))
-		return;
-	for (uint32 k = 0; k < JsonContainerSize(entries.val.binary.data); k++) {
-		JsonbValue *e = getIthJsonbValueFromContainer(entries.val.binary.data, k), item, deleted;
-		char *ref;
-
-		if (e->type != jbvBinary || !fhir_json_get_lit(e->val.binary.data, "item", &item) ||
-		    item.type != jbvBinary)
-			continue;
-		if (fhir_json_get_lit(e->val.binary.data, "deleted", &deleted) && deleted.type == jbvBool &&
-		    deleted.val.boolean)
-			continue;
-		ref = fhir_json_get_string(item.val.binary.data, "reference");
-		if (ref)
-			search_local_reference(ref, strlen(ref), NULL, add_id, arg);
-	}
-}
-
-static void
-run_list(SearchRequest *req, Crit *c, const ModelType *const *types, int ntypes)
-{
-	const ModelType *list = model_type_by_id(MODEL_T_List);
-	Crit *ids = crit_new(CRIT_ID);
-	IdList found = {0};
-	SearchRow *rows;
-	SqlText s;
-	int n;
-
-	ids->values = c->values;
-	ids->nvalues = c->nvalues;
-	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
-	sql_from_where(&s, "r", LEG_LIST, &list, 1, &ids, 1);
-	search_run(req, &s, "_list: the lists");
-	n = fetch_versions(&rows);
-	search_documents(req, rows, n, list_document, &found);
-	rows_of_ids(req, c, &found, LEG_LIST, types, ntypes);
-}
-
-/* Many hashes, with nothing else to go by: rows, if they are few. */
-static void
-run_many_keys(SearchRequest *req, Crit *c, int few)
+run_many_keys(SearchRequest *req, Crit *c, const Crit *all, int few)
 {
 	SqlText s;
 
 	sql_init(&s);
 	s.generic = true;
-	appendStringInfoString(&s.sql, "SELECT r.rid FROM pg_catalog.unnest(");
+	appendStringInfoString(&s.sql, "SELECT r.rid, k.n FROM pg_catalog.unnest(");
 	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
-	appendStringInfo(&s.sql,
-	                 ") k CROSS JOIN LATERAL (SELECT r.rid FROM %s.resource r WHERE r.keys" OP(
-	                     "@>") "ARRAY[k] OFFSET 0) r LIMIT %d",
-	                 store_schema(), few + 1);
+	appendStringInfo(&s.sql, ") WITH ORDINALITY k(k, n) CROSS JOIN LATERAL (SELECT r.rid FROM %s.resource r WHERE r.keys" OP("@>") "(ARRAY[k.k]" OP("||"),
+	                 store_schema());
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)all->keys, all->nkeys));
+	appendStringInfo(&s.sql, ") OFFSET 0) r LIMIT %d", few + 1);
 	search_run(req, &s, "criterion: rows with any of many hashes, as far as they are few");
-	if (SPI_processed > few)
+	if (SPI_processed > few) {
+		bool null;
+		int64 n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[few], SPI_tuptable->tupdesc, 2, &null));
+
+		/* the others will have as many */
+		c->matches = (double)few * c->nkeys / n;
 		SPI_freetuptable(SPI_tuptable);
-	else
-		take_rows(c);
+	} else
+		search_take_rows(c);
 }
 
 /* ---- the tree ---- */
 
-/* May an index answer it at once, with few rows? */
-static bool
+/* About how many rows an index answers at once, if they are few; else none does. */
+static double
 selective(Crit *c, double type_rows)
 {
-	if (c->kind == CRIT_AND) {
+	double least = type_rows, n;
+
+	if (c->kind == CRIT_AND)
 		for (int i = 0; i < c->nargs; i++)
-			if (selective(c->args[i], type_rows))
-				return true;
-		return false;
+			least = Min(least, selective(c->args[i], type_rows));
+	else if ((c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS) || c->kind == CRIT_ROWS || c->kind == CRIT_ID ||
+	         c->kind == CRIT_FALSE) {
+		n = search_crit_rows(c, type_rows);
+		least = n < SEARCH_FEW_ROWS ? n : type_rows;
 	}
-	if (c->kind == CRIT_KEYS && c->nkeys > SEARCH_INDEXED_KEYS)
-		return false;
-	return (c->kind == CRIT_KEYS || c->kind == CRIT_ROWS || c->kind == CRIT_ID || c->kind == CRIT_FALSE) &&
-	       search_crit_rows(c, type_rows) < SEARCH_FEW_ROWS;
+	return least;
 }
 
 /* Has b every hash of a? */
@@ -715,55 +504,68 @@ simplify(Crit *c)
 	}
 }
 
-/* First what is needed in any case, then (late) what is only worth it when nothing else is selective. */
+typedef enum SetStep {
+	STEP_FIRST, /* what is needed in any case */
+	STEP_JOINS, /* chains and _has: how far they go depends on what else there is */
+	STEP_LATE   /* what is only worth it when nothing else is selective */
+} SetStep;
+
 static void
-run_tree(SetRun *run, Crit *c, bool late)
+run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 {
+	Crit none = {CRIT_KEYS};
+
 	check_stack_depth();
 	switch (c->kind) {
 		case CRIT_ORDERED:
-			if (late)
+			if (step == STEP_LATE)
 				run_ordered(run->req, c, run->few);
 			break;
 		case CRIT_UPDATED:
-			if (late)
+			if (step == STEP_LATE)
 				run_updated(run, c);
 			break;
 		case CRIT_STRING:
-			run_string(run->req, c);
+			if (step == STEP_FIRST)
+				run_string(run->req, c, run->all ? PG_INT32_MAX - 1 : run->few);
 			break;
 		case CRIT_TERM:
 			run_term(run->req, c);
+			break;
+		case CRIT_CHAIN:
+			if (step != STEP_JOINS || (c->asked && !run->all))
+				break;
+			search_run_chain(run, c, false);
+			/* some lead to contained resources */
+			for (SetStep s = STEP_FIRST; c->kind != CRIT_CHAIN && c->nargs > 0 && s <= STEP_JOINS; s++)
+				run_tree(run, c, all, s);
 			break;
 		case CRIT_WORD:
 			search_run_word(run->req, c);
 			break;
 		case CRIT_SIDE:
-			if (late && search_run_side(run->req, c, run->few))
-				take_rows(c);
-			break;
-		case CRIT_CHAIN:
-			run_chain(run->req, c, false);
-			if (c->kind == CRIT_OR || c->kind == CRIT_AND) /* some lead to contained resources */
-				run_tree(run, c, late);
+			if (step == STEP_LATE && search_run_side(run->req, c, run->few))
+				search_take_rows(c);
 			break;
 		case CRIT_HAS:
-			if (!late)
-				run_has(run, c);
+			if (step == STEP_JOINS)
+				search_run_has(run, c);
 			break;
 		case CRIT_LIST:
-			run_list(run->req, c, run->types, run->ntypes);
+			search_run_list(run, c);
 			break;
 		case CRIT_KEYS:
 			/* most of them may be on no row at all: trying costs 10 us each */
-			if (late && c->nkeys > SEARCH_INDEXED_KEYS && search_keys_at_least(c) <= run->few)
-				run_many_keys(run->req, c, run->few);
+			if (step == STEP_LATE && c->nkeys > SEARCH_INDEXED_KEYS &&
+			    (run->all || all->nkeys == 0 || c->nkeys <= SEARCH_FEW_LOOKED_UP) &&
+			    (all->nkeys || search_keys_at_least(c) <= run->few))
+				run_many_keys(run->req, c, all, run->all ? Max(run->few, run->type_rows / 3) : run->few);
 			break;
 		case CRIT_AND:
 		case CRIT_OR:
 		case CRIT_NOT:
 			for (int i = 0; i < c->nargs; i++)
-				run_tree(run, c->args[i], late);
+				run_tree(run, c->args[i], c->kind == CRIT_AND ? all : &none, step);
 			if (c->kind != CRIT_NOT)
 				simplify(c);
 			break;
@@ -775,30 +577,42 @@ run_tree(SetRun *run, Crit *c, bool late)
 void
 search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere, bool all)
 {
-	SetRun run = {req, types, ntypes};
-	double type_rows = search_type_rows(types, ntypes);
+	SetRun run = {req, types, ntypes, all};
 	const Crit *walked = all || where != req->where ? NULL : search_walked_criterion(req);
-	bool found = false;
+	Crit beside = {CRIT_KEYS};
 
-	run.type_rows = type_rows;
+	run.type_rows = search_type_rows(types, ntypes);
+	if (where == req->where)
+		req->walked_rows = run.type_rows;
+	if (all && where == req->where && search_counted_by_index(req))
+		return;
 	/* Beyond a good part of the type, asking each row is cheaper than a list. */
-	run.few = all ? Max(SEARCH_FEW_ROWS, Min(SEARCH_FEW_WHEN_ALL, type_rows / 4)) : SEARCH_FEW_ROWS;
-	run.few_referring = all ? SEARCH_FEW_WHEN_ALL : SEARCH_FEW_REFERRING;
+	run.few = all ? Max(SEARCH_FEW_ROWS, Min(SEARCH_FEW_WHEN_ALL, run.type_rows / 4)) : SEARCH_FEW_ROWS;
 	for (int i = 0; i < nwhere; i++)
-		run_tree(&run, where[i], false);
-	for (int i = 0; i < nwhere && !found; i++)
-		found = selective(where[i], type_rows);
-	for (int i = 0; i < nwhere && !found; i++)
+		run_tree(&run, where[i], &beside, STEP_FIRST);
+	run.least = run.type_rows;
+	for (int i = 0; i < nwhere; i++)
+		run.least = Min(run.least, selective(where[i], run.type_rows));
+	for (int i = 0; i < nwhere; i++)
+		run_tree(&run, where[i], &beside, STEP_JOINS);
+	for (int i = 0; i < nwhere; i++)
+		if (selective(where[i], run.type_rows) < run.type_rows)
+			return;
+	sql_collect_all(where, nwhere, &beside);
+	for (int i = 0; i < nwhere; i++)
 		if (where[i] != walked)
-			run_tree(&run, where[i], true);
+			run_tree(&run, where[i], &beside, STEP_LATE);
 }
 
 void
 search_sets_inside(SearchRequest *req, Crit *c)
 {
 	check_stack_depth();
-	if (c->kind == CRIT_CHAIN)
-		run_chain(req, c, true);
+	if (c->kind == CRIT_CHAIN) {
+		SetRun run = {req, .all = true};
+
+		search_run_chain(&run, c, true);
+	}
 	else if (c->kind == CRIT_TERM)
 		run_term(req, c);
 	else if (c->kind == CRIT_AND || c->kind == CRIT_OR || c->kind == CRIT_NOT)
@@ -838,13 +652,17 @@ search_listable(const Crit *c)
 				return false;
 		return true;
 	}
-	return c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS || c->kind == CRIT_SIDE ||
-	       (c->kind == CRIT_HAS && c->referring <= SEARCH_FEW_WHEN_ALL);
+	return c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS || c->kind == CRIT_STRING || c->kind == CRIT_SIDE ||
+	       c->kind == CRIT_CHAIN || c->kind == CRIT_HAS;
 }
 
+/* Lists its rows, or hashes to find them by, however many; false: it is none that can be listed. */
 static bool
 finish(SearchRequest *req, Crit *c)
 {
+	SetRun run = {req, req->types, req->ntypes, true};
+	Crit none = {CRIT_KEYS};
+
 	if (c->kind == CRIT_AND) {
 		for (int i = 0; i < c->nargs; i++)
 			if (finish(req, c->args[i]))
@@ -857,28 +675,52 @@ finish(SearchRequest *req, Crit *c)
 				return false;
 		return true;
 	}
+	run.type_rows = run.least = search_type_rows(req->types, req->ntypes);
+	if (c->kind == CRIT_CHAIN)
+		search_run_chain(&run, c, false);
 	if (c->kind == CRIT_ORDERED)
 		run_ordered(req, c, PG_INT32_MAX - 1);
-	else if (c->kind == CRIT_SIDE && search_run_side(req, c, PG_INT32_MAX - 1))
-		take_rows(c);
+	else if (c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS)
+		return true;
 	else if (c->kind == CRIT_KEYS)
-		run_many_keys(req, c, PG_INT32_MAX - 1);
+		run_many_keys(req, c, &none, PG_INT32_MAX - 1);
+	else if (c->kind == CRIT_SIDE && search_run_side(req, c, PG_INT32_MAX - 1))
+		search_take_rows(c);
+	else if (c->kind == CRIT_STRING)
+		run_string(req, c, PG_INT32_MAX - 1);
 	else if (c->kind == CRIT_HAS) {
-		SetRun run = {req, req->types, req->ntypes};
-
-		run.few_referring = SEARCH_FEW_WHEN_ALL;
-		run_has(&run, c);
+		search_run_has(&run, c);
 		return c->kind != CRIT_HAS;
 	} else
-		return false;
+		return c->kind == CRIT_FALSE;
 	return true;
+}
+
+static void
+finish_chains(SetRun *run, Crit *c)
+{
+	if (c->kind == CRIT_CHAIN)
+		search_run_chain(run, c, false);
+	for (int i = 0; i < c->nargs && (c->kind == CRIT_AND || c->kind == CRIT_OR); i++)
+		finish_chains(run, c->args[i]);
 }
 
 bool
 search_sets_finish(SearchRequest *req)
 {
 	bool left = false;
+	double type_rows = search_type_rows(req->types, req->ntypes), least = type_rows;
 
+	for (int i = 0; i < req->nwhere; i++)
+		if (search_indexed(req->where[i]))
+			least = Min(least, search_crit_rows(req->where[i], type_rows));
+	/* to ask many rows what they refer to is dearer than to know it beforehand */
+	if (least > SEARCH_FEW_ASKED) {
+		SetRun run = {req, req->types, req->ntypes, true, .type_rows = type_rows, .least = type_rows};
+
+		for (int i = 0; i < req->nwhere; i++)
+			finish_chains(&run, req->where[i]);
+	}
 	for (int i = 0; i < req->nwhere; i++)
 		if (search_indexed(req->where[i]))
 			return true;

@@ -162,7 +162,8 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	w.store = begin_set(fcinfo, &w.desc);
 	level = search_begin();
 	old = MemoryContextSwitchTo(cxt);
-	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
+	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT,
+	               strstr(query_argument(fcinfo, 1), "_count=") == NULL);
 	for (int i = 0; i < req.npairs; i++)
 		counted = counted || strcmp(req.pairs[i].name, "_count") == 0;
 	req.count =

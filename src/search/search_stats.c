@@ -195,6 +195,8 @@ search_crit_rows(Crit *c, double type_rows)
 		case CRIT_SIDE:
 		case CRIT_UPDATED:
 		case CRIT_HAS:
+		case CRIT_CHAIN:
+		case CRIT_STRING:
 			n = type_rows / 3; /* found by search_sets to be many */
 			break;
 		default:
