@@ -161,7 +161,7 @@ export function shapes(S) {
 	add('CarePlan?_text=w', 'page', texts('CarePlan', '_text', narrative), [`WITH u AS (SELECT $2::text, $3::text) ${page(rows(`${of('CarePlan')} AND ${inRids(side)}`))}`]);
 	add('Observation?code:text=w', 'page', (s) => s.of('Observation').map((o) => o.code).filter((c) => c?.coding?.[0]?.display && word(c.coding[0].display)).map((c) => {
 		const w = fold(c.coding[0].display).slice(0, 6);
-		return { url: `/Observation?code:text=${enc(w)}`, need: { a: { resourceType: 'Observation', code: c } }, group: (k) => keyed(k.a, 'Observation.code', 'term', 'term')[0],
+		return { url: `/Observation?code:text=${enc(w)}`, need: { a: { resourceType: 'Observation', code: c } }, group: (k) => k.a.find((r) => r.structure === 'term' && r.source === 'Observation.code' && r.value.startsWith(w))?.key,
 			params: (k, g) => [g, `${w.replace(/[%_\\]/g, '\\$&')}%`] };
 	}), keyPage('Observation', `r.keys && ARRAY(SELECT t.hash FROM ${S}.term t WHERE t.key = $1::bigint AND t.value LIKE $2)`));
 

@@ -121,7 +121,7 @@ function prepare(store) {
 	const texts = [...docs.keys()];
 	if (texts.length)
 		for (const line of psql(`CREATE TEMP TABLE d(i int, doc jsonb);\nCOPY d FROM STDIN;\n${copy(texts.map((t, i) => [i, t]))}SELECT i, json_agg(json_build_object('source', source, 'structure', structure,
-			'form', form, 'key', key::text, 'lo', lo::text)) FROM d, fhir_keys(doc) GROUP BY i;`, store).split('\n')) {
+			'form', form, 'key', key::text, 'lo', lo::text, 'value', value)) FROM d, fhir_keys(doc) GROUP BY i;`, store).split('\n')) {
 			const at = line.indexOf('\t');
 			docs.set(texts[Number(line.slice(0, at))], JSON.parse(line.slice(at + 1)));
 		}
