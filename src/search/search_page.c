@@ -319,10 +319,14 @@ search_total(SearchRequest *req, bool estimate)
 	/* statistics know of resources that the caller may not see */
 	if (estimate && search_restriction_hook == NULL) {
 		double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows;
+		bool indexed = req->nwhere == 0;
 
-		for (int i = 0; i < req->nwhere; i++)
+		for (int i = 0; i < req->nwhere; i++) {
 			product *= Min(1, search_crit_rows(req->where[i], type_rows) / type_rows);
-		if (product > 10000)
+			indexed = indexed || search_indexed(req->where[i]);
+		}
+		/* to count is cheap only where an index leads to few */
+		if (product > 1000 || (!indexed && type_rows > 1000))
 			return (int64)product;
 	}
 	sql_init(&s);

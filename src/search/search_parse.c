@@ -176,6 +176,18 @@ parse_elements(SearchRequest *req, const char *value)
 	}
 }
 
+/* A hint, NULL if no type's name is near. */
+static const char *
+nearest_type(const char *name)
+{
+	SearchNearest near = {name};
+
+	for (int m = 1; m < model_ntypes; m++)
+		if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
+			search_nearest_offer(&near, model_types[m].name);
+	return near.best ? psprintf("Perhaps \"%s\"?", near.best) : NULL;
+}
+
 static void
 parse_include(SearchRequest *req, const char *name, const char *value)
 {
@@ -197,7 +209,8 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 	if (n > 1) {
 		inc.source = model_resource(parts[0], strlen(parts[0]));
 		if (!inc.source)
-			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[0]), NULL);
+			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[0]),
+			                 nearest_type(parts[0]));
 		if (strcmp(parts[1], "*") != 0) {
 			const KeyParam *p = search_param(inc.source, parts[1], strlen(parts[1]));
 
@@ -213,7 +226,8 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 	if (n > 2 && *parts[2]) {
 		inc.target = model_resource(parts[2], strlen(parts[2]));
 		if (!inc.target)
-			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[2]), NULL);
+			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[2]),
+			                 nearest_type(parts[2]));
 		inc.targets[0] = inc.target->id;
 	}
 	req->includes =
@@ -224,18 +238,29 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 /* Parameters of other versions of FHIR, and those that R4 defines and this server does not have: by name, so
  * that nobody waits. */
 static void
-refuse_known(const char *name)
+refuse_known(const char *name, const char *value)
 {
 	static const struct {
 		const char *name, *why;
 	} refused[] = {
-	    {"_query", "Named queries are defined by servers; this one has none."},
 	    {"_maxresults", "It belongs to FHIR R5; use _count."},
 	    {"_graph", "It belongs to FHIR R5; use _include and _revinclude."},
 	    {"_in", "It belongs to FHIR R5; use _list."},
-	    {"_language", "It belongs to FHIR R5."},
+	    {"_language", "It belongs to FHIR R5; R4 has no parameter for the language of a resource."},
+	    {"_score", "It belongs to what is answered; use _sort=_score."},
+	    {"_offset", "Pages are reached by the links of the Bundle: next, previous."},
+	    {"_page", "Pages are reached by the links of the Bundle: next, previous."},
 	};
 	int len = strcspn(name, ":.");
+
+	if (strcmp(name, "_query") == 0)
+		ereport(ERROR, errcode(FH400),
+		        errmsg("named query \"%.*s\" is unknown", pg_mbcliplen(value, strlen(value), 80), value),
+		        errdetail("Named queries (_query) are defined by servers; this one has none."),
+		        fhir_issue("not-supported", NULL));
+	if (strcmp(name, "_has") == 0)
+		ereport(ERROR, errcode(FH400), errmsg("incomplete parameter \"_has\""),
+		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
 
 	for (int i = 0; i < lengthof(refused); i++)
 		if (strlen(refused[i].name) == len && strncmp(name, refused[i].name, len) == 0)
@@ -274,7 +299,7 @@ parse_control(SearchRequest *req, const char *name, const char *value)
 	else if (strcmp(name, "_format") == 0 || strcmp(name, "_pretty") == 0)
 		return true; /* the REST layer's */
 	else {
-		refuse_known(name);
+		refuse_known(name, value);
 		return false;
 	}
 	return true;
@@ -302,15 +327,8 @@ parse_types(SearchRequest *req)
 		for (int k = 0; k < n; k++) {
 			const ModelType *t = model_resource(parts[k], strlen(parts[k]));
 
-			if (!t) {
-				SearchNearest near = {parts[k]};
-
-				for (int m = 1; m < model_ntypes; m++)
-					if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
-						search_nearest_offer(&near, model_types[m].name);
-				search_bad_value("_type", parts[k], "no resource type",
-				                 near.best ? psprintf("Perhaps \"%s\"?", near.best) : NULL);
-			}
+			if (!t)
+				search_bad_value("_type", parts[k], "no resource type", nearest_type(parts[k]));
 			if (req->ntypes == max)
 				req->types = repalloc(req->types, (max *= 2) * sizeof(ModelType *));
 			req->types[req->ntypes++] = t;

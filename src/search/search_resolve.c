@@ -31,7 +31,7 @@ search_unknown_param(const ModelType *t, const char *code)
 	SearchNearest near = {code};
 	static const char *const controls[] = {"_id",      "_lastUpdated", "_count",   "_sort",       "_total",
 	                                       "_summary", "_elements",    "_include", "_revinclude", "_has",
-	                                       "_type",    "_filter",      "_list"};
+	                                       "_type",    "_filter",      "_list",    "_contained",  "_containedType"};
 
 	keys_params_each(t, offer_param, &near);
 	for (int i = 0; i < lengthof(controls); i++)
@@ -271,7 +271,7 @@ special(SearchRequest *req, const ModelType *const *types, int ntypes, const Sea
 	else
 		return NULL;
 	if (n->modifier && !(strcmp(n->modifier, "not") == 0 && strcmp(n->code, "_id") == 0))
-		search_bad_modifier(n->code, n->modifier, "missing");
+		search_bad_modifier(n->code, n->modifier, strcmp(n->code, "_id") == 0 ? "missing, not" : NULL);
 	return n->modifier ? crit_not(c) : c;
 }
 

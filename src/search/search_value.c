@@ -22,10 +22,25 @@ search_bad_value(const char *code, const char *value, const char *why, const cha
 void
 search_bad_modifier(const char *code, const char *modifier, const char *allowed)
 {
+	bool r5 = strcmp(modifier, "code-text") == 0 || strcmp(modifier, "text-advanced") == 0;
+	SearchNearest near = {modifier};
+
+	for (const char *a = allowed; a && *a;) {
+		int len = strcspn(a, ", ");
+
+		if (len > 0)
+			search_nearest_offer(&near, pnstrdup(a, len));
+		a += len;
+		a += strspn(a, ", ");
+	}
 	ereport(ERROR, errcode(FH400),
 	        errmsg("modifier \":%.*s\" can't be used with search parameter \"%s\"",
 	               pg_mbcliplen(modifier, strlen(modifier), 80), modifier, code),
-	        allowed ? errhint("Possible here: %s.", allowed) : 0, fhir_issue("not-supported", NULL));
+	        r5 ? errdetail("It belongs to FHIR R5.") : 0,
+	        near.best && !r5 ? errhint("Perhaps \":%s\"? Possible here: %s.", near.best, allowed)
+	        : allowed        ? errhint("Possible here: %s.", allowed)
+	                         : 0,
+	        fhir_issue("not-supported", NULL));
 }
 
 /* Decided on the document of each row that the other criteria let pass. */
