@@ -6,7 +6,7 @@
  * of R4's parameters and these, in the set's own memory. A set is never changed: when a parameter comes, changes or
  * becomes ready, there is a new one with a new serial, by which writers notice that keys were extracted by an older one.
  */
-#include "postgres.h"
+#include "base/compat.h"
 
 #include "access/transam.h"
 #include "access/xact.h"

@@ -137,6 +137,7 @@ Datum numeric_out(PG_FUNCTION_ARGS) { abort(); }
 Datum numeric_add(PG_FUNCTION_ARGS) { abort(); }
 Datum numeric_sub(PG_FUNCTION_ARGS) { abort(); }
 
+#if PG_VERSION_NUM < 160000 /* later ones have it in a header */
 unsigned char *
 unicode_to_utf8(pg_wchar c, unsigned char *s)
 {
@@ -157,6 +158,7 @@ unicode_to_utf8(pg_wchar c, unsigned char *s)
 	}
 	return s;
 }
+#endif
 int GetDatabaseEncoding(void) { return PG_UTF8; }
 int pg_utf_mblen(const unsigned char *s) { return *s < 0x80 ? 1 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4; }
 int
