@@ -52,6 +52,7 @@ my @reads = (
 	[ 'fhir_search: _has', strip(qq{fhir_search('Patient', '_has:Condition:patient:code=38341003')}) ],
 	[ 'fhir_search: quantity', strip(qq{fhir_search('Observation', 'value-quantity=gt140')}) ],
 	[ 'fhir_search: :contains', strip(qq{fhir_search('Patient', 'name:contains=indq')}) ],
+	[ 'fhir_search: words', strip(qq{fhir_search('Patient', '_content=lind&_sort=-_score')}) ],
 	[ 'fhir_search of the system', strip(qq{fhir_search(NULL, '_type=Patient,Condition')}) ],
 	[ 'fhir_search_rows', q{SELECT type, id, version_id, last_updated, mode, resource FROM fhir_search_rows('Observation', 'patient=sample-lindqvist') ORDER BY id} ],
 	[ 'fhir_count', q{SELECT fhir_count('Observation', 'code=8480-6')} ],

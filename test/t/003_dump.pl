@@ -30,6 +30,7 @@ my %probe = (
 	'search by name' => strip("fhir_search('Patient', 'name=moreau')"),
 	'search by value' => strip("fhir_search('Observation', 'value-quantity=gt140&_sort=date')"),
 	'search by chain' => strip("fhir_search('Observation', 'subject:Patient.name=lind&_count=1000&_sort=_id')"),
+	'search by words' => strip("fhir_search('Patient', '_content=moreau')"),
 	'search :contains' => strip("fhir_search('Patient', 'name:contains=indq')"),
 	'counts' => q{SELECT fhir_count('Observation'), fhir_count('Observation', 'date=ge2020'), fhir_count('Patient', 'gender:not=male')},
 	'deleted' => q{SELECT count(*) FROM fhir_search_rows('AllergyIntolerance')},

@@ -47,9 +47,12 @@ my %zero = (
 	'documents name their version' => q{SELECT 1 FROM fhir.version, fhir_document(doc) d WHERE d #>> '{meta,versionId}' <> version::text OR (d #>> '{meta,lastUpdated}')::timestamptz <> last_updated},
 	'ordered rows are those of ord' => 'SELECT 1 FROM fhir.resource r WHERE cardinality(ord) / 3 <> (SELECT count(*) FROM fhir.ordered o WHERE o.rid = r.rid)',
 	'no side row without its resource' =>
-	  'SELECT rid FROM fhir.ordered UNION SELECT rid FROM fhir.string EXCEPT SELECT rid FROM fhir.resource WHERE NOT deleted',
+	  'SELECT rid FROM fhir.ordered UNION SELECT rid FROM fhir.string UNION SELECT rid FROM fhir.word EXCEPT SELECT rid FROM fhir.resource WHERE NOT deleted',
 	'keys are those of the document' => q{SELECT 1 FROM fhir.resource r JOIN fhir.version v USING (rid, version), fhir_key_counts(fhir_document(v.doc)) k WHERE NOT deleted AND
 	  (k.keys <> cardinality(r.keys) OR k.refs <> cardinality(r.refs) OR k.ordered <> cardinality(ord) / 3 OR k.strings <> (SELECT count(*) FROM fhir.string s WHERE s.rid = r.rid))},
+	'words are those of the document' => q{SELECT 1 FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE NOT deleted AND
+	  (SELECT array_agg(left(l, 1) || substr(l, 5) ORDER BY left(l, 1) || substr(l, 5)) FROM fhir.word w, unnest(tsvector_to_array(w.words)) l WHERE w.rid = r.rid) IS DISTINCT FROM
+	  (SELECT array_agg(w ORDER BY w) FROM (SELECT DISTINCT left(form, 1) || value AS w FROM fhir_keys(fhir_document(v.doc)) WHERE structure = 'word') x)},
 	'the index of keys finds each row' => q{SELECT 1 FROM (SELECT unnest(keys) k, count(*) n FROM fhir.resource GROUP BY 1) x WHERE n <> (SELECT count(*) FROM fhir.resource WHERE keys @> ARRAY[k])},
 	'one Patient for each condition' => q{SELECT resource #>> '{identifier,0,value}' FROM fhir_search_rows('Patient', 'identifier=s|&_count=1000') GROUP BY 1 HAVING count(*) > 1});
 for my $what (sort keys %zero)
@@ -59,7 +62,7 @@ for my $what (sort keys %zero)
 $node->safe_psql('postgres', 'CREATE EXTENSION amcheck');
 is($node->safe_psql('postgres', q{SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_class c JOIN pg_am a ON a.oid = c.relam, LATERAL (SELECT bt_index_check(c.oid, true)) x
 	WHERE relnamespace = 'fhir'::regnamespace AND a.amname = 'btree'}),
-	'ordered_long ordered_range resource_identity resource_pkey search_param_pkey store_info_pkey string_prefix string_rid term_hash version_changed version_pkey', 'every B-tree agrees with its table');
+	'ordered_long ordered_range resource_identity resource_pkey search_param_pkey store_info_pkey string_prefix string_rid term_hash version_changed version_pkey word_rid', 'every B-tree agrees with its table');
 is($node->safe_psql('postgres', q{SELECT sum(deadlocks) FROM pg_stat_database}), '0', 'no deadlock');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|signal 11|terminated by signal/, 'no crash');
 $node->stop;
