@@ -55,6 +55,12 @@ const begins = (v) => {
 const amount = (kind) => (v) => {
 	if (typeof v === 'number') return v;
 	if (kind !== 'quantity' || v == null || typeof v !== 'object') return null;
+	if (typeof v.data === 'string') { // SampledData: the least of its points; below the limit it is open
+		if (typeof v.origin?.value !== 'number') return null;
+		const points = v.data.split(' '), numbers = points.filter((x) => /^[-+]?\d/.test(x)).map((x) => Number(x) * (v.factor ?? 1) + v.origin.value);
+		const below = points.includes((v.factor ?? 1) >= 0 ? 'L' : 'U'), beyond = below || points.includes('L') || points.includes('U');
+		return below || (!numbers.length && beyond) ? -Infinity : numbers.length ? Math.min(...numbers) : null;
+	}
 	if (v.low || v.high) return typeof v.low?.value === 'number' ? v.low.value : typeof v.high?.value === 'number' ? -Infinity : null;
 	return typeof v.value !== 'number' ? null : v.comparator?.startsWith('<') ? -Infinity : v.value;
 };
@@ -177,13 +183,13 @@ function randomFilter(t, depth) {
 	if (out.length && chance(0.2)) { // a chained path
 		const [, via, target] = pick(out), there = model.get(target).filter((x) => x.kind === 'token' && x.values.length && x.code !== '_id');
 		const c = there.length ? criterion({ ...pick(there) }) : null;
-		if (c?.[1] && !c[0].includes(':') && !/[,\\"\s()$]/.test(c[1])) return { text: `${via}.${c[0]} eq ${c[1]}`, tree: { q: `${via}:${target}.${c[0]}=${encodeURIComponent(c[1])}` } };
+		if (c?.[1] && !c[0].includes(':') && !/[,\\"\s()[\]$]/.test(c[1])) return { text: `${via}.${c[0]} eq ${c[1]}`, tree: { q: `${via}:${target}.${c[0]}=${encodeURIComponent(c[1])}` } };
 	}
 	const p = pick(model.get(t).filter((x) => ['token', 'string', 'date', 'number', 'quantity'].includes(x.kind) && x.values.length && x.code !== '_id'));
 	if (!p) return null;
 	if (chance(0.1)) { const b = pick(['true', 'false']); return { text: `${p.code} pr ${b}`, tree: { q: `${p.code}:missing=${b === 'true' ? 'false' : 'true'}` } }; }
 	const c = criterion({ ...p, values: [pick(p.values)] });
-	if (!c || !c[1] || /[,\\"\s()$]/.test(c[1])) return null;
+	if (!c || !c[1] || /[,\\"\s()[\]$]/.test(c[1])) return null;
 	const modifier = c[0].split(':')[1], q = `${c[0]}=${encodeURIComponent(c[1])}`;
 	if (p.kind === 'string') {
 		const op = { exact: 'eq', contains: 'co', undefined: 'sw' }[modifier];
