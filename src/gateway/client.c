@@ -18,8 +18,8 @@
 #include "options.h"
 #include "request.h"
 
-#define ACCEPTS 64	 /* a turn, so that who is connected has its turn, too */
-#define STEPS 32	 /* likewise for a client that sends many requests at once */
+#define ACCEPTS 64 /* a turn, so that who is connected has its turn, too */
+#define STEPS 32   /* likewise for a client that sends many requests at once */
 #define READ_LEAST 4096
 #define READ_BODY 65536
 #define KEEP_INPUT 65536		 /* a larger buffer is not kept */
@@ -200,8 +200,10 @@ client_send(Client *client, const char *head, size_t head_len, const char *body,
 			if (body_len > 0)
 				memcpy(both + head_len, body, body_len);
 		}
-		n = tls_write(client->tls, together ? both : head_len > 0 ? head : body,
-					  together ? head_len + body_len : head_len > 0 ? head_len : body_len);
+		n = tls_write(client->tls, together ? both : head_len > 0 ? head
+																  : body,
+					  together ? head_len + body_len : head_len > 0 ? head_len
+																	: body_len);
 	}
 	else
 	{

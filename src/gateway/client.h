@@ -44,9 +44,9 @@ typedef struct Client
 	bool hung_up; /* its side is closed, though there may be bytes to read yet */
 	bool trusted; /* a proxy whose X-Forwarded-* are believed */
 	char address[64];
-	Buf in; /* received */
-	size_t at;		/* the first byte not used */
-	size_t scanned; /* behind `at`: no head ends there */
+	Buf in;					 /* received */
+	size_t at;				 /* the first byte not used */
+	size_t scanned;			 /* behind `at`: no head ends there */
 	struct Request *request; /* in progress, or NULL */
 } Client;
 

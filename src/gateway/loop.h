@@ -28,19 +28,19 @@ typedef struct Loop
 {
 	pthread_t thread;
 	int epoll_fd;
-	int wake_fd; /* eventfd by which another thread wakes this one */
+	int wake_fd;  /* eventfd by which another thread wakes this one */
 	uint64_t now; /* microseconds, monotonic, as of the last wake-up */
 
 	Watch listener;
 	int listen_fd;
-	bool listening; /* not while there are as many clients as may be */
-	bool draining; /* SIGTERM was seen: unready */
-	bool quiesced; /* accepts no more */
+	bool listening;	   /* not while there are as many clients as may be */
+	bool draining;	   /* SIGTERM was seen: unready */
+	bool quiesced;	   /* accepts no more */
 	uint64_t drain_at; /* when draining began */
 
-	struct Client *clients; /* open client connections */
+	struct Client *clients;			   /* open client connections */
 	struct Client *later, *later_last; /* can go on without an event */
-	struct Client *closed; /* in this turn */
+	struct Client *closed;			   /* in this turn */
 	int64_t client_count;
 	struct Request *spare_requests;
 	int64_t requests; /* in progress */

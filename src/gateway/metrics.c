@@ -8,10 +8,10 @@
 #include "loop.h"
 #include "options.h"
 
-static const char *const methods[METHODS] = {"GET",	  "HEAD",	"POST",	   "PUT",
+static const char *const methods[METHODS] = {"GET", "HEAD", "POST", "PUT",
 											 "PATCH", "DELETE", "OPTIONS", "other"};
 
-static const uint64_t bounds[METRICS_BUCKETS] = {500,	 1000,	 2500,	  5000,	   10000,	25000,	 50000,
+static const uint64_t bounds[METRICS_BUCKETS] = {500, 1000, 2500, 5000, 10000, 25000, 50000,
 												 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
 
 int

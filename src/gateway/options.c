@@ -85,9 +85,7 @@ parse_number(const char *s, Kind kind, int64_t *value)
 		const char *unit;
 		Kind kind;
 		double factor;
-	} units[] = {{"", COUNT, 1}, {"", BYTES, 1}, {"B", BYTES, 1}, {"kB", BYTES, 1024},
-				 {"MB", BYTES, 1 << 20}, {"GB", BYTES, 1 << 30}, {"", SECONDS, 1e6}, {"ms", SECONDS, 1e3},
-				 {"s", SECONDS, 1e6}, {"min", SECONDS, 60e6}, {"h", SECONDS, 3600e6}};
+	} units[] = {{"", COUNT, 1}, {"", BYTES, 1}, {"B", BYTES, 1}, {"kB", BYTES, 1024}, {"MB", BYTES, 1 << 20}, {"GB", BYTES, 1 << 30}, {"", SECONDS, 1e6}, {"ms", SECONDS, 1e3}, {"s", SECONDS, 1e6}, {"min", SECONDS, 60e6}, {"h", SECONDS, 3600e6}};
 	char *end;
 	double number;
 
@@ -137,7 +135,8 @@ set(const Option *o, const char *value, const char *where)
 		char range[100];
 
 		snprintf(range, sizeof range, "The range is %lld to %lld%s.", (long long) o->least, (long long) o->most,
-				 o->kind == BYTES ? " bytes" : o->kind == SECONDS ? " microseconds" : "");
+				 o->kind == BYTES ? " bytes" : o->kind == SECONDS ? " microseconds"
+																  : "");
 		bad(where, o->name, value, range);
 	}
 }

@@ -47,8 +47,8 @@ typedef struct Job
 
 	/* the pool's own */
 	Conn *conn;
-	struct Job *behind; /* the next in the connection's pipe */
-	uint64_t number;	/* of its submission; comes back with the answer, which thereby proves to be its own */
+	struct Job *behind;	 /* the next in the connection's pipe */
+	uint64_t number;	 /* of its submission; comes back with the answer, which thereby proves to be its own */
 	uint64_t expired_at; /* when the deadline passed and a cancel was sent, 0 before */
 	bool retried;
 	bool active;
@@ -100,13 +100,13 @@ struct Conn
 	int fd;
 	uint32_t events;
 	int setup_step;
-	uint64_t since; /* of the state */
+	uint64_t since;	   /* of the state */
 	Job *first, *last; /* its jobs, in the order in which they were sent; more than one only in a pipe */
 	int jobs;
 	bool pipe;	 /* busy with quick jobs, in pipeline mode */
 	bool retire; /* takes no more jobs, and is closed after its last one */
 	PGresult *result;
-	size_t moved; /* bytes of the current job, to bound libpq's buffers */
+	size_t moved;  /* bytes of the current job, to bound libpq's buffers */
 	bool complete; /* the statement's result arrived; its commit is not known yet */
 	Conn *next;	   /* among the idle, or among the pipes */
 };
@@ -123,12 +123,12 @@ struct Pool
 	Conn *conns;
 	int slow_most;	/* so many connections at most for jobs that are not quick */
 	int pipes_most; /* so many pipes are enough while they move */
-	Conn *idle; /* last used first, so that few backends stay warm */
+	Conn *idle;		/* last used first, so that few backends stay warm */
 	Conn *pipes;
 	Job queue, quick, running; /* list heads: two queues, each in the order of the numbers */
 	int queued, connecting, open, busy;
-	int slow; /* connections that are busy with a job that is not quick */
-	uint64_t number; /* of the last job */
+	int slow;		   /* connections that are busy with a job that is not quick */
+	uint64_t number;   /* of the last job */
 	uint64_t retry_at; /* no attempt to connect before */
 	uint64_t backoff;
 	uint64_t answered_at;
@@ -145,9 +145,9 @@ extern bool conn_end_pipe(Conn *conn);
 extern void conn_cancel(Conn *conn);
 
 /* pool.c, called by conn.c */
-extern void pool_conn_ready(Conn *conn);		/* set up, or its job is done */
-extern void pool_conn_failed(Conn *conn);		/* could not be opened or set up */
+extern void pool_conn_ready(Conn *conn);  /* set up, or its job is done */
+extern void pool_conn_failed(Conn *conn); /* could not be opened or set up */
 extern void pool_conn_lost(Conn *conn, bool executed_nothing);
-extern void pool_conn_answered(Conn *conn);		/* the first job's result is complete */
+extern void pool_conn_answered(Conn *conn); /* the first job's result is complete */
 
 #endif

@@ -342,9 +342,8 @@ reply_row(Request *r, PGresult *row)
 			size_t i;
 			json_t *item;
 
-			json_array_foreach(value, i, item)
-				if (json_is_string(item))
-					reply_header(r, name, json_string_value(item));
+			json_array_foreach(value, i, item) if (json_is_string(item))
+				reply_header(r, name, json_string_value(item));
 		}
 		else if (json_is_string(value))
 			reply_header(r, name, json_string_value(value));

@@ -27,27 +27,27 @@ typedef struct Request
 
 	char id[129];
 	char peer[64]; /* the client's address as a trusted proxy gave it, "" if none did */
-	int method; /* METHOD_… */
+	int method;	   /* METHOD_… */
 	char method_text[24];
-	Buf raw;	 /* its head, taken apart in place */
-	Buf target;	 /* as sent */
-	Buf url;	 /* below the base, for fhir_http */
-	Buf headers; /* JSON object for fhir_http */
-	Buf body;	 /* decompressed */
+	Buf raw;		 /* its head, taken apart in place */
+	Buf target;		 /* as sent */
+	Buf url;		 /* below the base, for fhir_http */
+	Buf headers;	 /* JSON object for fhir_http */
+	Buf body;		 /* decompressed */
 	size_t reserved; /* of the memory budget */
 	uint64_t started;
 	uint64_t in, out;
 	int status; /* of the answer, 0 = none yet */
 
-	bool sent; /* to the database */
+	bool sent;	   /* to the database */
 	bool answered; /* the answer is set */
 	bool expects_continue;
 	bool has_body;
 	bool accepts_gzip;
-	bool must_close; /* the connection ends with this answer */
-	bool old;		 /* HTTP/1.0 */
+	bool must_close;  /* the connection ends with this answer */
+	bool old;		  /* HTTP/1.0 */
 	bool keeps_alive; /* which asked to go on */
-	bool chunked;	 /* the body */
+	bool chunked;	  /* the body */
 	Chunks chunks;
 	uint64_t expected; /* bytes of the body yet to come, if not chunked */
 	z_stream *inflate; /* the body arrives compressed */
