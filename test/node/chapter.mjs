@@ -185,6 +185,7 @@ export const chapter = [
 	['chaining', 'Chains of several steps.', [['Observation', 'patient.organization.name=acme', 'bp n100'], ['Observation', 'patient.organization.partof.name=acme hos', 'bp n100'], ['MedicationDispense', 'prescription.requester:Practitioner.family=cool', 'md1']]],
 	['chaining', 'Each chain is by itself: two chains need not meet in one resource.', [['Patient', 'general-practitioner:Practitioner.name=joe&general-practitioner:Practitioner.address-state=MN', 'eve'], ['Patient', 'general-practitioner:Practitioner.name=joe&general-practitioner:Practitioner.address-state=NY', '']]],
 	['chaining', 'Along canonical references.', [['QuestionnaireResponse', 'questionnaire.status=active', 'qr1'], ['QuestionnaireResponse', 'questionnaire.status=draft', '']]],
+	['chaining', 'Chained parameters are evaluated inside contained resources too.', [['MedicationRequest', 'medication.code=asp', 'm1'], ['MedicationRequest', 'medication.code=ibu', '']]],
 	['has', '`_has:Type:reference:parameter` filters by what refers.', [['Patient', '_has:Observation:patient:code=ha125', 'eve evelyn'], ['Patient', '_has:Observation:patient:code=http://acme.org/conditions/codes|ha125', 'eve'], ['Patient', '_has:Group:member:_id=101,102', 'eve evelyn severine'], ['Patient', '_has:Group:member:_id=101&_has:Group:member:_id=102', '']]],
 	['has', 'Nested, and within chains.', [['Patient', '_has:Observation:patient:_has:AuditEvent:entity:type=rest', 'eve'], ['Encounter', 'patient._has:Group:member:_id=102', 'e2']]],
 	['filter', '`_filter` is an expression over parameters.', [['Patient', '_filter=given eq "Eve"', 'eve'], ['Patient', '_filter=gender eq female and not (birthdate lt 2011)', 'evelyn'], ['Patient', '_filter=(gender eq male or given co "lyn") and name sw "O"', 'severine'], ['Observation', '_filter=subject.given eq "Evelyn"', 'plain'], ['Patient', '_filter=gender pr false', 'nobody'], ['Patient', '_filter=gender eq', 400]]],
@@ -196,6 +197,7 @@ export const chapter = [
 	// results
 	['sort', 'By several parameters, `-` for descending.', [['Observation', 'code=ha125&_sort=date', 'plain n100 other'], ['Observation', 'code=ha125&_sort=-date', 'other n100 plain'], ['Patient', '_sort=gender,-birthdate', 'evelyn eve severine nobody'], ['Patient', '_sort=family', 'eve evelyn severine nobody'], ['Observation', 'code=ha125&_sort=status,-date', 'plain other n100']]],
 	['sort', 'By `_id` and `_lastUpdated`; an unknown name is refused.', [['Patient', '_sort=-_id', 'severine nobody evelyn eve'], ['Patient', '_sort=_lastUpdated,_id', (b) => b.entry.length === 4], ['Patient', '_sort=hair', 400]]],
+	['sort', 'By a chain too (`_sort=patient.family`), an addition of this server.', [['Observation', 'code=ha125&_sort=patient.family', 'n100 plain other'], ['Observation', 'code=ha125&_sort=-patient.family', 'plain n100 other']]],
 	['sort', 'Of several values the lowest counts ascending and the highest descending.', [['Location', '_sort=name', 'floor house room'], ['Practitioner', 'communication:missing=false&_sort=communication', 'ann1 fr1 nl1'], ['Practitioner', 'communication:missing=false&_sort=-communication', 'ann1 nl1 fr1']]],
 	['count', '`_count` is the size of a page of matches; `next` and `previous` lead through all.',
 		[['Patient', '_count=2&_sort=birthdate', (b) => b.entry.length === 2 && !!link(b, 'next') && !link(b, 'previous')], ['Patient', '_count=-1', 400]]],
@@ -216,6 +218,9 @@ export const chapter = [
 	['summary', 'With `_summary=text` there are no includes.', [['Patient', '_id=eve&_summary=text&_include=Patient:organization', 400]]],
 	['elements', '`_elements`: these, and mandatory and modifier elements; of a type if it is named; tagged SUBSETTED.',
 		[['Patient', '_id=eve&_elements=birthDate', (b) => keys(b).includes('birthDate') && !keys(b).includes('name') && b.entry[0].resource.meta.tag.some((t) => t.code === 'SUBSETTED')], ['Observation', '_id=n100&_elements=subject', (b) => keys(b).includes('status') && keys(b).includes('code') && !keys(b).includes('encounter')]]],
+	['contained', '`_contained=true` finds contained resources and answers their containers; `both` finds both.', [['Medication', 'code=asp', 'asp1'], ['Medication', 'code=asp&_contained=false', 'asp1'], ['Medication', 'code=asp&_contained=true', 'm1'], ['Medication', 'code=asp&_contained=both', 'asp1 m1']]],
+	['contained', '`_containedType=contained` answers the contained resource itself.', [['Medication', 'code=asp&_contained=true&_containedType=contained', (b) => b.entry.length === 1 && b.entry[0].resource.resourceType === 'Medication' && b.entry[0].resource.id === 'med' && /MedicationRequest\/m1#med$/.test(b.entry[0].fullUrl)]]],
+	['score', '`_sort=_score` and `search.score`: how well a text search is met.', [['Observation', '_content=headache&_sort=_score', (b) => b.entry[0].search.score > 0]]],
 	['paging', 'Links hold no values of parameters in clear beyond the search itself, and can\'t be turned into another search.', [['Patient', '_count=1&_cursor=AAAA', 400]]],
 ];
 
