@@ -70,7 +70,7 @@ export function growth(results, cpu) {
 	for (const r of results) for (const x of r.shapes) judge(x, r, cpu);
 	const at = (r, name) => r.shapes.find((x) => x.name === name);
 	let bad = 0;
-	let text = `${machine(a)} One client, warm; p50 in milliseconds. "Read" is the growth of the buffers that one call touches.\n\n`;
+	let text = `${machine(a)} One client, warm; ${cpu ? 'CPU time of a call' : 'p50'} in milliseconds. "Read" is the growth of the buffers that one call touches.\n\n`;
 	text += table(['shape', ...results.flatMap((r) => [`${count(r.resources)}`, 'matches']), 'time', 'answer', 'read', ''], a.shapes.map(({ name }) => {
 		const xs = results.map((r) => at(r, name)), times = xs.map((x) => x.warm[1]?.ours[cpu ? 'cpu' : 'p50']);
 		if (times.some((t) => t == null)) return [`\`${cell(name)}\``, ...xs.flatMap(() => ['', '']), '', '', '', xs[0].verdict];
