@@ -35,6 +35,11 @@ SELECT * FROM same();
 -- an error in the middle leaves nothing behind
 DO $$ BEGIN PERFORM fhir_update('{"resourceType":"Patient","id":"p1","gender":"male"}'); PERFORM 1/0; EXCEPTION WHEN division_by_zero THEN NULL; END $$;
 TABLE hints;
+-- SERIALIZABLE: what a read rests on is locked, the version's row by its place too, and no page of version_pkey
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(fhir_read('Patient', 'p1'));
+SELECT relation::regclass, locktype FROM pg_locks WHERE mode = 'SIReadLock' AND pid = pg_backend_pid() AND relation::regclass::text ~ '^(resource|version)' ORDER BY relation::regclass::text COLLATE "C", 2;
+COMMIT;
 
 -- hints that are wrong: another row, a place without a row, one behind the end of the page and of the table, none
 UPDATE resource SET place = (SELECT ctid FROM version LIMIT 1);
