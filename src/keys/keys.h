@@ -28,7 +28,7 @@
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
 
-#define FHIR_KEY_VERSION 5 /* of hashes and extraction; resource.key_version */
+#define FHIR_KEY_VERSION 6 /* of hashes and extraction; resource.key_version */
 
 typedef enum KeyClass {
 	KEYS_TOKEN,
@@ -52,6 +52,8 @@ typedef struct KeySource {
 	int number;	 /* within its type, in this backend */
 	bool fixed_system; /* only primitives stand here: the system is implied, only the code form is stored */
 	const char *system; /* the implied system, or NULL */
+	uint16 codes;		/* codes of one required binding stand here, see model_code_known; or 0 */
+	bool booleans;		/* nothing but true and false stands here */
 	uint8 nparts;		/* KEYS_STRING: places of names and addresses have a key a part (family, city ...) */
 	const uint64 *parts; /* their string keys */
 	bool user;			 /* only parameters of users look here */
@@ -229,6 +231,13 @@ typedef struct KeyMissing {
 extern int keys_missing(const KeyParam *p, KeyMissing **out);
 /* The same for one leg, e.g. of a fixed-system token searched as `sys|`. */
 extern int keys_missing_leg(const KeyLeg *leg, KeyMissing **out);
+
+/*
+ * Hashes of which every resource of the type has one, for a place that usually holds one of few codes: those of all codes, of any other
+ * code, and of no value. So where a code shall not be (:not), one of the others is. Returns how many (palloc'd
+ * array in *out), 0 for other places.
+ */
+extern int keys_all_codes(const KeyLeg *leg, uint64 **out);
 
 /*
  * The eq key of a token value on one leg; knows implied systems. slen < 0: no bar (`code`), 0: `|code`; clen < 0: `sys|`.

@@ -120,6 +120,7 @@ extern KeySource *keys_composite_define(KeyRegistry *r, const char *base, const 
 
 /* ---- keys_missing.c ---- */
 extern uint64 keys_missing_key(const KeySource *s); /* of a leg without targets */
+extern uint64 keys_other_code(const KeySource *s);	/* of a code that its required binding does not have */
 extern bool keys_usually_present(const char *canonical);
 extern void keys_missing_define(KeyRegistry *r, KeyLeg *leg);
 

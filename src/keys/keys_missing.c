@@ -174,3 +174,55 @@ keys_missing(const KeyParam *p, KeyMissing **out)
 	*out = all;
 	return n;
 }
+
+/* ---- places with few codes ---- */
+
+uint64
+keys_other_code(const KeySource *s)
+{
+	return fhir_hash("other code", 10, s->id);
+}
+
+typedef struct AllCodes {
+	const KeySource *source;
+	uint64 *keys;
+	int n;
+} AllCodes;
+
+static void
+count_code(const char *code, int len, void *arg)
+{
+	((AllCodes *) arg)->n++;
+}
+
+static void
+add_code(const char *code, int len, void *arg)
+{
+	AllCodes *a = arg;
+
+	a->keys[a->n++] = keys_code(a->source, code, len);
+}
+
+int
+keys_all_codes(const KeyLeg *leg, uint64 **out)
+{
+	const KeySource *s = leg->source;
+	AllCodes a = {s};
+
+	if (s->klass != KEYS_TOKEN || !leg->absence || (s->codes == 0 && !s->booleans))
+		return 0;
+	if (s->codes != 0)
+		model_code_each(s->codes, count_code, &a);
+	a.keys = palloc((a.n + 4) * sizeof(uint64));
+	a.n = 0;
+	if (s->codes != 0)
+		model_code_each(s->codes, add_code, &a);
+	else {
+		add_code("true", 4, &a);
+		add_code("false", 5, &a);
+	}
+	a.keys[a.n++] = keys_other_code(s);
+	a.keys[a.n++] = leg->missing;
+	*out = a.keys;
+	return a.n;
+}

@@ -52,8 +52,12 @@ define_token(KeySource *s, const KeyTypes *types)
 	for (int i = 0; i < types->n; i++)
 		if (model_type_by_id(types->types[i])->kind != MODEL_PRIMITIVE)
 			s->fixed_system = false;
-	if (s->fixed_system)
-		s->system = types->system;
+	if (!s->fixed_system)
+		return;
+	s->system = types->system;
+	s->booleans = types->n == 1 && types->types[0] == MODEL_T_boolean;
+	if (s->path != NULL && s->path->nsteps > 0 && s->path->steps[s->path->nsteps - 1].n == 1)
+		s->codes = s->path->steps[s->path->nsteps - 1].members[0].property->codes;
 }
 
 const char *const keys_name_parts[KEYS_NAME_PARTS] = {"text", "family", "given", "prefix", "suffix"};

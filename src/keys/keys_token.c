@@ -190,6 +190,9 @@ keys_item_token(KeyBuilder *b, const FpItem *item)
 		if (text == NULL || len == 0)
 			return;
 		keys_add_eq(b, keys_code(b->source, text, len), "code", text, len);
+		/* fhir.check_mode = structure lets such in */
+		if (b->source->codes != 0 && !model_code_known(b->source->codes, text, len))
+			keys_add_eq(b, keys_other_code(b->source), "other code", text, len);
 		if (keys_mime_types(b->source))
 			keys_add_term(b, keys_term_group(b->source), keys_code(b->source, text, len), text, len);
 		if (model_type_by_id(item->type)->primitive == PRIM_CODE)

@@ -296,6 +296,26 @@ special_comparison(SearchRequest *req, const ModelType *const *types, int ntypes
 	return *op == 'n' ? crit_not(c) : c;
 }
 
+/* NOT c; and, where that is known, one of the codes that remain: an index finds these. */
+static Crit *
+without(const ModelType *const *types, int ntypes, const char *code, Crit *c)
+{
+	const KeyParam *p = ntypes == 1 ? search_require_param(types[0], code) : NULL;
+	Crit *rest = crit_new(CRIT_KEYS);
+	uint64 *keys;
+	int n = p && p->nlegs == 1 && c->kind == CRIT_KEYS ? keys_all_codes(&p->legs[0], &keys) : 0;
+
+	for (int i = 0; i < n; i++) {
+		int k = 0;
+
+		while (k < c->nkeys && c->keys[k] != keys[i])
+			k++;
+		if (k == c->nkeys)
+			crit_add_key(rest, keys[i]);
+	}
+	return rest->nkeys > 0 && rest->nkeys <= SEARCH_INDEXED_KEYS ? crit_join(CRIT_AND, rest, crit_not(c)) : crit_not(c);
+}
+
 Crit *
 search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name,
                          const char *value, int depth)
@@ -337,7 +357,7 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 		c = crit_new(CRIT_FALSE);
 	else if ((c->kind == CRIT_ORDERED || c->kind == CRIT_UPDATED) && c->nboxes == 0)
 		c = crit_new(CRIT_FALSE);
-	return negated ? crit_not(c) : c;
+	return negated ? without(types, ntypes, n.code, c) : c;
 }
 
 /* ---- the request ---- */
