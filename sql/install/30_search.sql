@@ -18,7 +18,9 @@ COMMENT ON FUNCTION fhir_count(text, text) IS 'exact number of resources that sa
 CREATE FUNCTION fhir_explain(type text, query text, "analyze" boolean DEFAULT false) RETURNS SETOF text
 AS 'MODULE_PATHNAME', 'fhir_explain' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION fhir_explain(text, text, boolean) IS
-'how a search runs: each criterion, its statements and their plans; with true they are run and timed';
+'how a search runs, line by line: how many resources of the type there are; for each criterion its shape, the index that answers it and the rows that it is thought
+to leave (with analyze: and those that it leaves, if rows need not be asked one by one), with a WARNING where no index answers it; then each statement in its order (--), its SQL, its parameters, and
+PostgreSQL''s plan. With analyze the plans are run and timed';
 
 -- Called by the statements of search. Not for applications: they may change.
 CREATE FUNCTION fhir_keys_any(keys bigint[], sorted bigint[]) RETURNS boolean

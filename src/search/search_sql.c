@@ -184,44 +184,103 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 
 /* ---- fhir_explain ---- */
 
+/* How a criterion that is no list is answered, and by which index. */
 static const char *
-crit_text(const Crit *c)
+shape_text(const SearchRequest *req, const Crit *c)
 {
-	static const char *const shapes[] = {
-	    [CRIT_TRUE] = "always true",
-	    [CRIT_FALSE] = "never true: nothing in the store can match",
-	    [CRIT_TYPE] = "type",
-	    [CRIT_KEYS] = "equality: hashes in resource.keys (GIN index resource_keys)",
-	    [CRIT_ORDERED] = "order: many values, checked in resource.ord of each row",
-	    [CRIT_STRING] = "text",
-	    [CRIT_TERM] = "display text",
-	    [CRIT_WORD] = "word",
-	    [CRIT_SIDE] = "word: in many side rows, asked of each row (index word_rid)",
-	    [CRIT_ID] = "id (index resource_identity)",
-	    [CRIT_UPDATED] = "last_updated, checked in each row or walked in index version_changed",
-	    [CRIT_ROWS] = "rows found by an index before",
-	    [CRIT_DOC] = "checked on the document of each row",
-	    [CRIT_NEAR] = "distance",
-	    [CRIT_CHAIN] = "chain",
-	    [CRIT_HAS] = "_has: many refer, asked of each row (GIN index resource_keys)",
-	    [CRIT_LIST] = "list",
-	    [CRIT_CONTAINED] = "contained resources, each evaluated from the document of its container",
-	    [CRIT_AND] = "all of",
-	    [CRIT_OR] = "any of",
-	    [CRIT_NOT] = "not (checked in each row)",
-	};
-
-	if (c->kind == CRIT_AND || c->kind == CRIT_OR) {
-		StringInfoData b;
-
-		initStringInfo(&b);
-		appendStringInfo(&b, "%s (", shapes[c->kind]);
-		for (int i = 0; i < c->nargs; i++)
-			appendStringInfo(&b, "%s%s", i ? "; " : "", crit_text(c->args[i]));
-		appendStringInfoChar(&b, ')');
-		return b.data;
+	switch (c->kind) {
+		case CRIT_TRUE:
+			return "always true";
+		case CRIT_FALSE:
+			return "never true: nothing in the store can match";
+		case CRIT_TYPE:
+			return "type (index resource_identity)";
+		case CRIT_KEYS:
+			return c->nkeys <= SEARCH_INDEXED_KEYS ? "equality: hashes in resource.keys (GIN index resource_keys)"
+			                                       : "equality: many hashes, looked for in resource.keys of each row";
+		case CRIT_ORDERED:
+			return c == search_walked_criterion(req)
+			           ? "order: ranges of what the page is sorted by (indexes ordered_range, ordered_long)"
+			           : "order: many values, checked in resource.ord of each row";
+		case CRIT_STRING:
+			return "text: many, asked of each row (index string_rid)";
+		case CRIT_SIDE:
+			return "word: in many side rows, asked of each row (index word_rid)";
+		case CRIT_ID:
+			return "id (index resource_identity)";
+		case CRIT_UPDATED:
+			return c == search_walked_criterion(req) ? "last_updated, as the page is sorted (index version_changed)"
+			                                         : "last_updated, checked in each row";
+		case CRIT_ROWS:
+			return "rows that an index has found before (index resource_pkey)";
+		case CRIT_DOC:
+			return "document: checked on the document of each row";
+		case CRIT_NEAR:
+			return "distance: checked in resource.ord of each row";
+		case CRIT_CHAIN:
+			return "chain: many at its end, each row is asked what it refers to (index resource_identity)";
+		case CRIT_HAS:
+			return "_has: many refer, asked of each row (GIN index resource_keys)";
+		case CRIT_CONTAINED:
+			return "contained resources, each evaluated from the document of its container";
+		default:
+			return "not run";
 	}
-	return shapes[c->kind];
+}
+
+static const char *
+crit_text(const SearchRequest *req, const Crit *c)
+{
+	StringInfoData b;
+
+	if (c->kind != CRIT_AND && c->kind != CRIT_OR && c->kind != CRIT_NOT)
+		return shape_text(req, c);
+	if (c->kind == CRIT_NOT && c->args[0]->kind == CRIT_KEYS)
+		return "not: hashes, looked for in resource.keys of each row";
+	initStringInfo(&b);
+	appendStringInfoString(&b, c->kind == CRIT_AND ? "all of (" : c->kind == CRIT_OR ? "any of (" : "not (");
+	for (int i = 0; i < c->nargs; i++)
+		appendStringInfo(&b, "%s%s", i ? "; " : "", crit_text(req, c->args[i]));
+	appendStringInfoString(&b, c->kind == CRIT_NOT ? "), checked in each row" : ")");
+	return b.data;
+}
+
+/* Must each row of a walk be asked, whatever there is? */
+static bool
+no_index(const SearchRequest *req, const Crit *c)
+{
+	return c->kind != CRIT_TRUE && c != search_walked_criterion(req) && !search_indexed(c) && !search_listable(c);
+}
+
+/* Is each row asked or read? To count what remains could take long. */
+static bool
+dear_to_count(const Crit *c)
+{
+	bool dear = c->kind == CRIT_CHAIN || c->kind == CRIT_HAS || c->kind == CRIT_DOC || c->kind == CRIT_CONTAINED ||
+	            c->kind == CRIT_SIDE;
+
+	for (int i = 0; i < c->nargs; i++)
+		dear = dear || dear_to_count(c->args[i]);
+	return dear;
+}
+
+/* Rows that satisfy one criterion: by the statement that a total of it alone would be, which is not shown. */
+static int64
+actual_rows(SearchRequest *req, Crit *c)
+{
+	bool null;
+	int64 n;
+	SqlText s;
+
+	sql_init(&s);
+	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*)");
+	sql_from_where(&s, "r", LEG_TOTAL, req->types, req->all_types ? 0 : req->ntypes, &c, 1);
+	req->explaining = false;
+	search_run(req, &s, "");
+	req->explaining = true;
+	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+	SPI_freetuptable(SPI_tuptable);
+	return n;
 }
 
 static void
@@ -259,9 +318,10 @@ fhir_explain(PG_FUNCTION_ARGS)
 		Crit *c = req.where[i];
 
 		put_line(store, desc,
-		         psprintf("criterion %s: %s; about %.0f rows", c->label, crit_text(c),
-		                  search_crit_rows(c, type_rows)));
-		if (c->kind == CRIT_DOC)
+		         psprintf("criterion %s: %s; about %.0f rows%s", c->label, crit_text(&req, c),
+		                  search_crit_rows(c, type_rows),
+		                  req.analyze && !dear_to_count(c) ? psprintf(", actually " INT64_FORMAT, actual_rows(&req, c)) : ""));
+		if (no_index(&req, c))
 			put_line(store, desc, psprintf("WARNING: no index answers %s", c->label));
 	}
 	if (req.count > 0 && req.summary != SUMMARY_COUNT) {
