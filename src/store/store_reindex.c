@@ -262,7 +262,7 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 	if (doc == NULL)
 		return true;
 	keys_extract(type, &doc->root, &keys);
-	if (!store_row_keys_differ(&row, &keys) && ItemPointerEquals(&row.place, &place))
+	if (!store_row_keys_differ(&row, &keys) && ItemPointerCompare(&row.place, &place) == 0)
 		return true;
 	switch (lock_row(w, t, wait)) {
 		case TM_Ok:
