@@ -17,6 +17,7 @@ ok 'no file of src/ is longer than 900 lines (aim: 600), generated ones aside' "
 ok 'each file of src/ begins with a comment that names it' "$(
 	own | while read -r f; do head -3 "$f" | grep -q "$(basename "$f" | sed 's/\..*//')" || head -3 "$f" | grep -qiE "$generated" || echo "$f"; done)"
 ok 'PG_VERSION_NUM is tested in src/base/compat.h alone' "$(grep -rln PG_VERSION_NUM src | grep -v '^src/base/compat.h')"
+ok 'transactions are ended by FhirSPICommit(): SPI_commit() alone begins no next one before 14.3' "$(grep -rn '\bSPI_commit()' src --include='*.c')"
 ok 'the gateway includes no postgres.h' "$(grep -rln '"postgres.h"\|<postgres.h>' src/gateway 2>/dev/null)"
 ok 'no merge markers, no stray debug output' "$(grep -rnE '^(<<<<<<<|>>>>>>>) |elog\(NOTICE, "(XXX|DEBUG)' src sql test script docs 2>/dev/null)"
 ok 'no ereport of an error without an errcode' "$(

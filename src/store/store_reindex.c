@@ -426,7 +426,7 @@ store_reindex_run(int batch, bool everything, bool failed)
 	queue_everything(everything);
 	if (!OidIsValid(cat->table[STORE_WORD])) {
 		store_add_word_table(cat);
-		SPI_commit();
+		commit();
 		cat = store_catalog();
 	}
 	while (find_job(&job, failed)) {
