@@ -77,6 +77,7 @@ for (let i = 0; i < 25; i++) {
 	add(target, `_revinclude=${t}:${code}`);
 	add(target, `_has:${t}:${code}:${p(t).code}:missing=${chance(0.5)}`);
 	add(t, `${code}:${target}.${p(target).code}:missing=${chance(0.5)}&_total=accurate`);
+	add(t, `_sort=${chance(0.5) ? '-' : ''}${code}:${target}._id`);
 }
 add('Observation', `category:below=${encodeURIComponent('http://terminology.hl7.org/CodeSystem/observation-category|vital-signs')}`);
 const directed = queries.length;
