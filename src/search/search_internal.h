@@ -46,7 +46,7 @@
 #define SEARCH_FEW_WHEN_ALL 50000 /* the same where every match is needed, not a page */
 #define SEARCH_FEW_TO_SORT 1000   /* matches that are sorted rather than met on a walk */
 #define SEARCH_MANY_REFERRING 5000 /* the same, at most, where each saves much */
-#define SEARCH_FEW_TARGETS 100    /* resources at the other end of a chain that are listed for a page, */
+#define SEARCH_FEW_TARGETS 300    /* resources at the other end of a chain that are listed for a page, */
 #define SEARCH_MANY_TARGETS 5000  /* and at most */
 #define SEARCH_FEW_LOOKED_UP 1000 /* hashes that are looked up one by one for a page */
 #define SEARCH_FEW_ASKED 500      /* rows that are asked what they refer to rather than find that first */
