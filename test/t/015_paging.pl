@@ -32,19 +32,25 @@ CREATE FUNCTION ids(b jsonb) RETURNS text[] LANGUAGE sql AS
 $$ SELECT coalesce(array_agg(e #>> '{resource,id}' ORDER BY n), '{}') FROM jsonb_array_elements(b -> 'entry') WITH ORDINALITY x(e, n) WHERE e #>> '{search,mode}' = 'match' $$;
 -- All pages, each in a snapshot of its own, forward and then back: the ids that are to stay, in the order in which they came.
 CREATE FUNCTION walk(t text, q text, n int, stay text, OUT forth text[], OUT back text[], OUT others int) LANGUAGE plpgsql VOLATILE AS $$
-DECLARE b jsonb; l text;
+DECLARE b jsonb; l text; last jsonb; pages int := 0;
 BEGIN
   b := fhir_search(t, q || '&_count=' || n);
   LOOP
     forth := forth || ids(b);
+    -- what was after a page may be gone when that page is asked for: an empty page leads nowhere
+    IF b ? 'entry' THEN last := b; END IF;
     l := link(b, 'next');
-    EXIT WHEN l IS NULL;
+    -- towards the newest, writers may be faster than we: what stays was long passed by then
+    EXIT WHEN l IS NULL OR pages > 400;
     b := fhir_search(t, l);
+    pages := pages + 1;
   END LOOP;
+  b := last;
   back := ids(b);
   LOOP
     l := link(b, 'previous');
-    EXIT WHEN l IS NULL;
+    EXIT WHEN l IS NULL OR pages < -400;
+    pages := pages - 1;
     b := fhir_search(t, l);
     back := ids(b) || back;
   END LOOP;

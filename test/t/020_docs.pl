@@ -25,7 +25,7 @@ foreach (@settings)
 
 # functions, types, operators of the extension
 my @functions = split /\n/, $node->safe_psql('postgres', q{
-	SELECT p.proname || '|' || p.oid::regprocedure || '|' || coalesce(obj_description(p.oid, 'pg_proc'), '')
+	SELECT p.proname || '|' || p.oid::regprocedure || '|' || replace(coalesce(obj_description(p.oid, 'pg_proc'), ''), chr(10), chr(32))
 	FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
 	JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass
 	WHERE e.extname = 'fhir' AND d.deptype = 'e' ORDER BY 1});

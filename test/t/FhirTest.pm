@@ -67,6 +67,7 @@ sub script_file
 {
 	my ($name, $text) = @_;
 	my $path = "${PostgreSQL::Test::Utils::tmp_check}/$name";
+	unlink $path; # of an earlier test: all share the folder
 	append_to_file($path, $text);
 	return $path;
 }
