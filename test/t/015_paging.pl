@@ -176,7 +176,7 @@ SELECT fhir_delete('Observation', 'chu-' || to_char(:i, 'FM0000'));
 SQL
 my ($out, $err) = ('', '');
 my $seconds = $ENV{FHIR_PAGING_SECONDS} // 8;
-my $writers = IPC::Run::start([ 'pgbench', '-n', '-c', 3, '-T', 10000, '-f', $script, $node->connstr('postgres') ], '>', \$out, '2>', \$err);
+my $writers = IPC::Run::start([ 'pgbench', '-n', '-c', 3, '-R', 500, '-T', 10000, '-f', $script, $node->connstr('postgres') ], '>', \$out, '2>', \$err);
 my ($rounds, $bad, $others, $end) = (0, 0, 0, time + $seconds);
 until ($rounds >= 2 && time >= $end)
 {
