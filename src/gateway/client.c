@@ -239,14 +239,12 @@ client_later(Client *client)
 	loop->later_last = client;
 }
 
-/* Nothing is asked: waits for a request's head. */
+/* What was received is used up: more, if there is some now. */
 static bool
-step_header(Client *client)
+step_receive(Client *client)
 {
 	int got;
 
-	if (client->at < client->in.len && http_head(client))
-		return true;
 	if (!client->readable)
 		return false;
 	got = client_receive(client);
@@ -255,19 +253,21 @@ step_header(Client *client)
 	return got > 0;
 }
 
+/* Nothing is asked: waits for a request's head. */
+static bool
+step_header(Client *client)
+{
+	if (client->at < client->in.len && http_head(client))
+		return true;
+	return step_receive(client);
+}
+
 static bool
 step_body(Client *client)
 {
-	int got;
-
 	if (client->at < client->in.len)
 		return http_body(client);
-	if (!client->readable)
-		return false;
-	got = client_receive(client);
-	if (got < 0)
-		client_close(client);
-	return got > 0;
+	return step_receive(client);
 }
 
 /* Drops what arrives until the client closes, too. */

@@ -43,17 +43,6 @@ search_canonical_link(const KeySource *source, const ModelType *target)
 	return source->canonical && url_source(target) != NULL;
 }
 
-static bool
-targets_have(const ModelTypeId *targets, const ModelType *t)
-{
-	if (targets == NULL || targets[0] == MODEL_NONE)
-		return true;
-	for (; *targets; targets++)
-		if (*targets == t->id || model_type_by_id(*targets)->abstract)
-			return true;
-	return false;
-}
-
 static void
 read_url(int i, Jsonb *doc, void *arg)
 {
@@ -111,7 +100,7 @@ find_candidates(SearchRequest *req, SearchLeg leg, const ModelTypeId *targets, c
 		const ModelType *t = &model_types[m];
 		const KeySource *source;
 
-		if (t->kind != MODEL_RESOURCE || t->abstract || !targets_have(targets, t) ||
+		if (t->kind != MODEL_RESOURCE || t->abstract || !search_target_allowed(targets, t) ||
 		    (source = url_source(t)) == NULL)
 			continue;
 		for (int i = 0; i < nurls; i++)
@@ -202,7 +191,7 @@ search_canonical_rows(SearchRequest *req, SearchLeg leg, const CanonicalRefs *re
 		const ModelType *type = model_resource(c.list[k].row.type, strlen(c.list[k].row.type));
 
 		for (int i = 0; i < refs->n; i++)
-			if (targets_have(refs->list[i].targets, type) &&
+			if (search_target_allowed(refs->list[i].targets, type) &&
 			    is_meant(&c, k, refs->list[i].url, refs->list[i].version)) {
 				(*out)[n++] = c.list[k].row;
 				break;

@@ -213,17 +213,6 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 
 /* ---- reference ---- */
 
-static bool
-targets_have(const ModelTypeId *targets, const ModelType *t)
-{
-	if (targets == NULL || targets[0] == MODEL_NONE)
-		return true;
-	for (; *targets; targets++)
-		if (*targets == t->id || model_type_by_id(*targets)->abstract)
-			return true;
-	return false;
-}
-
 /* The resource type that a literal reference names: "Type/id", ".../Type/id", each with or without
  * "/_history/v"; NULL if none. */
 static const ModelType *
@@ -281,7 +270,7 @@ add_untyped(Crit *c, const KeyParam *p, const KeyLeg *leg, const char *id)
 
 	if (t && t[0] && !model_type_by_id(t[0])->abstract) {
 		for (; *t; t++)
-			if (targets_have(p->targets, model_type_by_id(*t)))
+			if (search_target_allowed(p->targets, model_type_by_id(*t)))
 				add_typed_reference(c, leg->source, model_type_by_id(*t), id);
 	} else
 		for (int m = 1; m < model_ntypes; m++)
@@ -318,13 +307,13 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 		if (!named)
 			search_bad_modifier(p->code, modifier,
 			                    "missing, identifier, above, below, or a resource type");
-		if (!targets_have(p->targets, named))
+		if (!search_target_allowed(p->targets, named))
 			search_bad_modifier(p->code, modifier, "a resource type that the parameter refers to");
 	}
 	c = crit_new(CRIT_KEYS);
 	if (looks_like_id(ref)) {
 		if (named) {
-			if (!targets_have(leg->targets, named))
+			if (!search_target_allowed(leg->targets, named))
 				return crit_new(CRIT_FALSE);
 			add_typed_reference(c, leg->source, named, ref);
 		} else {
@@ -339,7 +328,7 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 			return crit_new(CRIT_FALSE);
 		crit_add_key(c, keys_reference(leg->source, ref, strlen(ref)));
 		if (leg->targets && leg->targets[0]) {
-			if (t && !targets_have(leg->targets, t))
+			if (t && !search_target_allowed(leg->targets, t))
 				return crit_new(CRIT_FALSE);
 			if (!t) /* urn:uuid:...: only Reference.type can tell */
 				return crit_join(CRIT_AND, c, recheck(p, modifier, value));
