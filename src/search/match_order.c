@@ -274,13 +274,26 @@ unit_fits(const Unit *unit, MatchText system, MatchText code, MatchText text, Nu
 	return match_text_is(code, unit->code);
 }
 
+/* convert: t is in the canonical unit, and what is searched becomes so. */
+static bool
+compare_in_unit(const Number *s, const Unit *unit, bool convert, NumberRange t)
+{
+	Number want = *s;
+
+	if (convert) {
+		want.value = scaled(s->value, unit->factor, unit->offset);
+		want.lo = scaled(s->lo, unit->factor, unit->offset);
+		want.hi = scaled(s->hi, unit->factor, unit->offset);
+	}
+	return compare_number(&want, t);
+}
+
 static bool
 quantity_is(const Number *s, const Unit *unit, JsonbContainer *o)
 {
 	MatchText comparator = match_member(o, "comparator"), code = match_member(o, "code"), system = match_member(o, "system");
 	Numeric value = number_member(o, "value");
 	NumberRange t;
-	Number want = *s;
 	bool convert;
 
 	if (value == NULL)
@@ -289,17 +302,12 @@ quantity_is(const Number *s, const Unit *unit, JsonbContainer *o)
 		system = (MatchText){"urn:iso:std:iso:4217", 20};
 	if (!unit_fits(unit, system, code, match_member(o, "unit"), &value, &convert))
 		return false;
-	if (convert) {
-		want.value = scaled(s->value, unit->factor, unit->offset);
-		want.lo = scaled(s->lo, unit->factor, unit->offset);
-		want.hi = scaled(s->hi, unit->factor, unit->offset);
-	}
 	t.lo = t.hi = value;
 	if (comparator.s != NULL && comparator.s[0] == '<')
 		t.lo = NULL;
 	else if (comparator.s != NULL && comparator.s[0] == '>')
 		t.hi = NULL;
-	return compare_number(&want, t);
+	return compare_in_unit(s, unit, convert, t);
 }
 
 static bool
@@ -307,7 +315,6 @@ range_is(const Number *s, const Unit *unit, JsonbContainer *o)
 {
 	JsonbContainer **ends, *low = NULL, *high = NULL;
 	NumberRange t;
-	Number want = *s;
 	bool convert = false;
 
 	if (match_children(o, "low", &ends) == 1)
@@ -322,12 +329,7 @@ range_is(const Number *s, const Unit *unit, JsonbContainer *o)
 		return false;
 	if (t.hi && !unit_fits(unit, match_member(high, "system"), match_member(high, "code"), match_member(high, "unit"), &t.hi, &convert))
 		return false;
-	if (convert) {
-		want.value = scaled(s->value, unit->factor, unit->offset);
-		want.lo = scaled(s->lo, unit->factor, unit->offset);
-		want.hi = scaled(s->hi, unit->factor, unit->offset);
-	}
-	return compare_number(&want, t);
+	return compare_in_unit(s, unit, convert, t);
 }
 
 /* SampledData: from the least to the greatest of its values; "L" and "U" are beyond any. */
@@ -338,7 +340,6 @@ sampled_is(const Number *s, const Unit *unit, JsonbContainer *o)
 	MatchText data = match_member(o, "data"), all;
 	Numeric factor = number_member(o, "factor"), zero;
 	NumberRange t = {NULL, NULL};
-	Number want = *s;
 	char **points;
 	bool below = false, above = false, convert = false, up;
 	int n;
@@ -366,12 +367,7 @@ sampled_is(const Number *s, const Unit *unit, JsonbContainer *o)
 	if (!unit_fits(unit, match_member(origin[0], "system"), match_member(origin[0], "code"), all, &t.lo, &convert) ||
 		!unit_fits(unit, match_member(origin[0], "system"), match_member(origin[0], "code"), all, &t.hi, &convert))
 		return false;
-	if (convert) {
-		want.value = scaled(s->value, unit->factor, unit->offset);
-		want.lo = scaled(s->lo, unit->factor, unit->offset);
-		want.hi = scaled(s->hi, unit->factor, unit->offset);
-	}
-	return compare_number(&want, t);
+	return compare_in_unit(s, unit, convert, t);
 }
 
 bool
