@@ -1,14 +1,14 @@
 # style.mk: what reads the sources without running them.
-#   make check-style    rules that must not break (test/style.sh), cppcheck
+#   make check-style    rules that must not break (test/style.sh), cppcheck, clang-format
 #   make lint           the same and clang-tidy (.clang-tidy): ten minutes of one core; fails on any finding
-#   make format         clang-format (.clang-format) over our own sources; make format-check: what it would change
+#   make format         clang-format (.clang-format) over our own sources; make format-check: fails if it would change any
 
 STYLE_SOURCES = $(filter-out %_gram.c %_scan.c %_table.c %_tables.c %_dictionary.c src/model/model_tables%,$(wildcard src/*.c src/*/*.c))
 FORMAT_SOURCES = $(STYLE_SOURCES) $(filter-out %_gram.h %_table.h %_ids.h %_tables.h,$(wildcard src/*/*.h))
 LINT_JOBS ?= 2
 
 .PHONY: check-style check-cppcheck check-tidy lint format format-check
-check-style: check-cppcheck
+check-style: check-cppcheck format-check
 	bash test/style.sh
 
 # nullPointer and the like are on; what is off:
@@ -31,4 +31,4 @@ lint: check-style check-tidy
 format:
 	clang-format -i $(FORMAT_SOURCES)
 format-check:
-	@for f in $(FORMAT_SOURCES); do n=$$(clang-format $$f | diff $$f - | grep -c '^[<>]'); [ "$$n" = 0 ] || echo "$$f: $$n lines"; done
+	clang-format --dry-run --Werror $(FORMAT_SOURCES)

@@ -37,9 +37,9 @@
 	extern int no_such_variable
 #endif
 
-/* 18 has pg_noreturn instead, at another place of the declaration. */
-#ifndef pg_attribute_noreturn
-#define pg_attribute_noreturn() __attribute__((noreturn))
+/* 18 has it; earlier ones pg_attribute_noreturn(), behind the declaration. */
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
 #endif
 
 /* Absent from older minor releases of 14 and 15. */

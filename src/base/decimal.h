@@ -10,7 +10,9 @@
 #include "postgres.h"
 #include "utils/numeric.h"
 
-typedef enum FhirRound { FHIR_ROUND_DOWN, FHIR_ROUND_UP } FhirRound;
+typedef enum FhirRound { FHIR_ROUND_DOWN,
+						 FHIR_ROUND_UP,
+} FhirRound;
 
 extern int64 fhir_dec64(Numeric n, FhirRound r);
 /* The same from text such as "5.40", "-1e-3". False if s is no FHIR decimal. */

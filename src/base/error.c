@@ -131,7 +131,7 @@ fhir_issue_add(const char *severity, const char *code, const char *expression, c
 		pending = pending ? repalloc_array(pending, FhirIssue, max) : palloc_array(FhirIssue, max);
 		max_pending = max;
 	}
-	pending[npending] = (FhirIssue) {
+	pending[npending] = (FhirIssue){
 		.severity = pstrdup(severity),
 		.code = pstrdup(code),
 		.diagnostics = diagnostics ? pstrdup(diagnostics) : NULL,
@@ -170,14 +170,14 @@ take_pending(FhirIssue **issues)
 	FhirIssue *out = palloc_array(FhirIssue, n + 1);
 
 	for (int i = 0; i < n; i++)
-		out[i] = (FhirIssue) {
+		out[i] = (FhirIssue){
 			.severity = pstrdup(pending[i].severity),
 			.code = pstrdup(pending[i].code),
 			.diagnostics = copy_or_null(pending[i].diagnostics),
 			.expression = copy_or_null(pending[i].expression),
 		};
 	if (nsuppressed > 0)
-		out[n++] = (FhirIssue) {
+		out[n++] = (FhirIssue){
 			.severity = "information",
 			.code = "informational",
 			.diagnostics = psprintf("%d more findings are not shown", nsuppressed),

@@ -44,14 +44,14 @@ typedef struct Item {
 
 #define FIRST_ITEMS 192 /* an ordinary resource has some hundred */
 #define SORT_BY_HAND 48
-#define SLACK 8 /* bytes that may be written behind the end */
+#define SLACK 8			 /* bytes that may be written behind the end */
 #define NUMBER_DIGITS 16 /* on either side of the point; longer numbers go to numeric_in */
 
 typedef struct Loader {
 	const char *text, *p, *end;
 	Item *items;
 	uint32 n, max;
-	uint64 bytes; /* of the result, at most */
+	uint64 bytes;	 /* of the result, at most */
 	char *base, *to; /* the result, and where its next byte goes */
 } Loader;
 

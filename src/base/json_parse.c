@@ -70,7 +70,7 @@ append_path(StringInfo s, const Level *l)
 }
 
 /* Raises FH400 for what stands at `at`. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 fail(Parser *ps, const char *at, const char *what)
 {
 	StringInfoData path;
@@ -489,7 +489,7 @@ parse_literal(Parser *ps, JsonbValue *out)
 		fail(ps, ps->p, left ? "a value is expected" : "the text ends where a value is expected");
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 too_many_values(void)
 {
 	ereport(ERROR, errcode(FH413), errmsg("the JSON text has too many values"),

@@ -9,7 +9,7 @@
 #include "base/hex.h"
 #include "base/percent.h"
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 bad_encoding(const char *detail)
 {
 	ereport(ERROR, errcode(FH400), errmsg("malformed percent-encoding"), errdetail("%s", detail),

@@ -37,11 +37,11 @@ typedef enum FpKind {
  */
 typedef struct FpItem {
 	FpKind kind;
-	ModelTypeId type;	 /* FHIR type of an element, MODEL_NONE for System values */
-	JsonbValue json;	 /* object/array container (jbvBinary), string, numeric, bool; for FP_STRING, FP_DATE.. jbvString */
-	JsonbContainer *ext; /* the "_name" sibling of a primitive, NULL if none */
+	ModelTypeId type;			   /* FHIR type of an element, MODEL_NONE for System values */
+	JsonbValue json;			   /* object/array container (jbvBinary), string, numeric, bool; for FP_STRING, FP_DATE.. jbvString */
+	JsonbContainer *ext;		   /* the "_name" sibling of a primitive, NULL if none */
 	const ModelProperty *property; /* how it was reached, NULL for roots and computed values */
-	void *priv;			 /* engine's own (parent link, decoded date, quantity parts) */
+	void *priv;					   /* engine's own (parent link, decoded date, quantity parts) */
 } FpItem;
 
 typedef struct FpList {
@@ -51,9 +51,9 @@ typedef struct FpList {
 
 /* What resolve() does. */
 typedef enum FpResolve {
-	FP_RESOLVE_TYPE,  /* no look-up: a placeholder item whose type is that named by the reference (key extraction) */
-	FP_RESOLVE_HOOK,  /* contained and Bundle entries, then fhirpath_resolve_hook (store) */
-	FP_RESOLVE_NEVER  /* empty */
+	FP_RESOLVE_TYPE, /* no look-up: a placeholder item whose type is that named by the reference (key extraction) */
+	FP_RESOLVE_HOOK, /* contained and Bundle entries, then fhirpath_resolve_hook (store) */
+	FP_RESOLVE_NEVER /* empty */
 } FpResolve;
 
 typedef struct FpContext {

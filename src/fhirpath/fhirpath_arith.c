@@ -45,7 +45,7 @@ push_integer(FpExec *x, FpList *out, FpKind kind, Numeric n)
 	bool is_long = kind == FP_LONG;
 
 	if (fp_numeric_cmp(n, fp_numeric(is_long ? PG_INT64_MAX : PG_INT32_MAX)) <= 0 &&
-	    fp_numeric_cmp(n, fp_numeric(is_long ? PG_INT64_MIN : PG_INT32_MIN)) >= 0)
+		fp_numeric_cmp(n, fp_numeric(is_long ? PG_INT64_MIN : PG_INT32_MIN)) >= 0)
 		fp_push_numeric(x, out, kind, n);
 }
 
@@ -54,8 +54,8 @@ numbers(FpExec *x, FpOp op, const FpItem *a, const FpItem *b, FpList *out)
 {
 	Numeric l = a->json.val.numeric, r = b->json.val.numeric, n;
 	FpKind kind = a->kind == FP_DECIMAL || b->kind == FP_DECIMAL ? FP_DECIMAL
-	              : a->kind == FP_LONG || b->kind == FP_LONG     ? FP_LONG
-	                                                             : FP_INTEGER;
+				  : a->kind == FP_LONG || b->kind == FP_LONG	 ? FP_LONG
+																 : FP_INTEGER;
 
 	if (op != FP_OP_ADD && op != FP_OP_SUB && op != FP_OP_MUL && fp_numeric_is_zero(r))
 		return;
@@ -76,7 +76,7 @@ numbers(FpExec *x, FpOp op, const FpItem *a, const FpItem *b, FpList *out)
 			return;
 		case FP_OP_IDIV:
 			n = DatumGetNumeric(
-			    DirectFunctionCall2(numeric_div_trunc, NumericGetDatum(l), NumericGetDatum(r)));
+				DirectFunctionCall2(numeric_div_trunc, NumericGetDatum(l), NumericGetDatum(r)));
 			push_integer(x, out, kind == FP_DECIMAL ? FP_INTEGER : kind, n);
 			return;
 		default:
@@ -97,8 +97,8 @@ dates(FpExec *x, FpOp op, const FpItem *a, const FpItem *b, FpList *out)
 
 	if (b->kind == FP_STRING || fp_is_number(b) || !fp_to_quantity(b, &q))
 		fp_error(x, b,
-		         psprintf("a date or time can be moved by a quantity of time, not by %s", fp_kind_name(b)),
-		         "Write, for example, @2020-01-01 + 7 days.");
+				 psprintf("a date or time can be moved by a quantity of time, not by %s", fp_kind_name(b)),
+				 "Write, for example, @2020-01-01 + 7 days.");
 	if (!fhirpath_item_date(a, &d) || !fp_date_add(x, a->kind, &d, &q, op == FP_OP_SUB))
 		return;
 	initStringInfo(&s);
@@ -127,8 +127,8 @@ static void
 no_such_operator(FpExec *x, FpOp op, const FpItem *a, const FpItem *b)
 {
 	fp_error(x, a,
-	         psprintf("there is no operator %s for %s and %s", op_name(op), fp_kind_name(a), fp_kind_name(b)),
-	         NULL);
+			 psprintf("there is no operator %s for %s and %s", op_name(op), fp_kind_name(a), fp_kind_name(b)),
+			 NULL);
 }
 
 static bool
@@ -151,7 +151,7 @@ fp_arith(FpExec *x, const FpNode *n, const FpList *l, const FpList *r, FpList *o
 	if (n->op == FP_OP_CONCAT) {
 		if ((a != NULL && a->json.type != jbvString) || (b != NULL && b->json.type != jbvString))
 			fp_error(x, a != NULL && a->json.type != jbvString ? a : b, "& joins strings",
-			         "Use toString() on other values.");
+					 "Use toString() on other values.");
 		concat(x, a, b, out);
 		return;
 	}

@@ -114,14 +114,14 @@ static void
 date_boundary(FpExec *x, const FpItem *i, bool has_digits, int64 digits, bool high, FpList *out)
 {
 	FhirDateTime d;
-	FhirDatePrecision p = precision_of(i->kind, has_digits           ? digits
-	                                            : i->kind == FP_DATE ? 8
-	                                            : i->kind == FP_TIME ? 9
-	                                                                 : 17);
+	FhirDatePrecision p = precision_of(i->kind, has_digits			 ? digits
+												: i->kind == FP_DATE ? 8
+												: i->kind == FP_TIME ? 9
+																	 : 17);
 	StringInfoData s;
 
 	if (p == 0 || (i->kind == FP_DATE && p > FHIR_DATE_DAY) || (i->kind == FP_TIME && p < FHIR_DATE_HOUR) ||
-	    !fhirpath_item_date(i, &d))
+		!fhirpath_item_date(i, &d))
 		return;
 	fill(&d, high);
 	if (i->kind == FP_DATETIME && p > FHIR_DATE_DAY && !d.has_zone) {
@@ -146,7 +146,7 @@ boundary(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, bool h
 	Numeric v;
 
 	if (i == NULL || (i->json.type == jbvNull && i->kind != FP_QUANTITY && i->kind != FP_TYPEINFO) ||
-	    (n->nargs > 0 && !fp_arg_int(x, n, s, 0, &digits)))
+		(n->nargs > 0 && !fp_arg_int(x, n, s, 0, &digits)))
 		return;
 	if (fp_is_temporal(i))
 		date_boundary(x, i, n->nargs > 0, digits, high, out);
@@ -160,9 +160,9 @@ boundary(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, bool h
 			fp_push_quantity(x, out, &q);
 	} else
 		fp_error(x, i,
-		         psprintf("%s() takes a number, a quantity, a date or a time, not %s", n->fn->name,
-		                  fp_kind_name(i)),
-		         NULL);
+				 psprintf("%s() takes a number, a quantity, a date or a time, not %s", n->fn->name,
+						  fp_kind_name(i)),
+				 NULL);
 }
 
 void
@@ -193,5 +193,5 @@ fp_fn_precision(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 			fp_push_int(x, out, digits[d.precision] - (i->kind == FP_TIME ? 8 : 0));
 	} else
 		fp_error(x, i, psprintf("precision() takes a number, a date or a time, not %s", fp_kind_name(i)),
-		         NULL);
+				 NULL);
 }

@@ -21,15 +21,15 @@
 
 typedef struct Entry {
 	uint64 hash;
-	int32 next;        /* in the bucket, -1 end */
-	bool used;         /* since the hand last passed */
+	int32 next;		   /* in the bucket, -1 end */
+	bool used;		   /* since the hand last passed */
 	uint64 handed_out; /* texts: in which transaction, by transactions */
 	Size size;
 	bool strict;
 	ModelTypeId context;
 	int textlen;
-	char *text;      /* texts */
-	FhirPath *path;  /* texts */
+	char *text;		 /* texts */
+	FhirPath *path;	 /* texts */
 	FpProgram *prog; /* programs */
 } Entry;
 
@@ -62,7 +62,7 @@ static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE &&
-	    event != XACT_EVENT_PARALLEL_COMMIT && event != XACT_EVENT_PARALLEL_ABORT)
+		event != XACT_EVENT_PARALLEL_COMMIT && event != XACT_EVENT_PARALLEL_ABORT)
 		return;
 	depth = 0;
 	free_dead();
@@ -172,7 +172,7 @@ make_room(Cache *c, Size size)
 FpProgram *
 fp_load(const FhirPath *flat)
 {
-	uint64 hash = (uint64)flat->hash[1] << 32 | flat->hash[0];
+	uint64 hash = (uint64) flat->hash[1] << 32 | flat->hash[0];
 	FpProgram *prog;
 	Size size;
 	Entry *e;
@@ -181,7 +181,7 @@ fp_load(const FhirPath *flat)
 	for (int32 i = programs->buckets[hash % CACHE_BUCKETS]; i >= 0; i = programs->entries[i].next) {
 		e = &programs->entries[i];
 		if (e->hash == hash && VARSIZE(e->prog->flat) == VARSIZE(flat) &&
-		    memcmp(e->prog->flat, flat, VARSIZE(flat)) == 0) {
+			memcmp(e->prog->flat, flat, VARSIZE(flat)) == 0) {
 			e->used = true;
 			return e->prog;
 		}
@@ -216,7 +216,7 @@ find_text(uint64 hash, const char *text, int len, ModelTypeId context)
 		Entry *e = &texts->entries[i];
 
 		if (e->hash == hash && e->context == context && e->strict == fhirpath_strict && e->textlen == len &&
-		    memcmp(e->text, text, len) == 0)
+			memcmp(e->text, text, len) == 0)
 			return e;
 	}
 	return NULL;

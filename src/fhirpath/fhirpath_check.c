@@ -28,9 +28,9 @@ element_type(Check *c, ModelTypeId t, const FpNode *n)
 	found = model_element(model_type_by_id(t), n->str, n->len, p, lengthof(p));
 	if (found == 0)
 		fp_syntax_error(c->text, c->len, n->pos,
-		                psprintf("%s has no element \"%.*s\"", model_type_by_id(t)->name, n->len, n->str));
+						psprintf("%s has no element \"%.*s\"", model_type_by_id(t)->name, n->len, n->str));
 	return found == 1 && !p[0]->is_choice && !model_type_by_id(p[0]->type)->abstract ? p[0]->type
-	                                                                                 : MODEL_NONE;
+																					 : MODEL_NONE;
 }
 
 static ModelTypeId
@@ -43,8 +43,9 @@ infer_member(Check *c, const FpNode *n, ModelTypeId this)
 	t = model_type(n->str, n->len);
 	/* a type name at the start: nothing but that type passes */
 	if (t != NULL && t->kind != MODEL_PRIMITIVE && t->kind != MODEL_BACKBONE &&
-	    (this == MODEL_NONE || model_is_a(this, t->id) || model_is_a(t->id, this)))
-		return this != MODEL_NONE && model_is_a(this, t->id) ? this : t->abstract ? MODEL_NONE : t->id;
+		(this == MODEL_NONE || model_is_a(this, t->id) || model_is_a(t->id, this)))
+		return this != MODEL_NONE && model_is_a(this, t->id) ? this : t->abstract ? MODEL_NONE
+																				  : t->id;
 	return element_type(c, this, n);
 }
 
@@ -60,20 +61,20 @@ infer_call(Check *c, const FpNode *n, ModelTypeId this)
 		return MODEL_NONE;
 	if (fn->flags & FP_FN_TYPEARG) {
 		if (strcmp(fn->name, "is") != 0 && n->right != NULL && fp_type_argument(n->right, &name) &&
-		    fp_type_spec(name, strlen(name), &spec))
+			fp_type_spec(name, strlen(name), &spec))
 			return spec.fhir;
 		return MODEL_NONE;
 	}
 	/* arguments are evaluated on the input's items, or on the same $this: known in both cases */
 	for (const FpNode *a = n->right; a != NULL; a = a->next) {
 		bool scoped = fn->fn == fp_fn_where || fn->fn == fp_fn_select || fn->fn == fp_fn_exists ||
-		              fn->fn == fp_fn_all || fn->fn == fp_fn_sort;
+					  fn->fn == fp_fn_all || fn->fn == fp_fn_sort;
 		ModelTypeId r =
-		    infer(c, a,
-		          scoped ? input
-		          : (fn->flags & FP_FN_KEEPS) && fn->fn != fp_fn_trace && fn->fn != fp_fn_defineVariable
-		              ? this
-		              : MODEL_NONE);
+			infer(c, a,
+				  scoped ? input
+				  : (fn->flags & FP_FN_KEEPS) && fn->fn != fp_fn_trace && fn->fn != fp_fn_defineVariable
+					  ? this
+					  : MODEL_NONE);
 
 		if (fn->fn == fp_fn_select)
 			return r;

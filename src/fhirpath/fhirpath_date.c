@@ -109,7 +109,7 @@ parse_zone(const char *s, int len, int *at, FhirDateTime *d)
 		return false;
 	sign = s[(*at)++] == '-' ? -1 : 1;
 	if (!two(s, len, at, &h) || *at >= len || s[(*at)++] != ':' || !two(s, len, at, &m) || m > 59 ||
-	    h * 60 + m > 14 * 60)
+		h * 60 + m > 14 * 60)
 		return false;
 	d->zone_minutes = sign * (h * 60 + m);
 	return true;
@@ -161,7 +161,7 @@ fp_date_text(FpKind kind, const FhirDateTime *d, StringInfo out)
 		appendStringInfoChar(out, 'Z');
 	else if (d->has_zone)
 		appendStringInfo(out, "%c%02d:%02d", d->zone_minutes < 0 ? '-' : '+', abs(d->zone_minutes) / 60,
-		                 abs(d->zone_minutes) % 60);
+						 abs(d->zone_minutes) % 60);
 }
 
 /* Days since 1970-01-01 in the proleptic Gregorian calendar. */
@@ -260,10 +260,10 @@ compare_mixed(const FhirDateTime *a, const FhirDateTime *b, int *cmp)
 
 	interval(a, &alo, &ahi);
 	interval(b, &blo, &bhi);
-#define TO_UTC(d, lo, hi)                                                                                    \
-	do {                                                                                                     \
-		lo -= (d->has_zone ? d->zone_minutes : 14 * 60) * INT64CONST(60000000);                              \
-		hi -= (d->has_zone ? d->zone_minutes : -12 * 60) * INT64CONST(60000000);                             \
+#define TO_UTC(d, lo, hi) \
+	do { \
+		lo -= (d->has_zone ? d->zone_minutes : 14 * 60) * INT64CONST(60000000); \
+		hi -= (d->has_zone ? d->zone_minutes : -12 * 60) * INT64CONST(60000000); \
 	} while (0)
 	TO_UTC(a, alo, ahi);
 	TO_UTC(b, blo, bhi);
@@ -288,18 +288,18 @@ fp_date_compare(const FhirDateTime *a, const FhirDateTime *b, int *cmp)
 		return compare_mixed(a, b, cmp);
 	if (a->has_zone && a->zone_minutes != b->zone_minutes) {
 		if (!fp_from_micros(fp_micros(a) - a->zone_minutes * INT64CONST(60000000), &ua) ||
-		    !fp_from_micros(fp_micros(b) - b->zone_minutes * INT64CONST(60000000), &ub))
+			!fp_from_micros(fp_micros(b) - b->zone_minutes * INT64CONST(60000000), &ub))
 			return compare_mixed(a, b, cmp);
 	}
-#define PARTS(d, p, n)                                                                                       \
-	do {                                                                                                     \
-		p[0] = d.year;                                                                                       \
-		p[1] = d.month;                                                                                      \
-		p[2] = d.day;                                                                                        \
-		p[3] = d.hour;                                                                                       \
-		p[4] = d.minute;                                                                                     \
-		p[5] = d.second;                                                                                     \
-		n = Min(d.precision, FHIR_DATE_SECOND);                                                              \
+#define PARTS(d, p, n) \
+	do { \
+		p[0] = d.year; \
+		p[1] = d.month; \
+		p[2] = d.day; \
+		p[3] = d.hour; \
+		p[4] = d.minute; \
+		p[5] = d.second; \
+		n = Min(d.precision, FHIR_DATE_SECOND); \
 	} while (0)
 	PARTS(ua, pa, na);
 	PARTS(ub, pb, nb);
@@ -311,14 +311,23 @@ fp_date_compare(const FhirDateTime *a, const FhirDateTime *b, int *cmp)
 		}
 	if (na != nb)
 		return false;
-	*cmp = ua.micros == ub.micros ? 0 : ua.micros < ub.micros ? -1 : 1;
+	*cmp = ua.micros == ub.micros ? 0 : ua.micros < ub.micros ? -1
+															  : 1;
 	return true;
 }
 
 /* ---- arithmetic ---- */
 
 /* Units as fhirpath_quantity.c numbers them. */
-enum { U_YEAR, U_MONTH, U_WEEK, U_DAY, U_HOUR, U_MINUTE, U_SECOND, U_MILLI };
+enum { U_YEAR,
+	   U_MONTH,
+	   U_WEEK,
+	   U_DAY,
+	   U_HOUR,
+	   U_MINUTE,
+	   U_SECOND,
+	   U_MILLI,
+};
 
 static bool
 add_months(FhirDateTime *d, int64 months)
@@ -348,7 +357,7 @@ truncated(Numeric n)
 	if (fp_numeric_cmp(n, fp_sub(fp_numeric(0), lim)) < 0)
 		n = fp_sub(fp_numeric(0), lim);
 	return DatumGetInt64(DirectFunctionCall1(
-	    numeric_int8, DirectFunctionCall2(numeric_trunc, NumericGetDatum(n), Int32GetDatum(0))));
+		numeric_int8, DirectFunctionCall2(numeric_trunc, NumericGetDatum(n), Int32GetDatum(0))));
 }
 
 /* A value coarser than the unit: the quantity is first turned into the value's own precision, remainder
@@ -357,7 +366,7 @@ static bool
 add_coarse(FhirDateTime *d, int unit, int64 v)
 {
 	static const int64 millis[] = {
-	    INT64CONST(31536000000), INT64CONST(2592000000), 604800000, 86400000, 3600000, 60000, 1000, 1};
+		INT64CONST(31536000000), INT64CONST(2592000000), 604800000, 86400000, 3600000, 60000, 1000, 1};
 	int64 total;
 
 	if (d->precision == FHIR_DATE_YEAR && unit == U_MONTH)
@@ -384,9 +393,9 @@ add_coarse(FhirDateTime *d, int unit, int64 v)
 bool
 fp_date_add(FpExec *x, FpKind kind, FhirDateTime *d, const FpQuantity *q, bool subtract)
 {
-	static const FhirDatePrecision needs[] = {FHIR_DATE_YEAR,   FHIR_DATE_MONTH, FHIR_DATE_DAY,
-	                                          FHIR_DATE_DAY,    FHIR_DATE_HOUR,  FHIR_DATE_MINUTE,
-	                                          FHIR_DATE_SECOND, FHIR_DATE_SECOND};
+	static const FhirDatePrecision needs[] = {FHIR_DATE_YEAR, FHIR_DATE_MONTH, FHIR_DATE_DAY,
+											  FHIR_DATE_DAY, FHIR_DATE_HOUR, FHIR_DATE_MINUTE,
+											  FHIR_DATE_SECOND, FHIR_DATE_SECOND};
 	static const int64 micros[] = {0, 0, 7 * DAY_MICROS, DAY_MICROS, INT64CONST(3600000000), 60000000};
 	Numeric value = subtract ? fp_sub(fp_numeric(0), q->value) : q->value;
 	int unit;
@@ -394,7 +403,7 @@ fp_date_add(FpExec *x, FpKind kind, FhirDateTime *d, const FpQuantity *q, bool s
 
 	if (!fp_duration_unit(q, &unit))
 		fp_error(x, NULL, psprintf("a date or time cannot be moved by '%.*s'", q->len, q->unit),
-		         "Use calendar units: year, month, week, day, hour, minute, second, millisecond.");
+				 "Use calendar units: year, month, week, day, hour, minute, second, millisecond.");
 	if (kind == FP_TIME && unit < U_HOUR)
 		fp_error(x, NULL, "a time can be moved by hours and smaller units only", NULL);
 	v = truncated(value);
@@ -434,5 +443,5 @@ bool
 fhirpath_item_date(const FpItem *item, FhirDateTime *out)
 {
 	return fp_is_temporal(item) &&
-	       fp_date_parse(item->kind, item->json.val.string.val, item->json.val.string.len, out);
+		   fp_date_parse(item->kind, item->json.val.string.val, item->json.val.string.len, out);
 }

@@ -15,7 +15,9 @@ fp_string_cmp(const char *a, int alen, const char *b, int blen)
 {
 	int c = memcmp(a, b, Min(alen, blen));
 
-	return c != 0 ? (c < 0 ? -1 : 1) : alen == blen ? 0 : alen < blen ? -1 : 1;
+	return c != 0 ? (c < 0 ? -1 : 1) : alen == blen ? 0
+								   : alen < blen	? -1
+													: 1;
 }
 
 static bool
@@ -26,7 +28,7 @@ is_quantity(const FpItem *i)
 	if (i->kind == FP_ELEMENT && i->type == MODEL_NONE)
 		return fp_to_quantity(i, &q);
 	return i->kind == FP_QUANTITY ||
-	       (i->kind == FP_ELEMENT && i->type != MODEL_NONE && model_is_a(i->type, MODEL_T_Quantity));
+		   (i->kind == FP_ELEMENT && i->type != MODEL_NONE && model_is_a(i->type, MODEL_T_Quantity));
 }
 
 /* Both temporal, of kinds that can be compared: a time only with a time. */
@@ -34,15 +36,15 @@ static bool
 both_temporal(const FpItem *a, const FpItem *b, FhirDateTime *da, FhirDateTime *db)
 {
 	return fp_is_temporal(a) && fp_is_temporal(b) && (a->kind == FP_TIME) == (b->kind == FP_TIME) &&
-	       fp_date_parse(a->kind, a->json.val.string.val, a->json.val.string.len, da) &&
-	       fp_date_parse(b->kind, b->json.val.string.val, b->json.val.string.len, db);
+		   fp_date_parse(a->kind, a->json.val.string.val, a->json.val.string.len, da) &&
+		   fp_date_parse(b->kind, b->json.val.string.val, b->json.val.string.len, db);
 }
 
 static bool
 same_bytes(const FpItem *a, const FpItem *b)
 {
 	return a->json.val.string.len == b->json.val.string.len &&
-	       memcmp(a->json.val.string.val, b->json.val.string.val, a->json.val.string.len) == 0;
+		   memcmp(a->json.val.string.val, b->json.val.string.val, a->json.val.string.len) == 0;
 }
 
 int
@@ -163,7 +165,7 @@ equivalent_containers(FpExec *x, JsonbContainer *a, JsonbContainer *b)
 		collect(a, vb, false);
 		for (int i = 0; i < n; i++)
 			if (!fp_get(b, va[i].val.string.val, va[i].val.string.len, &other) ||
-			    !equivalent_json(x, &vb[i], &other))
+				!equivalent_json(x, &vb[i], &other))
 				return false;
 		return true;
 	}
@@ -197,7 +199,7 @@ equivalent_json(FpExec *x, const JsonbValue *a, const JsonbValue *b)
 			return equivalent_numbers(a->val.numeric, b->val.numeric);
 		case jbvString:
 			return equivalent_strings(a->val.string.val, a->val.string.len, b->val.string.val,
-			                          b->val.string.len);
+									  b->val.string.len);
 		default:
 			return equivalent_containers(x, a->val.binary.data, b->val.binary.data);
 	}
@@ -212,7 +214,7 @@ fp_equivalent(FpExec *x, const FpItem *a, const FpItem *b)
 
 	if (fp_is_string(a) && fp_is_string(b))
 		return equivalent_strings(a->json.val.string.val, a->json.val.string.len, b->json.val.string.val,
-		                          b->json.val.string.len);
+								  b->json.val.string.len);
 	if (fp_is_number(a) && fp_is_number(b))
 		return equivalent_numbers(a->json.val.numeric, b->json.val.numeric);
 	if (both_temporal(a, b, &da, &db))
@@ -270,13 +272,13 @@ fp_compare(FpExec *x, const FpItem *a, const FpItem *b, int *cmp)
 	}
 	if (fp_is_string(a) && fp_is_string(b)) {
 		*cmp = fp_string_cmp(a->json.val.string.val, a->json.val.string.len, b->json.val.string.val,
-		                     b->json.val.string.len);
+							 b->json.val.string.len);
 		return true;
 	}
 	if (both_temporal(a, b, &da, &db))
 		return fp_date_compare(&da, &db, cmp);
 	if ((is_quantity(a) || is_quantity(b)) && (is_quantity(a) || fp_is_number(a)) &&
-	    (is_quantity(b) || fp_is_number(b)))
+		(is_quantity(b) || fp_is_number(b)))
 		return fp_to_quantity(a, &qa) && fp_to_quantity(b, &qb) && fp_quantity_compare(&qa, &qb, cmp);
 	if (fp_is_temporal(a) && fp_is_temporal(b) && (a->kind == FP_TIME) == (b->kind == FP_TIME))
 		return false; /* one is no valid date */

@@ -125,7 +125,7 @@ eval_call(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 		n->fn->fn(x, n, s, &in, out);
 		FP_LIST_FREE(in);
 	} else {
-		FpList this = {(FpItem *)s->this, s->nthis, s->nthis};
+		FpList this = {(FpItem *) s->this, s->nthis, s->nthis};
 
 		n->fn->fn(x, n, s, &this, out);
 	}
@@ -195,8 +195,8 @@ eval_sign(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 			return;
 		if (i->kind == FP_STRING || !fp_to_quantity(i, &q))
 			fp_error(
-			    x, i, psprintf("the sign takes a number or a quantity, not %s", fp_kind_name(i)),
-			    "The sign applies after the functions behind it: write (-1).abs() rather than -1.abs().");
+				x, i, psprintf("the sign takes a number or a quantity, not %s", fp_kind_name(i)),
+				"The sign applies after the functions behind it: write (-1).abs() rather than -1.abs().");
 		if (n->op == FP_OP_NEGATE)
 			q.value = DatumGetNumeric(DirectFunctionCall1(numeric_uminus, NumericGetDatum(q.value)));
 		fp_push_quantity(x, out, &q);
@@ -273,23 +273,26 @@ eval_logic(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 	int r = -1;
 
 	if ((n->op == FP_OP_AND && a == 0) || (n->op == FP_OP_OR && a == 1) ||
-	    (n->op == FP_OP_IMPLIES && a == 0)) {
+		(n->op == FP_OP_IMPLIES && a == 0)) {
 		fp_push_bool(x, out, n->op != FP_OP_AND);
 		return;
 	}
 	b = fp_eval_boolean(x, n->right, s);
 	switch (n->op) {
 		case FP_OP_AND:
-			r = b == 0 ? 0 : (a == 1 && b == 1) ? 1 : -1;
+			r = b == 0 ? 0 : (a == 1 && b == 1) ? 1
+												: -1;
 			break;
 		case FP_OP_OR:
-			r = b == 1 ? 1 : (a == 0 && b == 0) ? 0 : -1;
+			r = b == 1 ? 1 : (a == 0 && b == 0) ? 0
+												: -1;
 			break;
 		case FP_OP_XOR:
 			r = a < 0 || b < 0 ? -1 : a != b;
 			break;
 		case FP_OP_IMPLIES:
-			r = b == 1 ? 1 : (a == 1 && b == 0) ? 0 : -1;
+			r = b == 1 ? 1 : (a == 1 && b == 0) ? 0
+												: -1;
 			break;
 		default:
 			break;
@@ -307,10 +310,10 @@ compare_lists(FpExec *x, const FpNode *n, const FpList *a, const FpList *b, FpLi
 	if (l == NULL || r == NULL || !fp_compare(x, l, r, &cmp))
 		return;
 	fp_push_bool(x, out,
-	             n->op == FP_OP_LT   ? cmp < 0
-	             : n->op == FP_OP_LE ? cmp <= 0
-	             : n->op == FP_OP_GT ? cmp > 0
-	                                 : cmp >= 0);
+				 n->op == FP_OP_LT	 ? cmp < 0
+				 : n->op == FP_OP_LE ? cmp <= 0
+				 : n->op == FP_OP_GT ? cmp > 0
+									 : cmp >= 0);
 }
 
 static void
@@ -382,8 +385,8 @@ eval_external(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 	if (IS("context"))
 		*fp_push(x, out) = *x->root;
 	else if (IS("resource") &&
-	         (ctx->root == NULL ||
-	          (x->root->type != MODEL_NONE && model_type_by_id(x->root->type)->kind == MODEL_RESOURCE)))
+			 (ctx->root == NULL ||
+			  (x->root->type != MODEL_NONE && model_type_by_id(x->root->type)->kind == MODEL_RESOURCE)))
 		*fp_push(x, out) = *x->root;
 	else if (IS("rootResource") || IS("resource")) {
 		if (ctx->root != NULL)
@@ -409,7 +412,7 @@ eval_external(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 		fp_push_string(x, out, url, strlen(url));
 	} else
 		fp_error(x, NULL, psprintf("there is no variable %%%.*s", n->len, n->str),
-		         "Pass variables as an object in the argument env.");
+				 "Pass variables as an object in the argument env.");
 #undef IS
 #undef STARTS
 }

@@ -42,10 +42,10 @@ check_function(Flattener *f, const FpNode *n)
 		fp_syntax_error(f->text, f->len, n->pos, psprintf("there is no function %.*s()", n->len, n->str));
 	if (n->nargs < fn->min || n->nargs > fn->max)
 		fp_syntax_error(f->text, f->len, n->pos,
-		                fn->min == fn->max ? psprintf("%s() takes %d argument%s, not %d", fn->name, fn->min,
-		                                              fn->min == 1 ? "" : "s", n->nargs)
-		                                   : psprintf("%s() takes %d to %d arguments, not %d", fn->name,
-		                                              fn->min, fn->max, n->nargs));
+						fn->min == fn->max ? psprintf("%s() takes %d argument%s, not %d", fn->name, fn->min,
+													  fn->min == 1 ? "" : "s", n->nargs)
+										   : psprintf("%s() takes %d to %d arguments, not %d", fn->name,
+													  fn->min, fn->max, n->nargs));
 	if (fn->flags & FP_FN_TIME)
 		f->flags |= FP_PROG_TIME;
 	if (fn->flags & FP_FN_STORE)
@@ -145,10 +145,10 @@ build(Flattener *f, ModelTypeId context)
 	p->poollen = f->pool.len;
 	p->nnodes = f->n;
 	memcpy(p->nodes, f->nodes, nodes);
-	memcpy((char *)FP_POOL(p), f->pool.data, f->pool.len);
+	memcpy((char *) FP_POOL(p), f->pool.data, f->pool.len);
 	hash = fhir_hash(FP_POOL(p), p->poollen, context == MODEL_NONE ? 1 : 2);
-	p->hash[0] = (uint32)hash;
-	p->hash[1] = (uint32)(hash >> 32);
+	p->hash[0] = (uint32) hash;
+	p->hash[1] = (uint32) (hash >> 32);
 	return p;
 }
 
@@ -156,7 +156,7 @@ FhirPath *
 fhirpath_compile(const char *text, int len, ModelTypeId context_type)
 {
 	MemoryContext mcxt =
-	    AllocSetContextCreate(CurrentMemoryContext, "fhirpath compile", ALLOCSET_SMALL_SIZES);
+		AllocSetContextCreate(CurrentMemoryContext, "fhirpath compile", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(mcxt);
 	FpParse parse = {.text = text, .len = len};
 	Flattener f = {0};

@@ -100,8 +100,7 @@ fp_fn_decode(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 
 static const struct {
 	const char *name, *text;
-} entities[] = {{"&lt;", "<"},    {"&gt;", ">"},  {"&amp;", "&"},
-                {"&quot;", "\""}, {"&#39;", "'"}, {"&apos;", "'"}};
+} entities[] = {{"&lt;", "<"}, {"&gt;", ">"}, {"&amp;", "&"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&apos;", "'"}};
 
 static void
 escape_html(StringInfo r, const char *a, int alen)
@@ -143,7 +142,7 @@ append_code_point(StringInfo r, uint32 code)
 	if (code == 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
 		code = 0xFFFD;
 	pg_unicode_to_server(code, utf8);
-	appendStringInfoString(r, (char *)utf8);
+	appendStringInfoString(r, (char *) utf8);
 }
 
 /* &#65; or &#x41; at a: bytes used, 0 if it is neither. */
@@ -224,7 +223,7 @@ unescape_json(StringInfo r, const char *a, int alen)
 			if (a[i + 1] == 'u' && (code = hex4(a + i + 2, alen - i - 2)) >= 0) {
 				i += 5;
 				if (code >= 0xD800 && code <= 0xDBFF && i + 2 < alen && a[i + 1] == '\\' && a[i + 2] == 'u' &&
-				    (low = hex4(a + i + 3, alen - i - 3)) >= 0xDC00 && low <= 0xDFFF) {
+					(low = hex4(a + i + 3, alen - i - 3)) >= 0xDC00 && low <= 0xDFFF) {
 					code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 					i += 6;
 				}

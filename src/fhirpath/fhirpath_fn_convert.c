@@ -17,7 +17,7 @@ word(const FpItem *i, const char *const *words, int nwords)
 {
 	for (int k = 0; k < nwords; k++)
 		if (strlen(words[k]) == i->json.val.string.len &&
-		    pg_strncasecmp(words[k], i->json.val.string.val, i->json.val.string.len) == 0)
+			pg_strncasecmp(words[k], i->json.val.string.val, i->json.val.string.len) == 0)
 			return true;
 	return false;
 }
@@ -62,7 +62,7 @@ to_integer(FpExec *x, const FpNode *n, FpList *in, FpList *out, FpKind kind)
 	else if (fp_is_string(i) && memchr(i->json.val.string.val, '.', i->json.val.string.len) == NULL)
 		v = fp_numeric_parse(i->json.val.string.val, i->json.val.string.len);
 	if (v == NULL || fp_numeric_cmp(v, fp_numeric(is_long ? PG_INT64_MAX : PG_INT32_MAX)) > 0 ||
-	    fp_numeric_cmp(v, fp_numeric(is_long ? PG_INT64_MIN : PG_INT32_MIN)) < 0)
+		fp_numeric_cmp(v, fp_numeric(is_long ? PG_INT64_MIN : PG_INT32_MIN)) < 0)
 		return;
 	fp_push_numeric(x, out, kind, v);
 }

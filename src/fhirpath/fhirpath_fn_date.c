@@ -93,8 +93,8 @@ fp_fn_datePart(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 {
 	FhirDateTime d;
 	FpKind kind;
-	static const char *const names[] = {"yearOf",   "monthOf",  "dayOf",        "hourOf",
-	                                    "minuteOf", "secondOf", "millisecondOf"};
+	static const char *const names[] = {"yearOf", "monthOf", "dayOf", "hourOf",
+										"minuteOf", "secondOf", "millisecondOf"};
 
 	if (!input(x, n, in, &kind, &d))
 		return;
@@ -148,8 +148,8 @@ fp_fn_timeOf(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 static int
 unit_arg(FpExec *x, const FpNode *n, FpScope *s)
 {
-	static const char *const units[] = {"year", "month",  "week",   "day",
-	                                    "hour", "minute", "second", "millisecond"};
+	static const char *const units[] = {"year", "month", "week", "day",
+										"hour", "minute", "second", "millisecond"};
 	const char *u, *name;
 	int len;
 
@@ -160,16 +160,16 @@ unit_arg(FpExec *x, const FpNode *n, FpScope *s)
 		if (strcmp(name, units[i]) == 0)
 			return i;
 	fp_error(x, NULL, psprintf("%s() does not know the precision '%.*s'", n->fn->name, len, u),
-	         "Known: year, month, week, day, hour, minute, second, millisecond.");
+			 "Known: year, month, week, day, hour, minute, second, millisecond.");
 }
 
 /* Both values brought to UTC where the unit asks for it; false: empty (a part is missing). */
 static bool
 span_input(FpExec *x, const FpNode *n, FpScope *s, FpList *in, int *unit, FhirDateTime *a, FhirDateTime *b)
 {
-	static const FhirDatePrecision needs[] = {FHIR_DATE_YEAR,   FHIR_DATE_MONTH, FHIR_DATE_DAY,
-	                                          FHIR_DATE_DAY,    FHIR_DATE_HOUR,  FHIR_DATE_MINUTE,
-	                                          FHIR_DATE_SECOND, FHIR_DATE_SECOND};
+	static const FhirDatePrecision needs[] = {FHIR_DATE_YEAR, FHIR_DATE_MONTH, FHIR_DATE_DAY,
+											  FHIR_DATE_DAY, FHIR_DATE_HOUR, FHIR_DATE_MINUTE,
+											  FHIR_DATE_SECOND, FHIR_DATE_SECOND};
 	FpItem other;
 	FpKind kind;
 
@@ -183,12 +183,12 @@ span_input(FpExec *x, const FpNode *n, FpScope *s, FpList *in, int *unit, FhirDa
 		return false;
 	if (a->has_zone && b->has_zone && a->zone_minutes != b->zone_minutes && *unit >= 4)
 		return fp_from_micros(fp_micros(a) - a->zone_minutes * INT64CONST(60000000), a) &&
-		       fp_from_micros(fp_micros(b) - b->zone_minutes * INT64CONST(60000000), b);
+			   fp_from_micros(fp_micros(b) - b->zone_minutes * INT64CONST(60000000), b);
 	return true;
 }
 
 static const int64 unit_micros[] = {
-    0, 0, INT64CONST(604800000000), INT64CONST(86400000000), INT64CONST(3600000000), 60000000, 1000000, 1000};
+	0, 0, INT64CONST(604800000000), INT64CONST(86400000000), INT64CONST(3600000000), 60000000, 1000000, 1000};
 
 /* Whole periods from input to argument. */
 void
@@ -242,7 +242,7 @@ fp_fn_difference(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out
 	else {
 		shift = unit == 2 ? 4 * unit_micros[3] : 0;
 		fp_push_int(x, out,
-		            floor_div(fp_micros(&b) + shift, unit_micros[unit]) -
-		                floor_div(fp_micros(&a) + shift, unit_micros[unit]));
+					floor_div(fp_micros(&b) + shift, unit_micros[unit]) -
+						floor_div(fp_micros(&a) + shift, unit_micros[unit]));
 	}
 }

@@ -5,7 +5,7 @@
 #include "fhirpath/fhirpath_fn.h"
 
 int (*fhirpath_member_of_hook)(const char *valueset, int vslen, const char *system, int slen,
-                               const char *code, int clen) = NULL;
+							   const char *code, int clen) = NULL;
 
 static bool
 string_member(JsonbContainer *c, const char *key, JsonbValue *v)
@@ -28,8 +28,8 @@ fp_fn_extension(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		JsonbValue v;
 
 		if (all.items[i].json.type == jbvBinary &&
-		    string_member(all.items[i].json.val.binary.data, "url", &v) && v.val.string.len == len &&
-		    memcmp(v.val.string.val, url, len) == 0)
+			string_member(all.items[i].json.val.binary.data, "url", &v) && v.val.string.len == len &&
+			memcmp(v.val.string.val, url, len) == 0)
 			*fp_push(x, out) = all.items[i];
 	}
 	FP_LIST_FREE(all);
@@ -40,7 +40,7 @@ static bool
 has_value(const FpItem *i)
 {
 	return i->kind != FP_ELEMENT && i->kind != FP_TYPEINFO &&
-	       (i->json.type != jbvNull || i->kind == FP_QUANTITY);
+		   (i->json.type != jbvNull || i->kind == FP_QUANTITY);
 }
 
 void
@@ -75,8 +75,8 @@ coding_member(const char *vs, int len, JsonbContainer *coding)
 	if (!string_member(coding, "code", &code))
 		return 0;
 	return fhirpath_member_of_hook(vs, len, has_system ? system.val.string.val : NULL,
-	                               has_system ? system.val.string.len : 0, code.val.string.val,
-	                               code.val.string.len);
+								   has_system ? system.val.string.len : 0, code.val.string.val,
+								   code.val.string.len);
 }
 
 static int
@@ -87,7 +87,7 @@ concept_member(const char *vs, int len, JsonbContainer *concept)
 	int result = 0;
 
 	if (!fp_get(concept, "coding", 6, &list) || list.type != jbvBinary ||
-	    !JsonContainerIsArray(list.val.binary.data))
+		!JsonContainerIsArray(list.val.binary.data))
 		return coding_member(vs, len, concept);
 	it = JsonbIteratorInit(list.val.binary.data);
 	JsonbIteratorNext(&it, &v, true);
@@ -114,7 +114,7 @@ fp_fn_memberOf(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		const char *system = i->property != NULL ? i->property->system : NULL;
 
 		r = fhirpath_member_of_hook(vs, len, system, system != NULL ? strlen(system) : 0,
-		                            i->json.val.string.val, i->json.val.string.len);
+									i->json.val.string.val, i->json.val.string.len);
 	} else if (i->json.type == jbvBinary)
 		r = concept_member(vs, len, i->json.val.binary.data);
 	else
@@ -141,7 +141,7 @@ fp_fn_conformsTo(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out
 		t = model_type(url + skip, len - skip);
 	if (t == NULL)
 		fp_error(x, i, psprintf("the profile %.*s is not known", len, url),
-		         "The types of FHIR R4 itself are known.");
+				 "The types of FHIR R4 itself are known.");
 	fp_push_bool(x, out, i->type != MODEL_NONE && model_is_a(i->type, t->id));
 }
 
@@ -159,9 +159,9 @@ fp_fn_slice(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 
 	if (!fp_arg_string(x, n, s, 0, &url, &ulen) || !fp_arg_string(x, n, s, 1, &name, &nlen))
 		return;
-	if (ulen <= (int)strlen(CORE) || memcmp(url, CORE, strlen(CORE)) != 0)
+	if (ulen <= (int) strlen(CORE) || memcmp(url, CORE, strlen(CORE)) != 0)
 		fp_error(x, NULL, psprintf("the profile %.*s is not known", ulen, url),
-		         "The types of FHIR R4 itself are known; they have no slices.");
+				 "The types of FHIR R4 itself are known; they have no slices.");
 }
 
 /* The input again, unless an element has a modifier extension that is not among the arguments: that is an
@@ -178,19 +178,19 @@ fp_fn_checkModifiers(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList 
 		bool known = false;
 
 		if (ext.items[i].json.type != jbvBinary ||
-		    !string_member(ext.items[i].json.val.binary.data, "url", &v))
+			!string_member(ext.items[i].json.val.binary.data, "url", &v))
 			continue;
 		for (int k = 0; k < n->nargs && !known; k++) {
 			const char *url;
 			int len;
 
 			known = fp_arg_string(x, n, s, k, &url, &len) && len == v.val.string.len &&
-			        memcmp(url, v.val.string.val, len) == 0;
+					memcmp(url, v.val.string.val, len) == 0;
 		}
 		if (!known)
 			fp_error(x, &ext.items[i],
-			         psprintf("unexpected modifier extension %.*s", v.val.string.len, v.val.string.val),
-			         NULL);
+					 psprintf("unexpected modifier extension %.*s", v.val.string.len, v.val.string.val),
+					 NULL);
 	}
 	fp_append(x, out, in);
 	FP_LIST_FREE(ext);
@@ -227,7 +227,7 @@ fp_fn_getReferenceKey(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList
 		const ModelType *t;
 
 		if (in->items[i].json.type != jbvBinary ||
-		    !string_member(in->items[i].json.val.binary.data, "reference", &v))
+			!string_member(in->items[i].json.val.binary.data, "reference", &v))
 			continue;
 		t = fp_reference_type(v.val.string.val, v.val.string.len, &id, &idlen);
 		if (t != NULL && (wanted == NULL || (strlen(t->name) == wlen && memcmp(t->name, wanted, wlen) == 0)))

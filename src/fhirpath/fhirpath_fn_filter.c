@@ -241,7 +241,7 @@ trace_items(FpExec *x, const char *name, int len, const FpList *l)
 	if (l->n > 100)
 		appendStringInfoString(&text, ", ...");
 	ereport(DEBUG1,
-	        (errmsg("FHIRPath trace %.*s: %d item%s: %s", len, name, l->n, l->n == 1 ? "" : "s", text.data)));
+			(errmsg("FHIRPath trace %.*s: %d item%s: %s", len, name, l->n, l->n == 1 ? "" : "s", text.data)));
 	pfree(text.data);
 }
 
@@ -374,7 +374,7 @@ fp_fn_sort(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 {
 	int nkeys = Max(n->nargs, 1), *order = palloc((in->n + 1) * sizeof(int)), k = 0;
 	bool *desc = palloc0(nkeys * sizeof(bool));
-	SortState st = {x, palloc0(((Size)in->n * nkeys + 1) * sizeof(FpList)), desc, nkeys};
+	SortState st = {x, palloc0(((Size) in->n * nkeys + 1) * sizeof(FpList)), desc, nkeys};
 
 	for (int i = 0; i < in->n; i++) {
 		order[i] = i;

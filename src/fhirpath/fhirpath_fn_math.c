@@ -31,9 +31,9 @@ input(FpExec *x, const FpNode *n, const FpList *in, bool quantities, FpKind *kin
 	*kind = fp_is_number(i) ? i->kind : FP_QUANTITY;
 	if (i->kind == FP_STRING || (!quantities && *kind == FP_QUANTITY) || !fp_to_quantity(i, q))
 		fp_error(x, i,
-		         psprintf("%s() takes a number%s, not %s", n->fn->name, quantities ? " or a quantity" : "",
-		                  fp_kind_name(i)),
-		         NULL);
+				 psprintf("%s() takes a number%s, not %s", n->fn->name, quantities ? " or a quantity" : "",
+						  fp_kind_name(i)),
+				 NULL);
 	return true;
 }
 
@@ -45,7 +45,7 @@ push(FpExec *x, FpList *out, FpKind kind, FpQuantity *q, Numeric v)
 		q->value = v;
 		fp_push_quantity(x, out, q);
 	} else if (kind == FP_INTEGER && (fp_numeric_cmp(v, fp_numeric(PG_INT32_MAX)) > 0 ||
-	                                  fp_numeric_cmp(v, fp_numeric(PG_INT32_MIN)) < 0)) {
+									  fp_numeric_cmp(v, fp_numeric(PG_INT32_MIN)) < 0)) {
 		return; /* overflow: empty */
 	} else
 		fp_push_numeric(x, out, kind, v);
@@ -91,7 +91,7 @@ fp_fn_truncate(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 
 	if (input(x, n, in, true, &kind, &q))
 		push(x, out, kind == FP_QUANTITY ? kind : FP_INTEGER, &q,
-		     DatumGetNumeric(DirectFunctionCall2(numeric_trunc, NumericGetDatum(q.value), Int32GetDatum(0))));
+			 DatumGetNumeric(DirectFunctionCall2(numeric_trunc, NumericGetDatum(q.value), Int32GetDatum(0))));
 }
 
 /* Halves go away from zero. */
@@ -107,7 +107,7 @@ fp_fn_round(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	if (digits < 0)
 		fp_error(x, NULL, "round() takes a precision of 0 or more", NULL);
 	push(x, out, kind == FP_QUANTITY ? kind : FP_DECIMAL, &q,
-	     fp_numeric_round(q.value, Min(digits, MAX_DIGITS)));
+		 fp_numeric_round(q.value, Min(digits, MAX_DIGITS)));
 }
 
 void
@@ -117,7 +117,7 @@ fp_fn_exp(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	FpKind kind;
 
 	if (input(x, n, in, false, &kind, &q) && fp_numeric_cmp(q.value, fp_numeric(2000)) <= 0 &&
-	    fp_numeric_cmp(q.value, fp_numeric(-2000)) >= 0)
+		fp_numeric_cmp(q.value, fp_numeric(-2000)) >= 0)
 		fp_push_numeric(x, out, FP_DECIMAL, fp_numeric_trim(call1(numeric_exp, q.value)));
 }
 
@@ -178,7 +178,7 @@ too_large(Numeric base, Numeric exponent)
 		return true;
 	/* an exact power of a decimal has that many times its digits after the point */
 	return fp_numeric_cmp(fp_mul(fp_numeric(fp_numeric_scale(base)), call1(numeric_abs, exponent)),
-	                      fp_numeric(20 * MAX_DIGITS)) > 0;
+						  fp_numeric(20 * MAX_DIGITS)) > 0;
 }
 
 void
@@ -196,11 +196,11 @@ fp_fn_power(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		return;
 	r = fp_numeric_trim(call2(numeric_power, q.value, e));
 	push(x, out,
-	     kind != FP_DECIMAL && fp_numeric_scale(r) == 0 && fp_numeric_cmp(e, fp_numeric(0)) >= 0 &&
-	             fp_numeric_scale(e) == 0
-	         ? FP_INTEGER
-	         : FP_DECIMAL,
-	     &q, r);
+		 kind != FP_DECIMAL && fp_numeric_scale(r) == 0 && fp_numeric_cmp(e, fp_numeric(0)) >= 0 &&
+				 fp_numeric_scale(e) == 0
+			 ? FP_INTEGER
+			 : FP_DECIMAL,
+		 &q, r);
 }
 
 void
@@ -226,11 +226,11 @@ add_all(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *sum)
 		FpList one = {&in->items[i], 1, 1}, next = {0};
 
 		if (!fp_is_number(&in->items[i]) && in->items[i].kind != FP_QUANTITY &&
-		    in->items[i].kind != FP_ELEMENT)
+			in->items[i].kind != FP_ELEMENT)
 			fp_error(x, &in->items[i],
-			         psprintf("%s() takes numbers and quantities, not %s", n->fn->name,
-			                  fp_kind_name(&in->items[i])),
-			         NULL);
+					 psprintf("%s() takes numbers and quantities, not %s", n->fn->name,
+							  fp_kind_name(&in->items[i])),
+					 NULL);
 		if (i == 0)
 			fp_append(x, &next, &one);
 		else
@@ -256,7 +256,7 @@ fp_fn_avg(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	add_all(x, n, s, in, &sum);
 	if (sum.n == 1 && fp_to_quantity(&sum.items[0], &q))
 		push(x, out, fp_is_number(&sum.items[0]) ? FP_DECIMAL : FP_QUANTITY, &q,
-		     fp_div(q.value, fp_numeric(in->n)));
+			 fp_div(q.value, fp_numeric(in->n)));
 }
 
 /* An undecidable comparison makes the result empty. */

@@ -14,7 +14,7 @@ fp_input_string(FpExec *x, const FpNode *n, const FpList *in, const char **str, 
 		return false;
 	if (i->json.type != jbvString)
 		fp_error(x, i, psprintf("%s() takes a string, not %s", n->fn->name, fp_kind_name(i)),
-		         "Use toString().");
+				 "Use toString().");
 	*str = i->json.val.string.val;
 	*len = i->json.val.string.len;
 	fp_tick(x, *len / 64);
@@ -152,7 +152,7 @@ fp_fn_replace(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	StringInfoData r;
 
 	if (!fp_input_string(x, n, in, &a, &alen) || !fp_arg_string(x, n, s, 0, &b, &blen) ||
-	    !fp_arg_string(x, n, s, 1, &c, &clen))
+		!fp_arg_string(x, n, s, 1, &c, &clen))
 		return;
 	initStringInfo(&r);
 	while (at < alen && (hit = find(a, alen, b, blen, at)) >= 0) {
@@ -255,7 +255,7 @@ fp_fn_join(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 			continue;
 		if (item->json.type != jbvString)
 			fp_error(x, item, psprintf("join() takes strings, not %s", fp_kind_name(item)),
-			         "Use select(toString()).join().");
+					 "Use select(toString()).join().");
 		if (count++ > 0)
 			appendBinaryStringInfo(&r, sep, len);
 		appendBinaryStringInfo(&r, item->json.val.string.val, item->json.val.string.len);

@@ -10,22 +10,125 @@
 #define MAX_NESTING 200
 
 static const char *const elements[] = {
-    "a",     "abbr", "acronym", "address",  "b",    "bdo",    "big",   "blockquote", "br",    "caption",
-    "cite",  "code", "col",     "colgroup", "dd",   "del",    "dfn",   "div",        "dl",    "dt",
-    "em",    "h1",   "h2",      "h3",       "h4",   "h5",     "h6",    "hr",         "i",     "img",
-    "ins",   "kbd",  "li",      "map",      "area", "ol",     "p",     "pre",        "q",     "samp",
-    "small", "span", "strong",  "sub",      "sup",  "table",  "tbody", "td",         "tfoot", "th",
-    "thead", "tr",   "tt",      "ul",       "var",  "strike", "u",     "s",          "font",  "center",
+	"a",
+	"abbr",
+	"acronym",
+	"address",
+	"b",
+	"bdo",
+	"big",
+	"blockquote",
+	"br",
+	"caption",
+	"cite",
+	"code",
+	"col",
+	"colgroup",
+	"dd",
+	"del",
+	"dfn",
+	"div",
+	"dl",
+	"dt",
+	"em",
+	"h1",
+	"h2",
+	"h3",
+	"h4",
+	"h5",
+	"h6",
+	"hr",
+	"i",
+	"img",
+	"ins",
+	"kbd",
+	"li",
+	"map",
+	"area",
+	"ol",
+	"p",
+	"pre",
+	"q",
+	"samp",
+	"small",
+	"span",
+	"strong",
+	"sub",
+	"sup",
+	"table",
+	"tbody",
+	"td",
+	"tfoot",
+	"th",
+	"thead",
+	"tr",
+	"tt",
+	"ul",
+	"var",
+	"strike",
+	"u",
+	"s",
+	"font",
+	"center",
 };
 
 static const char *const attributes[] = {
-    "abbr",        "accesskey",   "align",      "alt",      "axis",     "bgcolor",   "border", "cellhalign",
-    "cellpadding", "cellspacing", "cellvalign", "char",     "charoff",  "charset",   "cite",   "class",
-    "colspan",     "compact",     "coords",     "dir",      "frame",    "headers",   "height", "href",
-    "hreflang",    "hspace",      "id",         "lang",     "longdesc", "name",      "nowrap", "rel",
-    "rev",         "rowspan",     "rules",      "scope",    "shape",    "size",      "span",   "src",
-    "start",       "style",       "summary",    "tabindex", "title",    "type",      "usemap", "valign",
-    "value",       "vspace",      "width",      "xml:lang", "xmlns",    "xml:space", "color",  "face",
+	"abbr",
+	"accesskey",
+	"align",
+	"alt",
+	"axis",
+	"bgcolor",
+	"border",
+	"cellhalign",
+	"cellpadding",
+	"cellspacing",
+	"cellvalign",
+	"char",
+	"charoff",
+	"charset",
+	"cite",
+	"class",
+	"colspan",
+	"compact",
+	"coords",
+	"dir",
+	"frame",
+	"headers",
+	"height",
+	"href",
+	"hreflang",
+	"hspace",
+	"id",
+	"lang",
+	"longdesc",
+	"name",
+	"nowrap",
+	"rel",
+	"rev",
+	"rowspan",
+	"rules",
+	"scope",
+	"shape",
+	"size",
+	"span",
+	"src",
+	"start",
+	"style",
+	"summary",
+	"tabindex",
+	"title",
+	"type",
+	"usemap",
+	"valign",
+	"value",
+	"vspace",
+	"width",
+	"xml:lang",
+	"xmlns",
+	"xml:space",
+	"color",
+	"face",
 };
 
 static bool
@@ -41,7 +144,7 @@ static bool
 is_name(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ':' ||
-	       c == '-' || c == '_';
+		   c == '-' || c == '_';
 }
 
 static bool
@@ -72,7 +175,7 @@ check_attributes(const char *p, const char *end)
 		if (len == 0 || p >= end || *p++ != '=')
 			return NULL;
 		if (!listed(attributes, lengthof(attributes), name, len) &&
-		    !(len > 6 && memcmp(name, "xmlns:", 6) == 0))
+			!(len > 6 && memcmp(name, "xmlns:", 6) == 0))
 			return NULL;
 		while (p < end && is_space(*p))
 			p++;
@@ -132,7 +235,7 @@ fp_html_ok(const char *s, int len)
 			while (p < end && is_space(*p))
 				p++;
 			if (p >= end || *p++ != '>' || depth == 0 || openlen[depth - 1] != n ||
-			    memcmp(open[depth - 1], name, n) != 0)
+				memcmp(open[depth - 1], name, n) != 0)
 				return false;
 			depth--;
 			continue;

@@ -42,11 +42,11 @@ typedef enum FpOp {
 	FP_OP_THIS,
 	FP_OP_INDEX,
 	FP_OP_TOTAL,
-	FP_OP_MEMBER,   /* left.str; left NULL: on $this */
+	FP_OP_MEMBER,	/* left.str; left NULL: on $this */
 	FP_OP_FUNCTION, /* left.str(right, right->next, ...) */
-	FP_OP_INDEXER,  /* left[right] */
-	FP_OP_NEGATE,   /* -left */
-	FP_OP_PLUS,     /* +left */
+	FP_OP_INDEXER,	/* left[right] */
+	FP_OP_NEGATE,	/* -left */
+	FP_OP_PLUS,		/* +left */
 	FP_OP_MUL,
 	FP_OP_DIV,
 	FP_OP_IDIV,
@@ -75,21 +75,21 @@ typedef enum FpOp {
 } FpOp;
 
 #define FP_NODE_CALENDAR 0x01 /* quantity with a calendar unit (days), not a UCUM one ('d') */
-#define FP_NODE_ASC 0x02      /* sort key: asc given */
-#define FP_NODE_DESC 0x04     /* sort key: desc given */
+#define FP_NODE_ASC 0x02	  /* sort key: asc given */
+#define FP_NODE_DESC 0x04	  /* sort key: desc given */
 
 /* What a type name means: a FHIR type, a System type, or either (Quantity). */
 typedef struct FpTypeSpec {
 	ModelTypeId fhir; /* MODEL_NONE: no FHIR type */
-	int8 sys;         /* FpKind, or -1: no System type */
-	bool any;         /* System.Any, FHIR.Element-like wildcard */
+	int8 sys;		  /* FpKind, or -1: no System type */
+	bool any;		  /* System.Any, FHIR.Element-like wildcard */
 } FpTypeSpec;
 
 typedef enum FpStepKind {
-	FP_STEP_THIS,   /* start: the focus itself */
-	FP_STEP_ROOT,   /* start: a type name, or else a member of that name */
+	FP_STEP_THIS,	/* start: the focus itself */
+	FP_STEP_ROOT,	/* start: a type name, or else a member of that name */
 	FP_STEP_MEMBER, /* .name */
-	FP_STEP_TYPE    /* ofType(), as: keeps the items of a type */
+	FP_STEP_TYPE	/* ofType(), as: keeps the items of a type */
 } FpStepKind;
 
 /* One step of a fused path. The cache of the last type's properties is rewritten while running. */
@@ -99,11 +99,11 @@ typedef struct FpStep {
 	int len;
 	int32 pos;
 	FpTypeSpec type;
-	const ModelType *ctype;      /* cached for */
+	const ModelType *ctype;		 /* cached for */
 	const ModelProperty **props; /* its properties of the element `name` */
-	int nprops;                  /* 0: the type has no such element */
-	const ModelProperty *one;    /* for nprops == 1 */
-	char ext[64];                /* "_" name, when it fits */
+	int nprops;					 /* 0: the type has no such element */
+	const ModelProperty *one;	 /* for nprops == 1 */
+	char ext[64];				 /* "_" name, when it fits */
 } FpStep;
 
 typedef struct FpNode FpNode;
@@ -114,7 +114,7 @@ struct FpNode {
 	uint8 op;
 	uint8 flags;
 	uint16 nargs;
-	int32 pos;        /* bytes into the text (while parsing: the source; else the canonical text) */
+	int32 pos;		  /* bytes into the text (while parsing: the source; else the canonical text) */
 	const char *str;  /* name, literal text, type name; not NUL-terminated */
 	const char *str2; /* unit */
 	int32 len, len2;
@@ -153,14 +153,14 @@ struct FhirPath {
 	uint16 flags; /* FP_PROG_... */
 	uint32 hash[2];
 	uint32 context, context_len; /* name of the context type in pool; len 0: none */
-	uint32 textlen;              /* pool starts with the canonical text */
+	uint32 textlen;				 /* pool starts with the canonical text */
 	uint32 poollen;
 	uint32 nnodes; /* incl. the unused one */
 	FpFlatNode nodes[FLEXIBLE_ARRAY_MEMBER];
 	/* char pool[] */
 };
 
-#define FP_POOL(p) ((const char *)&(p)->nodes[(p)->nnodes])
+#define FP_POOL(p) ((const char *) &(p)->nodes[(p)->nnodes])
 
 typedef struct FpProgram {
 	FpNode *root;
@@ -184,7 +184,7 @@ typedef struct FpParse {
 	const char *text;
 	int len;
 	int32 pos, tokpos; /* next byte; start of the current token */
-	int32 litpos;      /* start of the string or comment being read */
+	int32 litpos;	   /* start of the string or comment being read */
 	StringInfoData buf;
 	uint32 surrogate; /* first half of a \uD83D\uDE00 pair, or 0 */
 	FpNode *result;
@@ -192,7 +192,7 @@ typedef struct FpParse {
 
 extern FpNode *fp_parse(FpParse *ctx);
 extern FpNode *fp_node(FpOp op, int32 pos, FpNode *left, FpNode *right);
-extern void fp_syntax_error(const char *text, int len, int32 pos, const char *what) pg_attribute_noreturn();
+pg_noreturn extern void fp_syntax_error(const char *text, int len, int32 pos, const char *what);
 
 /* fhirpath_print.c: canonical text; sets each node's pos to its place there. */
 extern void fp_print(StringInfo out, FpNode *node);
@@ -243,7 +243,7 @@ struct FpExec {
 	const FpItem *root; /* %context */
 	int64 steps, max_steps;
 	const FpNode *node; /* being evaluated, for error locations */
-	bool strict;        /* walking from the root in strict mode: unknown elements are errors */
+	bool strict;		/* walking from the root in strict mode: unknown elements are errors */
 };
 
 typedef struct FpQuantity {
@@ -277,13 +277,13 @@ extern int fp_functions(const FpFunction **table);
 
 /* Lists that start on the stack: FpItem buf[4]; FP_LIST(list, buf). Larger ones move to palloc'd memory. */
 #define FP_STACK_ITEMS 4
-#define FP_LIST_ON_STACK(name)                                                                               \
-	FpItem name##_buf[FP_STACK_ITEMS];                                                                       \
+#define FP_LIST_ON_STACK(name) \
+	FpItem name##_buf[FP_STACK_ITEMS]; \
 	FpList name = {name##_buf, 0, FP_STACK_ITEMS}
-#define FP_LIST_FREE(name)                                                                                   \
-	do {                                                                                                     \
-		if (name.items != name##_buf)                                                                        \
-			pfree(name.items);                                                                               \
+#define FP_LIST_FREE(name) \
+	do { \
+		if (name.items != name##_buf) \
+			pfree(name.items); \
 	} while (0)
 extern void fp_list_grow(FpList *l, int more);
 
@@ -303,7 +303,7 @@ extern void fp_eval_item(FpExec *x, const FpNode *n, FpScope *s, const FpItem *i
 extern int fp_boolean(FpExec *x, const FpList *l, const char *what);
 extern int fp_eval_boolean(FpExec *x, const FpNode *n, FpScope *s);
 extern int fp_eval_item_boolean(FpExec *x, const FpNode *n, FpScope *s, const FpItem *item, int index);
-extern void fp_too_many_steps(FpExec *x) pg_attribute_noreturn();
+pg_noreturn extern void fp_too_many_steps(FpExec *x);
 static inline void
 fp_tick(FpExec *x, int64 n)
 {
@@ -343,7 +343,7 @@ static inline bool
 fp_is_number(const FpItem *i)
 {
 	return (i->kind == FP_INTEGER || i->kind == FP_DECIMAL || i->kind == FP_LONG) &&
-	       i->json.type == jbvNumeric;
+		   i->json.type == jbvNumeric;
 }
 static inline bool
 fp_is_string(const FpItem *i)
@@ -407,7 +407,7 @@ extern bool fp_from_micros(int64 t, FhirDateTime *d);
 
 /* fhirpath_string.c: case by Unicode, whatever the database's locale */
 extern char *fp_fold_string(const char *s, int len,
-                            int *outlen); /* lower case, white space runs to one space, trimmed */
+							int *outlen); /* lower case, white space runs to one space, trimmed */
 extern char *fp_case_string(const char *s, int len, bool upper, int *outlen);
 
 /* fhirpath_resolve.c */
@@ -429,8 +429,7 @@ extern Numeric fp_numeric_trim(Numeric n);
 extern Numeric fp_numeric_parse(const char *s, int len); /* NULL if s is no decimal */
 
 /* errors while running: FH422 with the location of the focus and the place in the expression */
-extern void fp_error(FpExec *x, const FpItem *focus, const char *msg, const char *hint)
-    pg_attribute_noreturn();
+pg_noreturn extern void fp_error(FpExec *x, const FpItem *focus, const char *msg, const char *hint);
 extern char *fp_locate(JsonbContainer *root, const FpItem *root_item, const FpItem *item);
 
 #endif

@@ -13,9 +13,9 @@ fp_list_grow(FpList *l, int more)
 	int max = Max(l->max * 2, Max(l->n + more, 2 * FP_STACK_ITEMS));
 	FpItem *items;
 
-	if ((Size)max * sizeof(FpItem) > MaxAllocSize)
+	if ((Size) max * sizeof(FpItem) > MaxAllocSize)
 		ereport(ERROR, (errcode(FH422), errmsg("a FHIRPath collection has more than %d items", l->n),
-		                fhir_issue("too-costly", NULL)));
+						fhir_issue("too-costly", NULL)));
 	items = palloc(max * sizeof(FpItem));
 	if (l->n > 0)
 		memcpy(items, l->items, l->n * sizeof(FpItem));
@@ -72,7 +72,7 @@ push_text(FpExec *x, FpList *out, FpKind kind, const char *s, int len)
 {
 	FpItem *i = push_value(x, out, kind, jbvString);
 
-	i->json.val.string.val = (char *)s;
+	i->json.val.string.val = (char *) s;
 	i->json.val.string.len = len;
 }
 
@@ -105,7 +105,7 @@ fp_single(FpExec *x, const FpList *l, const char *what)
 		return NULL;
 	if (l->n > 1)
 		fp_error(x, &l->items[1], psprintf("%s takes one item, not %d", what, l->n),
-		         "Use first(), where() or select() to pick the items one by one.");
+				 "Use first(), where() or select() to pick the items one by one.");
 	return &l->items[0];
 }
 
@@ -113,8 +113,8 @@ int64
 fp_int64(FpExec *x, const FpItem *i, const char *what)
 {
 	if (!fp_is_number(i) || fp_numeric_scale(i->json.val.numeric) > 0 ||
-	    fp_numeric_cmp(i->json.val.numeric, fp_numeric(PG_INT64_MAX)) > 0 ||
-	    fp_numeric_cmp(i->json.val.numeric, fp_numeric(PG_INT64_MIN)) < 0)
+		fp_numeric_cmp(i->json.val.numeric, fp_numeric(PG_INT64_MAX)) > 0 ||
+		fp_numeric_cmp(i->json.val.numeric, fp_numeric(PG_INT64_MIN)) < 0)
 		fp_error(x, i, psprintf("%s must be an integer, not %s", what, fp_kind_name(i)), NULL);
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(i->json.val.numeric)));
 }
@@ -157,9 +157,9 @@ fp_arg_string(FpExec *x, const FpNode *n, FpScope *s, int k, const char **str, i
 		return false;
 	if (!fp_is_string(&i))
 		fp_error(
-		    x, &i,
-		    psprintf("argument %d of %s() must be a string, not %s", k + 1, n->fn->name, fp_kind_name(&i)),
-		    NULL);
+			x, &i,
+			psprintf("argument %d of %s() must be a string, not %s", k + 1, n->fn->name, fp_kind_name(&i)),
+			NULL);
 	*str = i.json.val.string.val;
 	*len = i.json.val.string.len;
 	return true;
@@ -190,7 +190,7 @@ fp_item_text(const FpItem *item, StringInfo out)
 			return true;
 		case jbvNumeric:
 			appendStringInfoString(out, DatumGetCString(DirectFunctionCall1(
-			                                numeric_out, NumericGetDatum(item->json.val.numeric))));
+											numeric_out, NumericGetDatum(item->json.val.numeric))));
 			return true;
 		case jbvString:
 			appendBinaryStringInfo(out, item->json.val.string.val, item->json.val.string.len);
@@ -228,12 +228,12 @@ locate(JsonbContainer *c, const ModelType *t, const FpItem *item, StringInfo out
 			JsonbIteratorNext(&it, &v, true);
 			p = t != NULL ? model_property(t, key.val.string.val, key.val.string.len) : NULL;
 			appendStringInfo(out, ".%.*s", p != NULL ? p->element_len : key.val.string.len,
-			                 p != NULL ? p->element : key.val.string.val);
+							 p != NULL ? p->element : key.val.string.val);
 		} else
 			appendStringInfo(out, "[%d]", i);
 		if (v.type == jbvBinary)
 			found = locate(v.val.binary.data, object ? (p != NULL ? model_type_by_id(p->type) : NULL) : t,
-			               item, out);
+						   item, out);
 		else if (v.type == jbvString && item->json.type == jbvString)
 			found = v.val.string.val == item->json.val.string.val;
 		else if (v.type == jbvNumeric && item->json.type == jbvNumeric)
@@ -258,7 +258,7 @@ fp_locate(JsonbContainer *root, const FpItem *root_item, const FpItem *item)
 	const ModelType *t = NULL;
 
 	if (root == NULL || item == NULL || item->json.type == jbvNull || item->json.type == jbvBool ||
-	    item->priv != NULL)
+		item->priv != NULL)
 		return NULL;
 	if (root_item->type != MODEL_NONE)
 		t = model_type_by_id(root_item->type);
@@ -281,12 +281,12 @@ fp_error(FpExec *x, const FpItem *focus, const char *msg, const char *hint)
 	if (x->root != NULL && x->root->json.type == jbvBinary)
 		at = fp_locate(x->root->json.val.binary.data, x->root, focus);
 	ereport(ERROR,
-	        (errcode(FH422), errmsg("FHIRPath: %s", msg),
-	         at != NULL ? errdetail("At %s, character %d of the expression:\n%s", at,
-	                                fp_char_position(p->text, pos), fp_caret(p->text, p->textlen, pos))
-	                    : errdetail("At character %d of the expression:\n%s", fp_char_position(p->text, pos),
-	                                fp_caret(p->text, p->textlen, pos)),
-	         hint != NULL ? errhint("%s", hint) : 0, fhir_issue("processing", at)));
+			(errcode(FH422), errmsg("FHIRPath: %s", msg),
+			 at != NULL ? errdetail("At %s, character %d of the expression:\n%s", at,
+									fp_char_position(p->text, pos), fp_caret(p->text, p->textlen, pos))
+						: errdetail("At character %d of the expression:\n%s", fp_char_position(p->text, pos),
+									fp_caret(p->text, p->textlen, pos)),
+			 hint != NULL ? errhint("%s", hint) : 0, fhir_issue("processing", at)));
 }
 
 void
@@ -295,10 +295,10 @@ fp_too_many_steps(FpExec *x)
 	const FpProgram *p = x->prog;
 
 	ereport(ERROR,
-	        (errcode(FH422), errmsg("FHIRPath: the expression took more than %d steps", fhirpath_max_steps),
-	         errdetail("Stopped at character %d of the expression:\n%s",
-	                   fp_char_position(p->text, x->node ? x->node->pos : 0),
-	                   fp_caret(p->text, p->textlen, x->node ? x->node->pos : 0)),
-	         errhint("Simplify the expression, or raise fhir.fhirpath_max_steps."),
-	         fhir_issue("too-costly", NULL)));
+			(errcode(FH422), errmsg("FHIRPath: the expression took more than %d steps", fhirpath_max_steps),
+			 errdetail("Stopped at character %d of the expression:\n%s",
+					   fp_char_position(p->text, x->node ? x->node->pos : 0),
+					   fp_caret(p->text, p->textlen, x->node ? x->node->pos : 0)),
+			 errhint("Simplify the expression, or raise fhir.fhirpath_max_steps."),
+			 fhir_issue("too-costly", NULL)));
 }

@@ -20,10 +20,10 @@ check_flat(const FhirPath *p)
 {
 	if (p->version != FHIRPATH_VERSION)
 		ereport(ERROR,
-		        (errcode(FH500), errmsg("unsupported version %d of a stored FHIRPath expression", p->version),
-		         errhint("Install the version of the extension that wrote it, or a newer one.")));
+				(errcode(FH500), errmsg("unsupported version %d of a stored FHIRPath expression", p->version),
+				 errhint("Install the version of the extension that wrote it, or a newer one.")));
 	if (p->nnodes < 2 ||
-	    VARSIZE(p) != offsetof(FhirPath, nodes) + p->nnodes * sizeof(FpFlatNode) + p->poollen)
+		VARSIZE(p) != offsetof(FhirPath, nodes) + p->nnodes * sizeof(FpFlatNode) + p->poollen)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("stored FHIRPath expression is corrupted")));
 }
 
@@ -33,7 +33,7 @@ make_path(FpNode *n)
 {
 	FpNode *at = n;
 
-	n->steps = palloc0((Size)n->chain * sizeof(FpStep));
+	n->steps = palloc0((Size) n->chain * sizeof(FpStep));
 	n->nsteps = n->chain;
 	for (int i = n->chain - 1; i >= 0; i--) {
 		Assert(at != NULL && at->step != NULL);
@@ -86,7 +86,7 @@ literal_string(FpNode *n, FpKind kind)
 {
 	n->lit.kind = kind;
 	n->lit.json.type = jbvString;
-	n->lit.json.val.string.val = (char *)n->str;
+	n->lit.json.val.string.val = (char *) n->str;
 	n->lit.json.val.string.len = n->len;
 }
 
@@ -166,7 +166,7 @@ fuse_member(FpNode *n)
 		s->kind = FP_STEP_ROOT;
 		s->type.fhir = t->id;
 	}
-	if (n->len < (int)sizeof(s->ext)) {
+	if (n->len < (int) sizeof(s->ext)) {
 		s->ext[0] = '_';
 		memcpy(s->ext + 1, n->str, n->len);
 	}

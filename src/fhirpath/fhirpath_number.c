@@ -52,7 +52,7 @@ fp_numeric_parse(const char *s, int len)
 	char buf[1024];
 	int i = 0, digits = 0;
 
-	if (len <= 0 || len >= (int)sizeof(buf))
+	if (len <= 0 || len >= (int) sizeof(buf))
 		return NULL;
 	if (s[0] == '+' || s[0] == '-')
 		i++;
@@ -70,13 +70,13 @@ fp_numeric_parse(const char *s, int len)
 	memcpy(buf, s, len);
 	buf[len] = '\0';
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(buf), ObjectIdGetDatum(InvalidOid),
-	                                           Int32GetDatum(-1)));
+											   Int32GetDatum(-1)));
 }
 
-#define BINARY(name, pgname)                                                                                 \
-	Numeric name(Numeric a, Numeric b)                                                                       \
-	{                                                                                                        \
-		return DatumGetNumeric(DirectFunctionCall2(pgname, NumericGetDatum(a), NumericGetDatum(b)));         \
+#define BINARY(name, pgname) \
+	Numeric name(Numeric a, Numeric b) \
+	{ \
+		return DatumGetNumeric(DirectFunctionCall2(pgname, NumericGetDatum(a), NumericGetDatum(b))); \
 	}
 BINARY(fp_add, numeric_add)
 BINARY(fp_sub, numeric_sub)
@@ -93,5 +93,5 @@ Numeric
 fp_div(Numeric a, Numeric b)
 {
 	return fp_numeric_trim(
-	    DatumGetNumeric(DirectFunctionCall2(numeric_div, NumericGetDatum(a), NumericGetDatum(b))));
+		DatumGetNumeric(DirectFunctionCall2(numeric_div, NumericGetDatum(a), NumericGetDatum(b))));
 }

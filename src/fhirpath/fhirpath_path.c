@@ -12,7 +12,7 @@
 #define MAX_CHOICES 64
 
 static void emit(FpExec *x, const ModelProperty *p, JsonbValue *v, JsonbValue *e, FpStep *next, FpStep *end,
-                 FpList *out);
+				 FpList *out);
 
 /* Reads child `index` of c. */
 static void
@@ -20,7 +20,7 @@ value_at(JsonbContainer *c, int index, JsonbValue *out)
 {
 	JEntry e = c->children[index];
 	int nchildren = JsonContainerIsObject(c) ? JsonContainerSize(c) * 2 : JsonContainerSize(c);
-	char *base = (char *)&c->children[nchildren];
+	char *base = (char *) &c->children[nchildren];
 	uint32 offset;
 
 	if (JBE_ISNULL(e))
@@ -34,11 +34,11 @@ value_at(JsonbContainer *c, int index, JsonbValue *out)
 		out->val.string.len = getJsonbLength(c, index);
 	} else if (JBE_ISNUMERIC(e)) {
 		out->type = jbvNumeric;
-		out->val.numeric = (Numeric)(base + INTALIGN(getJsonbOffset(c, index)));
+		out->val.numeric = (Numeric) (base + INTALIGN(getJsonbOffset(c, index)));
 	} else {
 		offset = getJsonbOffset(c, index);
 		out->type = jbvBinary;
-		out->val.binary.data = (JsonbContainer *)(base + INTALIGN(offset));
+		out->val.binary.data = (JsonbContainer *) (base + INTALIGN(offset));
 		out->val.binary.len = getJsonbLength(c, index) - (INTALIGN(offset) - offset);
 	}
 }
@@ -53,7 +53,7 @@ static int
 bisect(JsonbContainer *c, const char *key, int len)
 {
 	int n = JsonContainerSize(c), lo = 0, hi = n;
-	char *base = (char *)&c->children[n * 2];
+	char *base = (char *) &c->children[n * 2];
 
 	while (lo < hi) {
 		int mid = (lo + hi) / 2;
@@ -76,7 +76,7 @@ static int
 find_key(JsonbContainer *c, const char *key, int len, const char *extkey, int *ext)
 {
 	int n = JsonContainerSize(c), found = -1;
-	const char *base = (const char *)&c->children[n * 2];
+	const char *base = (const char *) &c->children[n * 2];
 	uint32 off = 0;
 
 	if (ext != NULL)
@@ -129,8 +129,8 @@ resource_type(const JsonbValue *v, ModelTypeId declared)
 	const ModelType *t;
 
 	if (v->type == jbvBinary && fp_get(v->val.binary.data, "resourceType", 12, &name) &&
-	    name.type == jbvString && (t = model_type(name.val.string.val, name.val.string.len)) != NULL &&
-	    t->kind == MODEL_RESOURCE)
+		name.type == jbvString && (t = model_type(name.val.string.val, name.val.string.len)) != NULL &&
+		t->kind == MODEL_RESOURCE)
 		return t->id;
 	return declared;
 }
@@ -138,7 +138,7 @@ resource_type(const JsonbValue *v, ModelTypeId declared)
 /* One value that is no array: an item, filtered by the type steps that follow, then pushed or walked on. */
 static void
 emit_one(FpExec *x, const ModelProperty *p, const JsonbValue *v, const JsonbValue *e, FpStep *next,
-         FpStep *end, FpList *out)
+		 FpStep *end, FpList *out)
 {
 	const ModelType *t = p != NULL ? model_type_by_id(p->type) : NULL;
 	FpItem item;
@@ -148,8 +148,8 @@ emit_one(FpExec *x, const ModelProperty *p, const JsonbValue *v, const JsonbValu
 	item.property = p;
 	item.priv = NULL;
 	item.ext = e != NULL && e->type == jbvBinary && JsonContainerIsObject(e->val.binary.data)
-	               ? e->val.binary.data
-	               : NULL;
+				   ? e->val.binary.data
+				   : NULL;
 	if (v->type == jbvNull && item.ext == NULL)
 		return;
 	item.kind = fp_kind_of(t, v);
@@ -199,7 +199,7 @@ emit(FpExec *x, const ModelProperty *p, JsonbValue *v, JsonbValue *e, FpStep *ne
 
 static void
 emit_at(FpExec *x, JsonbContainer *c, const ModelProperty *p, int vi, int ei, FpStep *next, FpStep *end,
-        FpList *out)
+		FpList *out)
 {
 	JsonbValue v, e;
 	int n = JsonContainerSize(c);
@@ -259,7 +259,7 @@ static void
 walk_choice(FpExec *x, FpStep *s, FpStep *end, JsonbContainer *c, FpList *out)
 {
 	int n = JsonContainerSize(c), elen = s->len;
-	const char *base = (const char *)&c->children[n * 2];
+	const char *base = (const char *) &c->children[n * 2];
 	uint32 off = 0;
 
 	for (int i = 0; i < n; i++) {
@@ -271,11 +271,11 @@ walk_choice(FpExec *x, FpStep *s, FpStep *end, JsonbContainer *c, FpList *out)
 
 		off = stop;
 		if (klen > elen + 1 && key[0] == '_' && memcmp(key + 1, s->name, elen) == 0) {
-			p = candidate((const ModelProperty *const *)s->props, s->nprops, key + 1, klen - 1);
+			p = candidate((const ModelProperty *const *) s->props, s->nprops, key + 1, klen - 1);
 			if (p != NULL && find_key(c, p->name, p->name_len, NULL, NULL) < 0)
 				emit_at(x, c, p, -1, i, s + 1, end, out);
 		} else if (klen > elen && memcmp(key, s->name, elen) == 0) {
-			p = candidate((const ModelProperty *const *)s->props, s->nprops, key, klen);
+			p = candidate((const ModelProperty *const *) s->props, s->nprops, key, klen);
 			if (p == NULL)
 				continue;
 			if (model_type_by_id(p->type)->kind == MODEL_PRIMITIVE) {
@@ -335,16 +335,17 @@ walk_computed(FpExec *x, FpStep *s, FpStep *end, const FpItem *item, FpList *out
 			v.val.numeric = q->value;
 		} else if (IS("unit") || (IS("code") && !q->calendar)) {
 			v.type = jbvString;
-			v.val.string.val = (char *)q->unit;
+			v.val.string.val = (char *) q->unit;
 			v.val.string.len = q->len;
 		}
 	} else if (item->kind == FP_TYPEINFO) {
 		FpTypeInfo *t = item->priv;
-		const char *str = IS("namespace") ? t->ns : IS("name") ? t->name : NULL;
+		const char *str = IS("namespace") ? t->ns : IS("name") ? t->name
+															   : NULL;
 
 		if (str != NULL) {
 			v.type = jbvString;
-			v.val.string.val = (char *)str;
+			v.val.string.val = (char *) str;
 			v.val.string.len = strlen(str);
 		}
 	}
@@ -365,8 +366,8 @@ unknown_element(FpExec *x, const FpItem *item, FpStep *s)
 
 	if (x->strict && (p == NULL || (!p->is_choice && !model_type_by_id(p->type)->abstract)))
 		fp_error(x, item,
-		         psprintf("%s has no element \"%.*s\"", model_type_by_id(item->type)->name, s->len, s->name),
-		         "Setting fhir.fhirpath_strict makes unknown elements an error.");
+				 psprintf("%s has no element \"%.*s\"", model_type_by_id(item->type)->name, s->len, s->name),
+				 "Setting fhir.fhirpath_strict makes unknown elements an error.");
 }
 
 /* Follows the steps [s, end) from item; appends what they lead to. */
@@ -378,7 +379,7 @@ fp_walk(FpExec *x, FpStep *s, FpStep *end, const FpItem *item, FpList *out)
 
 	check_stack_depth();
 	if ((s->kind == FP_STEP_ROOT && item->type != MODEL_NONE && model_is_a(item->type, s->type.fhir)) ||
-	    (s->kind == FP_STEP_TYPE && fp_item_as(item, &s->type))) {
+		(s->kind == FP_STEP_TYPE && fp_item_as(item, &s->type))) {
 		if (s + 1 == end)
 			*fp_push(x, out) = *item;
 		else
@@ -424,7 +425,7 @@ fp_member(FpExec *x, const FpItem *item, const char *name, int len, FpList *out)
 	const ModelProperty *props[MAX_CHOICES];
 
 	s.props = props;
-	if (len < (int)sizeof(s.ext)) {
+	if (len < (int) sizeof(s.ext)) {
 		s.ext[0] = '_';
 		memcpy(s.ext + 1, name, len);
 	}
@@ -437,15 +438,15 @@ fp_children(FpExec *x, const FpItem *item, FpList *out)
 {
 	const ModelType *t = item->type != MODEL_NONE ? model_type_by_id(item->type) : NULL;
 	JsonbContainer *c = item->json.type == jbvBinary ? item->json.val.binary.data
-	                    : t != NULL                  ? item->ext
-	                                                 : NULL;
+						: t != NULL					 ? item->ext
+													 : NULL;
 	int n;
 	const char *base;
 
 	if (c == NULL || !JsonContainerIsObject(c))
 		return;
 	n = JsonContainerSize(c);
-	base = (const char *)&c->children[n * 2];
+	base = (const char *) &c->children[n * 2];
 	for (int i = 0; i < n; i++) {
 		const char *key = base + getJsonbOffset(c, i);
 		int len = getJsonbLength(c, i), ext = -1;
@@ -462,7 +463,7 @@ fp_children(FpExec *x, const FpItem *item, FpList *out)
 				emit_at(x, c, p, -1, i, NULL, NULL, out);
 			continue;
 		}
-		if (p != NULL && model_type_by_id(p->type)->kind == MODEL_PRIMITIVE && len < (int)sizeof(name) - 2) {
+		if (p != NULL && model_type_by_id(p->type)->kind == MODEL_PRIMITIVE && len < (int) sizeof(name) - 2) {
 			snprintf(name, sizeof(name), "_%s", p->name);
 			find_key(c, key, len, name, &ext);
 		}

@@ -62,13 +62,32 @@ static const char *
 symbol(FpOp op)
 {
 	static const char *const names[] = {
-	    [FP_OP_MUL] = "*",    [FP_OP_DIV] = "/",     [FP_OP_IDIV] = "div", [FP_OP_MOD] = "mod",
-	    [FP_OP_ADD] = "+",    [FP_OP_SUB] = "-",     [FP_OP_CONCAT] = "&", [FP_OP_IS] = "is",
-	    [FP_OP_AS] = "as",    [FP_OP_UNION] = "|",   [FP_OP_LT] = "<",     [FP_OP_LE] = "<=",
-	    [FP_OP_GT] = ">",     [FP_OP_GE] = ">=",     [FP_OP_EQ] = "=",     [FP_OP_NE] = "!=",
-	    [FP_OP_EQUIV] = "~",  [FP_OP_NEQUIV] = "!~", [FP_OP_IN] = "in",    [FP_OP_CONTAINS] = "contains",
-	    [FP_OP_AND] = "and",  [FP_OP_OR] = "or",     [FP_OP_XOR] = "xor",  [FP_OP_IMPLIES] = "implies",
-	    [FP_OP_NEGATE] = "-", [FP_OP_PLUS] = "+",
+		[FP_OP_MUL] = "*",
+		[FP_OP_DIV] = "/",
+		[FP_OP_IDIV] = "div",
+		[FP_OP_MOD] = "mod",
+		[FP_OP_ADD] = "+",
+		[FP_OP_SUB] = "-",
+		[FP_OP_CONCAT] = "&",
+		[FP_OP_IS] = "is",
+		[FP_OP_AS] = "as",
+		[FP_OP_UNION] = "|",
+		[FP_OP_LT] = "<",
+		[FP_OP_LE] = "<=",
+		[FP_OP_GT] = ">",
+		[FP_OP_GE] = ">=",
+		[FP_OP_EQ] = "=",
+		[FP_OP_NE] = "!=",
+		[FP_OP_EQUIV] = "~",
+		[FP_OP_NEQUIV] = "!~",
+		[FP_OP_IN] = "in",
+		[FP_OP_CONTAINS] = "contains",
+		[FP_OP_AND] = "and",
+		[FP_OP_OR] = "or",
+		[FP_OP_XOR] = "xor",
+		[FP_OP_IMPLIES] = "implies",
+		[FP_OP_NEGATE] = "-",
+		[FP_OP_PLUS] = "+",
 	};
 
 	return names[op];
@@ -85,7 +104,7 @@ fp_is_plain_identifier(const char *s, int len)
 		return false;
 	for (int i = 0; i < len; i++)
 		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9') ||
-		      s[i] == '_'))
+			  s[i] == '_'))
 			return false;
 	for (int i = 0; i < lengthof(words); i++)
 		if (strlen(words[i]) == len && memcmp(words[i], s, len) == 0)
@@ -299,11 +318,11 @@ fp_caret(const char *text, int len, int32 pos)
 
 	while (from > 0 && pos - from < 60 && text[from - 1] != '\n' && text[from - 1] != '\r')
 		from--;
-	while (from < pos && ((unsigned char)text[from] & 0xC0) == 0x80)
+	while (from < pos && ((unsigned char) text[from] & 0xC0) == 0x80)
 		from++;
 	while (to < len && to - pos < 60 && text[to] != '\n' && text[to] != '\r')
 		to++;
-	while (to > pos && to < len && ((unsigned char)text[to] & 0xC0) == 0x80)
+	while (to > pos && to < len && ((unsigned char) text[to] & 0xC0) == 0x80)
 		to--;
 	initStringInfo(&s);
 	appendBinaryStringInfo(&s, text + from, to - from);
@@ -320,7 +339,7 @@ void
 fp_syntax_error(const char *text, int len, int32 pos, const char *what)
 {
 	ereport(ERROR,
-	        (errcode(FH400),
-	         errmsg("invalid FHIRPath expression at character %d: %s", fp_char_position(text, pos), what),
-	         errdetail("In the expression:\n%s", fp_caret(text, len, pos)), fhir_issue("invalid", NULL)));
+			(errcode(FH400),
+			 errmsg("invalid FHIRPath expression at character %d: %s", fp_char_position(text, pos), what),
+			 errdetail("In the expression:\n%s", fp_caret(text, len, pos)), fhir_issue("invalid", NULL)));
 }

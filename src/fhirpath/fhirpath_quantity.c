@@ -13,7 +13,7 @@
 
 /* A quantity in base units. */
 typedef struct Canonical {
-	Numeric value;  /* in base units */
+	Numeric value;	/* in base units */
 	Numeric factor; /* base units in one of its unit */
 	const char *unit;
 	bool special; /* with an offset: degrees */
@@ -24,14 +24,14 @@ static const struct {
 	int months;
 	int64 millis;
 } calendar[] = {
-    {"year", "years", "a", 12, INT64CONST(31536000000)},
-    {"month", "months", "mo", 1, INT64CONST(2592000000)},
-    {"week", "weeks", "wk", 0, 604800000},
-    {"day", "days", "d", 0, 86400000},
-    {"hour", "hours", "h", 0, 3600000},
-    {"minute", "minutes", "min", 0, 60000},
-    {"second", "seconds", "s", 0, 1000},
-    {"millisecond", "milliseconds", "ms", 0, 1},
+	{"year", "years", "a", 12, INT64CONST(31536000000)},
+	{"month", "months", "mo", 1, INT64CONST(2592000000)},
+	{"week", "weeks", "wk", 0, 604800000},
+	{"day", "days", "d", 0, 86400000},
+	{"hour", "hours", "h", 0, 3600000},
+	{"minute", "minutes", "min", 0, 60000},
+	{"second", "seconds", "s", 0, 1000},
+	{"millisecond", "milliseconds", "ms", 0, 1},
 };
 
 static int
@@ -39,7 +39,7 @@ calendar_index(const char *s, int len)
 {
 	for (int i = 0; i < lengthof(calendar); i++)
 		if ((strlen(calendar[i].name) == len && memcmp(calendar[i].name, s, len) == 0) ||
-		    (strlen(calendar[i].plural) == len && memcmp(calendar[i].plural, s, len) == 0))
+			(strlen(calendar[i].plural) == len && memcmp(calendar[i].plural, s, len) == 0))
 			return i;
 	return -1;
 }
@@ -223,8 +223,8 @@ fp_quantity_convert(const FpQuantity *a, const char *unit, int len, FpQuantity *
 
 		if (i != j)
 			out->value =
-			    fp_div(fp_mul(a->value, fp_numeric(months ? calendar[i].months : calendar[i].millis)),
-			           fp_numeric(months ? calendar[j].months : calendar[j].millis));
+				fp_div(fp_mul(a->value, fp_numeric(months ? calendar[i].months : calendar[i].millis)),
+					   fp_numeric(months ? calendar[j].months : calendar[j].millis));
 		return true;
 	}
 	if (!canonical(a, &ca) || !canonical(&u, &cu) || strcmp(ca.unit, cu.unit) != 0)
@@ -287,7 +287,7 @@ fp_quantity_arith(FpOp op, const FpQuantity *a, const FpQuantity *b, FpQuantity 
 	initStringInfo(&unit);
 	appendStringInfo(&unit, "(%.*s)%c(%.*s)", la, ua, op == FP_OP_MUL ? '.' : '/', lb, ub);
 	q = (FpQuantity){op == FP_OP_MUL ? fp_mul(a->value, b->value) : fp_div(a->value, b->value), unit.data,
-	                 unit.len, false};
+					 unit.len, false};
 	if (!canonical(&q, &c) || c.special)
 		return false;
 	*out = (FpQuantity){fp_numeric_trim(c.value), c.unit, strlen(c.unit), false};
@@ -306,7 +306,7 @@ fp_to_quantity(const FpItem *item, FpQuantity *q)
 	JsonbValue v, system, unit;
 
 	if (item->kind == FP_QUANTITY) {
-		*q = *(FpQuantity *)item->priv;
+		*q = *(FpQuantity *) item->priv;
 		return true;
 	}
 	*q = (FpQuantity){NULL, "1", 1, false};
@@ -315,7 +315,7 @@ fp_to_quantity(const FpItem *item, FpQuantity *q)
 		return true;
 	}
 	if (item->kind != FP_ELEMENT || item->json.type != jbvBinary ||
-	    (item->type != MODEL_NONE && !model_is_a(item->type, MODEL_T_Quantity)))
+		(item->type != MODEL_NONE && !model_is_a(item->type, MODEL_T_Quantity)))
 		return false;
 	c = item->json.val.binary.data;
 	if (!fp_get(c, "value", 5, &v) || v.type != jbvNumeric || fp_get(c, "comparator", 10, &system))

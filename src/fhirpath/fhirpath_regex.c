@@ -26,8 +26,14 @@ typedef struct Groups {
 static const struct {
 	const char *name, *inside;
 } properties[] = {
-    {"L", "[:alpha:]"},  {"Lu", "[:upper:]"}, {"Ll", "[:lower:]"}, {"N", "[:digit:]"},
-    {"Nd", "[:digit:]"}, {"P", "[:punct:]"},  {"Z", "[:space:]"},  {"Zs", "[:blank:]"},
+	{"L", "[:alpha:]"},
+	{"Lu", "[:upper:]"},
+	{"Ll", "[:lower:]"},
+	{"N", "[:digit:]"},
+	{"Nd", "[:digit:]"},
+	{"P", "[:punct:]"},
+	{"Z", "[:space:]"},
+	{"Zs", "[:blank:]"},
 };
 
 /* \p{L} at p: bytes used. */
@@ -38,7 +44,7 @@ property(FpExec *x, const char *p, int left, bool bracket, StringInfo out)
 
 	for (int i = 0; close != NULL && i < lengthof(properties); i++)
 		if (strlen(properties[i].name) == close - p - 3 &&
-		    memcmp(properties[i].name, p + 3, close - p - 3) == 0) {
+			memcmp(properties[i].name, p + 3, close - p - 3) == 0) {
 			if (bracket && p[1] == 'p')
 				appendStringInfoString(out, properties[i].inside);
 			else if (!bracket)
@@ -48,7 +54,7 @@ property(FpExec *x, const char *p, int left, bool bracket, StringInfo out)
 			return close - p + 1;
 		}
 	fp_error(x, NULL, "the regular expression uses a Unicode property that is not supported",
-	         "Supported: \\p{L} \\p{Lu} \\p{Ll} \\p{N} \\p{Nd} \\p{P} \\p{Z} \\p{Zs}.");
+			 "Supported: \\p{L} \\p{Lu} \\p{Ll} \\p{N} \\p{Nd} \\p{P} \\p{Z} \\p{Zs}.");
 }
 
 static int
@@ -79,7 +85,7 @@ group(const char *p, int left, Groups *g, StringInfo out)
 	const char *close;
 
 	if (left > 1 && p[1] == '?' &&
-	    !(left > 3 && (p[2] == '<' || (p[2] == 'P' && p[3] == '<')) && p[skip] != '=' && p[skip] != '!')) {
+		!(left > 3 && (p[2] == '<' || (p[2] == 'P' && p[3] == '<')) && p[skip] != '=' && p[skip] != '!')) {
 		appendStringInfoChar(out, '(');
 		return 1;
 	}
@@ -144,7 +150,7 @@ flags(FpExec *x, const FpNode *n, FpScope *s, int k, const char **pattern, int *
 			cflags |= REG_NLANCH;
 		else
 			fp_error(x, NULL, psprintf("%s() does not know the flag '%c'", n->fn->name, f[i]),
-			         "Known: i, m.");
+					 "Known: i, m.");
 	}
 	if (*len >= 4 && memcmp(*pattern, "(?i)", 4) == 0) {
 		cflags |= REG_ICASE;
@@ -193,8 +199,8 @@ match(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out, bool full
 	fp_tick(x, alen / 16 + plen);
 	check_pattern(x, pattern, cflags | REG_NOSUB);
 	fp_push_bool(x, out,
-	             RE_compile_and_execute(cstring_to_text(pattern), (char *)a, alen, cflags | REG_NOSUB,
-	                                    C_COLLATION_OID, 0, NULL));
+				 RE_compile_and_execute(cstring_to_text(pattern), (char *) a, alen, cflags | REG_NOSUB,
+										C_COLLATION_OID, 0, NULL));
 }
 
 void
@@ -237,14 +243,14 @@ substitution(FpExec *x, const char *c, int len, const Groups *g)
 			appendStringInfo(&out, c[i + 1] == '0' ? "\\&" : "\\%c", c[i + 1]);
 			i++;
 		} else if (c[i] == '$' && i + 1 < len && c[i + 1] == '{' &&
-		           (close = memchr(c + i, '}', len - i)) != NULL) {
+				   (close = memchr(c + i, '}', len - i)) != NULL) {
 			int k = named_group(g, c + i + 2, close - c - i - 2);
 
 			if (k < 0 || k > 9)
 				fp_error(x, NULL,
-				         psprintf("there is no group %.*s among the first nine of the regular expression",
-				                  (int)(close - c - i - 2), c + i + 2),
-				         NULL);
+						 psprintf("there is no group %.*s among the first nine of the regular expression",
+								  (int) (close - c - i - 2), c + i + 2),
+						 NULL);
 			appendStringInfo(&out, k == 0 ? "\\&" : "\\%d", k);
 			i = close - c;
 		} else
@@ -264,7 +270,7 @@ fp_fn_replaceMatches(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList 
 	text *result;
 
 	if (!fp_input_string(x, n, in, &a, &alen) || !fp_arg_string(x, n, s, 0, &p, &plen) ||
-	    !fp_arg_string(x, n, s, 1, &c, &clen))
+		!fp_arg_string(x, n, s, 1, &c, &clen))
 		return;
 	cflags = flags(x, n, s, 2, &p, &plen);
 	if (plen == 0) {
@@ -275,11 +281,11 @@ fp_fn_replaceMatches(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList 
 	fp_tick(x, alen / 16 + plen);
 	check_pattern(x, pattern, cflags);
 	result = DatumGetTextPP(DirectFunctionCall4Coll(
-	    textregexreplace, C_COLLATION_OID, PointerGetDatum(cstring_to_text_with_len(a, alen)),
-	    PointerGetDatum(cstring_to_text(pattern)),
-	    PointerGetDatum(cstring_to_text(substitution(x, c, clen, &g))),
-	    PointerGetDatum(cstring_to_text(
-	        psprintf("g%s%s", cflags & REG_ICASE ? "i" : "", cflags & REG_NLANCH ? "w" : "")))));
+		textregexreplace, C_COLLATION_OID, PointerGetDatum(cstring_to_text_with_len(a, alen)),
+		PointerGetDatum(cstring_to_text(pattern)),
+		PointerGetDatum(cstring_to_text(substitution(x, c, clen, &g))),
+		PointerGetDatum(cstring_to_text(
+			psprintf("g%s%s", cflags & REG_ICASE ? "i" : "", cflags & REG_NLANCH ? "w" : "")))));
 	fp_tick(x, VARSIZE_ANY_EXHDR(result) / 64);
 	fp_push_string(x, out, VARDATA_ANY(result), VARSIZE_ANY_EXHDR(result));
 }

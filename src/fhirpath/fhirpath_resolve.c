@@ -31,7 +31,7 @@ reference_of(const FpItem *item, const char **ref, int *len)
 	if (item->json.type == jbvString)
 		v = item->json;
 	else if (item->json.type != jbvBinary || !fp_get(item->json.val.binary.data, "reference", 9, &v) ||
-	         v.type != jbvString)
+			 v.type != jbvString)
 		return false;
 	*ref = v.val.string.val;
 	*len = v.val.string.len;
@@ -77,7 +77,7 @@ has_string(JsonbContainer *c, const char *key, const char *s, int len)
 	JsonbValue v;
 
 	return fp_get(c, key, strlen(key), &v) && v.type == jbvString && v.val.string.len == len &&
-	       memcmp(v.val.string.val, s, len) == 0;
+		   memcmp(v.val.string.val, s, len) == 0;
 }
 
 /* "#id" among the contained resources of c; "#" is c itself. */
@@ -90,13 +90,13 @@ find_contained(JsonbContainer *c, const char *id, int len)
 	if (len == 0)
 		return c;
 	if (!fp_get(c, "contained", 9, &list) || list.type != jbvBinary ||
-	    !JsonContainerIsArray(list.val.binary.data))
+		!JsonContainerIsArray(list.val.binary.data))
 		return NULL;
 	it = JsonbIteratorInit(list.val.binary.data);
 	JsonbIteratorNext(&it, &v, true);
 	while (JsonbIteratorNext(&it, &v, true) == WJB_ELEM)
 		if (v.type == jbvBinary && JsonContainerIsObject(v.val.binary.data) &&
-		    has_string(v.val.binary.data, "id", id, len))
+			has_string(v.val.binary.data, "id", id, len))
 			return v.val.binary.data;
 	return NULL;
 }
@@ -116,7 +116,7 @@ entry_matches(JsonbContainer *entry, JsonbContainer *resource, const char *ref, 
 	if (t == NULL || strlen(t->name) + 1 + idlen > len || memcmp(ref, t->name, strlen(t->name)) != 0)
 		return false;
 	return has_string(resource, "resourceType", t->name, strlen(t->name)) &&
-	       has_string(resource, "id", id, idlen);
+		   has_string(resource, "id", id, idlen);
 }
 
 static JsonbContainer *
@@ -126,14 +126,14 @@ find_entry(JsonbContainer *c, const char *ref, int len)
 	JsonbIterator *it;
 
 	if (!has_string(c, "resourceType", "Bundle", 6) || !fp_get(c, "entry", 5, &list) ||
-	    list.type != jbvBinary || !JsonContainerIsArray(list.val.binary.data))
+		list.type != jbvBinary || !JsonContainerIsArray(list.val.binary.data))
 		return NULL;
 	it = JsonbIteratorInit(list.val.binary.data);
 	JsonbIteratorNext(&it, &v, true);
 	while (JsonbIteratorNext(&it, &v, true) == WJB_ELEM)
 		if (v.type == jbvBinary && fp_get(v.val.binary.data, "resource", 8, &resource) &&
-		    resource.type == jbvBinary &&
-		    entry_matches(v.val.binary.data, resource.val.binary.data, ref, len))
+			resource.type == jbvBinary &&
+			entry_matches(v.val.binary.data, resource.val.binary.data, ref, len))
 			return resource.val.binary.data;
 	return NULL;
 }
@@ -150,7 +150,7 @@ named_type(FpExec *x, const FpItem *item, const char *ref, int len)
 	if (ref[0] != '#' && (t = fp_reference_type(ref, len, &id, &idlen)) != NULL)
 		return t->id;
 	if (item->json.type == jbvBinary && fp_get(item->json.val.binary.data, "type", 4, &v) &&
-	    v.type == jbvString)
+		v.type == jbvString)
 		t = model_resource(v.val.string.val, v.val.string.len);
 	return t != NULL ? t->id : MODEL_NONE;
 }

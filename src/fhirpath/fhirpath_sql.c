@@ -17,7 +17,7 @@
 #include "base/json.h"
 
 #define FHIRPATH_SEND_VERSION 1
-#define PG_GETARG_FHIRPATH(n) ((FhirPath *)PG_DETOAST_DATUM(PG_GETARG_DATUM(n)))
+#define PG_GETARG_FHIRPATH(n) ((FhirPath *) PG_DETOAST_DATUM(PG_GETARG_DATUM(n)))
 
 bool fhirpath_strict = false;
 int fhirpath_max_steps = 10000000;
@@ -26,13 +26,13 @@ void
 fhirpath_init(void)
 {
 	DefineCustomBoolVariable("fhir.fhirpath_strict", "FHIRPath: refuse elements that a type does not have.",
-	                         "Off: an unknown element is empty, as FHIRPath allows. On: it is an error, at "
-	                         "parse time where the type is known.",
-	                         &fhirpath_strict, false, PGC_USERSET, 0, NULL, NULL, NULL);
+							 "Off: an unknown element is empty, as FHIRPath allows. On: it is an error, at "
+							 "parse time where the type is known.",
+							 &fhirpath_strict, false, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(
-	    "fhir.fhirpath_max_steps", "FHIRPath: steps after which an evaluation is given up.",
-	    "Each operation and each item counts as one step; about ten million a second.", &fhirpath_max_steps,
-	    10000000, 1000, PG_INT32_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+		"fhir.fhirpath_max_steps", "FHIRPath: steps after which an evaluation is given up.",
+		"Each operation and each item counts as one step; about ten million a second.", &fhirpath_max_steps,
+		10000000, 1000, PG_INT32_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 /* ---- the type ---- */
@@ -60,14 +60,14 @@ PG_FUNCTION_INFO_V1(fhirpath_recv);
 Datum
 fhirpath_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo buf = (StringInfo)PG_GETARG_POINTER(0);
+	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
 	int version = pq_getmsgint(buf, 1), len;
 	char *text;
 
 	if (version != FHIRPATH_SEND_VERSION)
 		ereport(ERROR,
-		        (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-		         errmsg("unsupported fhirpath version number %d", version)));
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("unsupported fhirpath version number %d", version)));
 	text = pq_getmsgtext(buf, buf->len - buf->cursor, &len);
 	PG_RETURN_POINTER(fp_compile_cached(text, len));
 }
@@ -130,7 +130,7 @@ fhirpath_hash(PG_FUNCTION_ARGS)
 	int len;
 	const char *text = fhirpath_text(PG_GETARG_FHIRPATH(0), &len);
 
-	PG_RETURN_INT32((int32)fhir_hash(text, len, 0));
+	PG_RETURN_INT32((int32) fhir_hash(text, len, 0));
 }
 
 PG_FUNCTION_INFO_V1(fhirpath_hash_extended);
@@ -140,7 +140,7 @@ fhirpath_hash_extended(PG_FUNCTION_ARGS)
 	int len;
 	const char *text = fhirpath_text(PG_GETARG_FHIRPATH(0), &len);
 
-	PG_RETURN_INT64((int64)fhir_hash(text, len, PG_GETARG_INT64(1)));
+	PG_RETURN_INT64((int64) fhir_hash(text, len, PG_GETARG_INT64(1)));
 }
 
 /* ---- results as JSON ---- */
@@ -150,10 +150,10 @@ push_pair(JsonbParseState **ps, const char *key, const char *s, int len)
 {
 	JsonbValue v = {.type = jbvString};
 
-	v.val.string.val = (char *)key;
+	v.val.string.val = (char *) key;
 	v.val.string.len = strlen(key);
 	pushJsonbValue(ps, WJB_KEY, &v);
-	v.val.string.val = (char *)s;
+	v.val.string.val = (char *) s;
 	v.val.string.len = len;
 	pushJsonbValue(ps, WJB_VALUE, &v);
 }
@@ -218,13 +218,13 @@ refuse_stable(const FhirPath *p, const char *function)
 	if (!fhirpath_is_stable(p))
 		return;
 	ereport(
-	    ERROR,
-	    (errcode(FH422),
-	     errmsg("%s cannot evaluate an expression that %s", function,
-	            p->flags & FP_PROG_TIME ? "depends on the current time" : "looks outside of its resource"),
-	     errdetail("%.*s", (int)p->textlen, FP_POOL(p)),
-	     errhint("Use fhirpath(), fhirpath_exists_stable() or fhirpath_first_stable(), which are STABLE."),
-	     fhir_issue("not-supported", NULL)));
+		ERROR,
+		(errcode(FH422),
+		 errmsg("%s cannot evaluate an expression that %s", function,
+				p->flags & FP_PROG_TIME ? "depends on the current time" : "looks outside of its resource"),
+		 errdetail("%.*s", (int) p->textlen, FP_POOL(p)),
+		 errhint("Use fhirpath(), fhirpath_exists_stable() or fhirpath_first_stable(), which are STABLE."),
+		 fhir_issue("not-supported", NULL)));
 }
 
 static void

@@ -14,11 +14,11 @@
 static locale_t
 unicode_locale(void)
 {
-	static locale_t loc = (locale_t)0;
+	static locale_t loc = (locale_t) 0;
 	static bool tried = false;
 
 	if (!tried) {
-		loc = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+		loc = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
 		tried = true;
 	}
 	return loc;
@@ -27,22 +27,22 @@ unicode_locale(void)
 char *
 fp_case_string(const char *s, int len, bool upper, int *outlen)
 {
-	bool unicode = GetDatabaseEncoding() == PG_UTF8 && unicode_locale() != (locale_t)0;
+	bool unicode = GetDatabaseEncoding() == PG_UTF8 && unicode_locale() != (locale_t) 0;
 	char *out = palloc(len * 2 + 8), *o = out;
 
 	for (const char *p = s; p < s + len;) {
-		if ((unsigned char)*p < 0x80) {
+		if ((unsigned char) *p < 0x80) {
 			*o++ = upper ? pg_ascii_toupper(*p) : pg_ascii_tolower(*p);
 			p++;
 		} else {
-			int n = Min(pg_mblen(p), (int)(s + len - p));
+			int n = Min(pg_mblen(p), (int) (s + len - p));
 
 			if (unicode) {
-				wint_t c = utf8_to_unicode((unsigned char *)p);
+				wint_t c = utf8_to_unicode((unsigned char *) p);
 
 				c = upper ? towupper_l(c, unicode_locale()) : towlower_l(c, unicode_locale());
-				unicode_to_utf8(c, (unsigned char *)o);
-				o += pg_utf_mblen((unsigned char *)o);
+				unicode_to_utf8(c, (unsigned char *) o);
+				o += pg_utf_mblen((unsigned char *) o);
 			} else {
 				memcpy(o, p, n);
 				o += n;

@@ -11,9 +11,15 @@ static const struct {
 	const char *name;
 	FpKind kind;
 } system_types[] = {
-    {"Boolean", FP_BOOLEAN},   {"String", FP_STRING},   {"Integer", FP_INTEGER},
-    {"Long", FP_LONG},         {"Decimal", FP_DECIMAL}, {"Date", FP_DATE},
-    {"DateTime", FP_DATETIME}, {"Time", FP_TIME},       {"Quantity", FP_QUANTITY},
+	{"Boolean", FP_BOOLEAN},
+	{"String", FP_STRING},
+	{"Integer", FP_INTEGER},
+	{"Long", FP_LONG},
+	{"Decimal", FP_DECIMAL},
+	{"Date", FP_DATE},
+	{"DateTime", FP_DATETIME},
+	{"Time", FP_TIME},
+	{"Quantity", FP_QUANTITY},
 };
 
 static bool
@@ -58,7 +64,7 @@ fp_item_is(const FpItem *item, const FpTypeSpec *t)
 		return true;
 	if (item->type != MODEL_NONE)
 		return t->fhir != MODEL_NONE && model_is_a(item->type, t->fhir);
-	return t->sys >= 0 && item->kind == (FpKind)t->sys;
+	return t->sys >= 0 && item->kind == (FpKind) t->sys;
 }
 
 /* `as` and ofType(): also a FHIR primitive by its System type: published search parameters say as(DateTime).
@@ -68,7 +74,7 @@ fp_item_as(const FpItem *item, const FpTypeSpec *t)
 {
 	if (fp_item_is(item, t))
 		return true;
-	return item->type != MODEL_NONE && t->fhir == MODEL_NONE && t->sys >= 0 && item->kind == (FpKind)t->sys;
+	return item->type != MODEL_NONE && t->fhir == MODEL_NONE && t->sys >= 0 && item->kind == (FpKind) t->sys;
 }
 
 /* The kind of a value of type t (NULL: no type known). JSON that does not fit its type keeps the kind that it

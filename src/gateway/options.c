@@ -69,7 +69,7 @@ static const Option table[] = {
 
 #define TABLE_LENGTH (sizeof table / sizeof table[0])
 
-static void __attribute__((noreturn))
+__attribute__((noreturn)) static void
 bad(const char *where, const char *name, const char *value, const char *wanted)
 {
 	fprintf(stderr, "fhir-gateway: %s: option \"%s\" cannot be \"%s\"\nHINT: %s\n", where, name, value, wanted);

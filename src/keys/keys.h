@@ -44,21 +44,21 @@ typedef enum KeyClass {
 
 typedef struct KeySource {
 	uint64 id;
-	const ModelType *type;	/* resource type */
-	const char *expression; /* canonical branch, e.g. "Observation.subject" */
-	const FhirPath *program; /* NULL when path says it all */
-	const struct KeyPath *path; /* a plain member path, walked without the engine */
-	uint8 klass; /* KeyClass */
-	int number;	 /* within its type, in this backend */
-	bool fixed_system; /* only primitives stand here: the system is implied, only the code form is stored */
-	const char *system; /* the implied system, or NULL */
-	uint16 codes;		/* codes of one required binding stand here, see model_code_known; or 0 */
-	bool booleans;		/* nothing but true and false stands here */
-	uint8 nparts;		/* KEYS_STRING: places of names and addresses have a key a part (family, city ...) */
-	const uint64 *parts; /* their string keys */
-	bool user;			 /* only parameters of users look here */
-	bool usual;			 /* documents of the type usually have a value here (keys_missing) */
-	bool canonical;		 /* KEYS_REFERENCE: canonicals may stand here */
+	const ModelType *type;			/* resource type */
+	const char *expression;			/* canonical branch, e.g. "Observation.subject" */
+	const FhirPath *program;		/* NULL when path says it all */
+	const struct KeyPath *path;		/* a plain member path, walked without the engine */
+	uint8 klass;					/* KeyClass */
+	int number;						/* within its type, in this backend */
+	bool fixed_system;				/* only primitives stand here: the system is implied, only the code form is stored */
+	const char *system;				/* the implied system, or NULL */
+	uint16 codes;					/* codes of one required binding stand here, see model_code_known; or 0 */
+	bool booleans;					/* nothing but true and false stands here */
+	uint8 nparts;					/* KEYS_STRING: places of names and addresses have a key a part (family, city ...) */
+	const uint64 *parts;			/* their string keys */
+	bool user;						/* only parameters of users look here */
+	bool usual;						/* documents of the type usually have a value here (keys_missing) */
+	bool canonical;					/* KEYS_REFERENCE: canonicals may stand here */
 	struct KeyComposite *composite; /* KEYS_COMPOSITE: how it is answered */
 } KeySource;
 
@@ -144,12 +144,12 @@ typedef struct KeyUserParam {
 
 /* Those of one store, as one moment knows them. Never changed; a newer set takes its place. */
 typedef struct KeyUserSet {
-	uint64 serial; /* never 0, and no two sets of a backend share it */
-	int64 changed; /* TimestampTz: the newest of them became ready; 0: none is */
+	uint64 serial;		   /* never 0, and no two sets of a backend share it */
+	int64 changed;		   /* TimestampTz: the newest of them became ready; 0: none is */
 	MemoryContext context; /* holds all of it */
 	int n;
 	KeyUserParam *params;
-	bool *concerned;				  /* by type: is it a base of any? */
+	bool *concerned;				 /* by type: is it a base of any? */
 	struct KeyRegistry **registries; /* by type; NULL: not built yet */
 } KeyUserSet;
 
@@ -197,7 +197,7 @@ typedef struct KeySet {
 	int nterms;
 	struct varlena **words; /* side rows of words: tsvector */
 	int nwords;
-	uint64 side_sig; /* hash over ordered, strings and words: equal means the side tables need no change */
+	uint64 side_sig;   /* hash over ordered, strings and words: equal means the side tables need no change */
 	uint64 generation; /* see keys_generation */
 } KeySet;
 
@@ -286,20 +286,20 @@ extern Numeric keys_quantity_convert(const KeyQuantity *q, Numeric value);
  * (contains) or KEYS_STRING_MAX (prefix) is cut to that length at a character and needs a recheck. */
 extern uint64 keys_more(uint64 key);
 
-extern uint64 keys_code(const KeySource *s, const char *code, int len);			 /* token `code` */
+extern uint64 keys_code(const KeySource *s, const char *code, int len);									   /* token `code` */
 extern uint64 keys_system_code(const KeySource *s, const char *sys, int slen, const char *code, int clen); /* `sys|code`; slen 0: `|code` */
-extern uint64 keys_system(const KeySource *s, const char *sys, int slen);		 /* `sys|` */
-extern uint64 keys_text(const KeySource *s, const char *folded, int len);		 /* token :text, a whole folded display */
+extern uint64 keys_system(const KeySource *s, const char *sys, int slen);								   /* `sys|` */
+extern uint64 keys_text(const KeySource *s, const char *folded, int len);								   /* token :text, a whole folded display */
 /* MIME types stand here: each is a term, by its key as a code (:below). */
 extern bool keys_mime_types(const KeySource *s);
-extern uint64 keys_term_group(const KeySource *s);								 /* term.key */
+extern uint64 keys_term_group(const KeySource *s);																						/* term.key */
 extern uint64 keys_of_type(const KeySource *s, const char *tsys, int tslen, const char *tcode, int tclen, const char *value, int vlen); /* identifier :of-type */
-extern uint64 keys_reference(const KeySource *s, const char *ref, int len);		 /* "Type/id", "Type/id/_history/v", absolute URL (own fhir.base_url is stripped), canonical with or without |version, "#id" never */
+extern uint64 keys_reference(const KeySource *s, const char *ref, int len);																/* "Type/id", "Type/id/_history/v", absolute URL (own fhir.base_url is stripped), canonical with or without |version, "#id" never */
 /* Of a canonical without |version, beside that of keys_reference, which those with a version have, too. */
 extern uint64 keys_canonical_newest(const KeySource *s, const char *url, int len);
 extern uint64 keys_ref_identifier(const KeySource *s, const char *sys, int slen, const char *val, int vlen, char form); /* :identifier; form 's' sys|val, 'c' val, 'y' sys| */
 extern uint64 keys_uri(const KeySource *s, const char *uri, int len);
-extern uint64 keys_exact(const KeySource *s, const char *value, int len);		 /* string :exact, unfolded */
+extern uint64 keys_exact(const KeySource *s, const char *value, int len);		   /* string :exact, unfolded */
 extern uint64 keys_identity(const char *type, int tlen, const char *id, int ilen); /* resource.refs */
 /* keys_reference(s, "Type/id") = keys_identity(Type, id) ^ keys_reference_salt(s), also in SQL (#): joins without a table of links. */
 extern uint64 keys_reference_salt(const KeySource *s);
@@ -324,7 +324,11 @@ extern uint64 keys_composite_ordered(const KeySource *s, uint64 token_hash, uint
 /* ---- words, for _text and _content (keys_words.c) ---- */
 
 /* KEYS_COMMON: codes and names that many resources have. KEYS_NARRATIVE: the resource's own; KEYS_MARKUP: that of a contained resource; both with tags. */
-typedef enum KeyTextKind { KEYS_PLAIN, KEYS_COMMON, KEYS_NARRATIVE, KEYS_MARKUP } KeyTextKind;
+typedef enum KeyTextKind { KEYS_PLAIN,
+						   KEYS_COMMON,
+						   KEYS_NARRATIVE,
+						   KEYS_MARKUP,
+} KeyTextKind;
 typedef void (*KeyTextFn)(void *arg, KeyTextKind kind, const char *text, int len);
 /* Calls fn for each text of a document that _content (the narrative: _text) looks at. */
 extern void keys_texts(const ModelType *type, JsonbContainer *doc, KeyTextFn fn, void *arg);

@@ -62,17 +62,14 @@ next_token(const char **p, Token *t)
 			s = skip_quoted(s);
 		while (is_word(*s))
 			s++;
-	}
-	else if (isdigit((unsigned char) *s)) {
+	} else if (isdigit((unsigned char) *s)) {
 		while (isdigit((unsigned char) *s) || (*s == '.' && isdigit((unsigned char) s[1])))
 			s++;
-	}
-	else if (*s == '@') {
+	} else if (*s == '@') {
 		s++;
 		while (isalnum((unsigned char) *s) || *s == '-' || *s == ':' || *s == '+' || *s == '.')
 			s++;
-	}
-	else if ((*s == '!' || *s == '<' || *s == '>') && (s[1] == '=' || s[1] == '~'))
+	} else if ((*s == '!' || *s == '<' || *s == '>') && (s[1] == '=' || s[1] == '~'))
 		s += 2;
 	else
 		s++;
@@ -92,7 +89,8 @@ depth_change(const Token *t)
 {
 	if (t->len != 1)
 		return 0;
-	return *t->start == '(' || *t->start == '[' || *t->start == '{' ? 1 : *t->start == ')' || *t->start == ']' || *t->start == '}' ? -1 : 0;
+	return *t->start == '(' || *t->start == '[' || *t->start == '{' ? 1 : *t->start == ')' || *t->start == ']' || *t->start == '}' ? -1
+																																   : 0;
 }
 
 /* Copy of [start, end) without white space at its ends. */
@@ -164,8 +162,7 @@ find_operator(const char *text, bool as_only, Token *found)
 					*found = t;
 					return true;
 				}
-		}
-		else if (!as_only && strchr("=!~<>+-*/&|", *t.start) != NULL) {
+		} else if (!as_only && strchr("=!~<>+-*/&|", *t.start) != NULL) {
 			*found = t;
 			return true;
 		}
@@ -258,8 +255,7 @@ keys_expr_relative(const char *branch)
 				return finished(&out);
 			}
 		}
-	}
-	else if (close != NULL && close[1] == '.') {
+	} else if (close != NULL && close[1] == '.') {
 		char *inner = keys_expr_relative(trimmed(text + 1, close));
 
 		if (!find_operator(inner, false, &op)) {

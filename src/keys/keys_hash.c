@@ -217,8 +217,8 @@ typedef struct RefParts {
 	const ModelType *type;	/* the same if an id follows */
 	const char *id;
 	int id_len;
-	int start;		   /* where Type begins */
-	int unversioned;   /* length without /_history/v */
+	int start;		 /* where Type begins */
+	int unversioned; /* length without /_history/v */
 } RefParts;
 
 /* Takes "[base/]Type/id[/_history/v]" apart, from its end. */

@@ -175,7 +175,7 @@ extern void keys_item_token(KeyBuilder *b, const FpItem *item);
 extern void keys_item_reference(KeyBuilder *b, const FpItem *item);
 extern void keys_item_uri(KeyBuilder *b, const FpItem *item);
 extern void keys_item_string(KeyBuilder *b, const FpItem *item);
-extern void keys_item_ordered(KeyBuilder *b, const FpItem *item); /* date, number, quantity */
+extern void keys_item_ordered(KeyBuilder *b, const FpItem *item);  /* date, number, quantity */
 extern void keys_item_position(KeyBuilder *b, const FpItem *item); /* special: near */
 extern void keys_item_composite(KeyBuilder *b, const FpItem *item);
 /* Runs an expression over an item (path or engine). */

@@ -192,8 +192,7 @@ set_unit(KeyInterval *out, const KeySource *salt, JsonbContainer *c, bool money)
 		out->sys = CURRENCY_SYSTEM;
 		out->slen = sizeof(CURRENCY_SYSTEM) - 1;
 		out->code = keys_string_of(c, "currency", &out->clen);
-	}
-	else {
+	} else {
 		out->sys = keys_string_of(c, "system", &out->slen);
 		out->code = keys_string_of(c, "code", &out->clen);
 	}
@@ -258,7 +257,8 @@ keys_interval(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterva
 	JsonbContainer *c = keys_object(&item->json);
 
 	memset(out, 0, sizeof(*out));
-	out->form = klass == KEYS_DATE ? "date" : klass == KEYS_NUMBER ? "number" : "quantity";
+	out->form = klass == KEYS_DATE ? "date" : klass == KEYS_NUMBER ? "number"
+																   : "quantity";
 	if (klass == KEYS_DATE)
 		return date_interval(salt, item, out);
 	if (c == NULL) {

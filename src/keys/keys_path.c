@@ -104,14 +104,12 @@ keys_path_compile(const char *canonical, ModelTypeId start, bool relative, KeyTy
 			step[len - 1] = '\0';
 			if (!filter_step(step + 7, &path->steps[path->nsteps - 1], types))
 				break;
-		}
-		else if (strncmp(step, "where(", 6) == 0) {
+		} else if (strncmp(step, "where(", 6) == 0) {
 			/* the type stays, but the engine has to look */
 			plain = false;
 			types->required = false;
-		}
-		else if (strpbrk(step, "([`'") != NULL || types->n != 1 ||
-				 !member_step(types->types[0], step, &path->steps[path->nsteps], types))
+		} else if (strpbrk(step, "([`'") != NULL || types->n != 1 ||
+				   !member_step(types->types[0], step, &path->steps[path->nsteps], types))
 			break;
 		else
 			path->nsteps++;
@@ -151,7 +149,9 @@ walk_value(const Walk *w, int depth, const KeyMember *m, JsonbValue *v)
 		(v->type == jbvBinary && keys_object(v) == NULL))
 		return;
 	memset(&item, 0, sizeof(item));
-	item.kind = v->type == jbvBinary ? FP_ELEMENT : v->type == jbvBool ? FP_BOOLEAN : v->type == jbvNumeric ? FP_DECIMAL : FP_STRING;
+	item.kind = v->type == jbvBinary ? FP_ELEMENT : v->type == jbvBool	? FP_BOOLEAN
+												: v->type == jbvNumeric ? FP_DECIMAL
+																		: FP_STRING;
 	item.type = m->property->type;
 	item.json = *v;
 	item.property = m->property;
@@ -180,8 +180,7 @@ walk_object(const Walk *w, int depth, JsonbContainer *object)
 
 				walk_value(w, depth + 1, m, one);
 				pfree(one);
-			}
-			else {
+			} else {
 				JsonbIterator *it = JsonbIteratorInit(array);
 				JsonbValue e;
 				JsonbIteratorToken token;
@@ -190,8 +189,7 @@ walk_object(const Walk *w, int depth, JsonbContainer *object)
 					if (token == WJB_ELEM)
 						walk_value(w, depth + 1, m, &e);
 			}
-		}
-		else
+		} else
 			walk_value(w, depth + 1, m, &v);
 	}
 }

@@ -158,8 +158,7 @@ keys_item_reference(KeyBuilder *b, const FpItem *item)
 		if (*item->json.val.string.val != '#')
 			keys_add_term(b, keys_term_group(b->source), keys_reference(b->source, item->json.val.string.val, item->json.val.string.len),
 						  item->json.val.string.val, item->json.val.string.len);
-	}
-	else if (item->type == MODEL_T_Reference)
+	} else if (item->type == MODEL_T_Reference)
 		add_reference(b, c);
 	else if (model_is_a(item->type, MODEL_T_Resource))
 		add_resource(b, c);

@@ -18,7 +18,7 @@
 typedef struct Bounds {
 	const char *least, *most; /* points, NULL: none yet */
 	int least_len, most_len;
-	double low, high; /* the same, to compare with */
+	double low, high;  /* the same, to compare with */
 	bool below, above; /* "L", "U" */
 } Bounds;
 

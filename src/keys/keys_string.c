@@ -127,8 +127,7 @@ keys_item_string(KeyBuilder *b, const FpItem *item)
 		first = s->parts[0] == keys_ordered(s);
 		for (int i = 0; i < KEYS_NAME_PARTS; i++)
 			add_part(b, s->parts[first + i], c, keys_name_parts[i]);
-	}
-	else if (item->type == MODEL_T_Address) {
+	} else if (item->type == MODEL_T_Address) {
 		first = s->nparts - KEYS_ADDRESS_PARTS;
 		for (int i = 0; i < KEYS_ADDRESS_PARTS; i++)
 			add_part(b, s->parts[first + i], c, keys_address_parts[i]);

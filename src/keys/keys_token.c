@@ -274,8 +274,7 @@ keys_token_each(const KeySource *salt, const FpItem *item, bool fixed_system, vo
 			KeyTokenHashes t = {.code = keys_code(salt, text, len)};
 
 			fn(arg, &t);
-		}
-		else if (text != NULL && len > 0) {
+		} else if (text != NULL && len > 0) {
 			each_token(&e, NULL, 0, text, len);
 			if (sys != NULL)
 				each_token(&e, sys, strlen(sys), text, len);

@@ -93,7 +93,7 @@ keys_definition(const ModelType *t, const char *code, int len)
 
 /* ---- checks ---- */
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse(const ModelParam *p, const char *element, const char *why, const char *detail, const char *hint)
 {
 	ereport(ERROR,
@@ -146,8 +146,7 @@ has_comment(const char *text)
 				s += *s == '\\' && s[1] ? 2 : 1;
 			if (*s == '\0')
 				return false;
-		}
-		else if (*s == '/' && (s[1] == '/' || s[1] == '*'))
+		} else if (*s == '/' && (s[1] == '/' || s[1] == '*'))
 			return true;
 	}
 	return false;

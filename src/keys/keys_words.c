@@ -28,7 +28,10 @@ typedef struct Walk {
 	void *arg;
 } Walk;
 
-typedef enum Place { AT_ROOT, IN_NARRATIVE, INSIDE } Place;
+typedef enum Place { AT_ROOT,
+					 IN_NARRATIVE,
+					 INSIDE,
+} Place;
 
 static void walk_object(const Walk *w, const ModelType *type, JsonbContainer *c, Place place);
 
@@ -131,8 +134,7 @@ walk_member(const Walk *w, const ModelType *owner, const ModelProperty *p, JEntr
 	if (type->kind != MODEL_PRIMITIVE) {
 		if (JBE_ISCONTAINER(entry))
 			walk_objects(w, type, c, place == AT_ROOT && p->type == MODEL_T_Narrative ? IN_NARRATIVE : INSIDE);
-	}
-	else if (kind_of(owner, p, place, &kind)) {
+	} else if (kind_of(owner, p, place, &kind)) {
 		if (JBE_ISSTRING(entry))
 			w->fn(w->arg, kind, value, len);
 		else if (JBE_ISCONTAINER(entry) && JsonContainerIsArray(c))
@@ -365,8 +367,7 @@ keys_word_groups(const ModelType *t, KeyWordGroup **out)
 		if (s->klass == KEYS_TOKEN) {
 			(*out)[n++] = (KeyWordGroup){keys_term_group(s), s, false};
 			(*out)[n++] = (KeyWordGroup){keys_word_codes(s), s, false};
-		}
-		else if (s->klass == KEYS_QUANTITY)
+		} else if (s->klass == KEYS_QUANTITY)
 			(*out)[n++] = (KeyWordGroup){keys_word_units(s), s, true};
 	}
 	return n;
@@ -502,7 +503,8 @@ vector_of(MemoryContext to, const Word *words, int n)
 	v->size = n;
 	s = STRPTR(v);
 	for (int i = 0; i < n; i++) {
-		ARRPTR(v)[i] = (WordEntry){.haspos = 0, .len = words[i].len, .pos = s - STRPTR(v)};
+		ARRPTR(v)
+		[i] = (WordEntry){.haspos = 0, .len = words[i].len, .pos = s - STRPTR(v)};
 		memcpy(s, words[i].s, words[i].len);
 		s += words[i].len;
 	}

@@ -22,9 +22,27 @@ typedef enum ModelKind {
 
 /* The lexical class of a primitive: what its JSON looks like and which check applies. */
 typedef enum ModelPrimitive {
-	PRIM_NONE, PRIM_BOOLEAN, PRIM_INTEGER, PRIM_POSITIVEINT, PRIM_UNSIGNEDINT, PRIM_DECIMAL, PRIM_STRING, PRIM_MARKDOWN,
-	PRIM_URI, PRIM_URL, PRIM_CANONICAL, PRIM_OID, PRIM_UUID, PRIM_CODE, PRIM_ID, PRIM_BASE64, PRIM_DATE, PRIM_DATETIME,
-	PRIM_INSTANT, PRIM_TIME, PRIM_XHTML
+	PRIM_NONE,
+	PRIM_BOOLEAN,
+	PRIM_INTEGER,
+	PRIM_POSITIVEINT,
+	PRIM_UNSIGNEDINT,
+	PRIM_DECIMAL,
+	PRIM_STRING,
+	PRIM_MARKDOWN,
+	PRIM_URI,
+	PRIM_URL,
+	PRIM_CANONICAL,
+	PRIM_OID,
+	PRIM_UUID,
+	PRIM_CODE,
+	PRIM_ID,
+	PRIM_BASE64,
+	PRIM_DATE,
+	PRIM_DATETIME,
+	PRIM_INSTANT,
+	PRIM_TIME,
+	PRIM_XHTML
 } ModelPrimitive;
 
 /* One JSON property that may stand in an object of the owning type ("valueQuantity", "name", "id").
@@ -33,12 +51,12 @@ typedef struct ModelProperty {
 	const char *name;	 /* JSON name */
 	const char *element; /* FHIRPath name: "value" for valueQuantity, else the same */
 	uint8 name_len, element_len;
-	ModelTypeId type;	  /* type of the value; MODEL type "Resource" for contained and the like */
-	uint16 element_index; /* number of the element within the type: choices of one element share it */
+	ModelTypeId type;																  /* type of the value; MODEL type "Resource" for contained and the like */
+	uint16 element_index;															  /* number of the element within the type: choices of one element share it */
 	uint8 is_choice : 1, is_array : 1, is_summary : 1, is_modifier : 1, required : 1; /* required: min >= 1 */
-	uint16 targets;		/* Reference/canonical: index into model_targets (list of type ids, 0-terminated), 0 none */
-	uint16 codes;		/* code with a required binding that R4 enumerates: see model_code_known(); 0 none */
-	const char *system; /* code with a required binding to one code system: its URL, else NULL */
+	uint16 targets;																	  /* Reference/canonical: index into model_targets (list of type ids, 0-terminated), 0 none */
+	uint16 codes;																	  /* code with a required binding that R4 enumerates: see model_code_known(); 0 none */
+	const char *system;																  /* code with a required binding to one code system: its URL, else NULL */
 } ModelProperty;
 
 /* A choice element ("value") and its properties: numbers within the type, from model_choice_properties[first] on. */
@@ -49,7 +67,7 @@ typedef struct ModelChoice {
 } ModelChoice;
 
 typedef struct ModelType {
-	const char *name; /* "Patient", "Observation.component", "dateTime" */
+	const char *name;	  /* "Patient", "Observation.component", "dateTime" */
 	ModelTypeId id, base; /* base: parent in the type hierarchy, MODEL_NONE for the roots */
 	uint8 kind;			  /* ModelKind */
 	uint8 primitive;	  /* ModelPrimitive */
@@ -91,7 +109,15 @@ extern void model_code_each(uint16 codes, void (*fn)(const char *code, int len, 
 
 /* ---- search parameters ---- */
 typedef enum ModelParamType {
-	PARAM_NUMBER, PARAM_DATE, PARAM_STRING, PARAM_TOKEN, PARAM_REFERENCE, PARAM_COMPOSITE, PARAM_QUANTITY, PARAM_URI, PARAM_SPECIAL
+	PARAM_NUMBER,
+	PARAM_DATE,
+	PARAM_STRING,
+	PARAM_TOKEN,
+	PARAM_REFERENCE,
+	PARAM_COMPOSITE,
+	PARAM_QUANTITY,
+	PARAM_URI,
+	PARAM_SPECIAL
 } ModelParamType;
 
 typedef struct ModelComponent {
@@ -103,8 +129,8 @@ typedef struct ModelComponent {
 typedef struct ModelParam {
 	const char *code;
 	const char *url;
-	const char *expression; /* as published; NULL for a few */
-	uint8 type;				/* ModelParamType */
+	const char *expression;		/* as published; NULL for a few */
+	uint8 type;					/* ModelParamType */
 	const ModelTypeId *bases;	/* 0-terminated */
 	const ModelTypeId *targets; /* 0-terminated, may be empty; {Resource} = any */
 	const ModelComponent *components;

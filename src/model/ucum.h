@@ -14,8 +14,8 @@
  * texts are equal.
  */
 typedef struct UcumUnit {
-	bool valid;		  /* syntax and symbols are UCUM's */
-	bool convertible; /* on a ratio scale, or a temperature; else ([pH], dB ...) the fields below are NULL */
+	bool valid;			   /* syntax and symbols are UCUM's */
+	bool convertible;	   /* on a ratio scale, or a temperature; else ([pH], dB ...) the fields below are NULL */
 	const char *canonical; /* base units in order of their codes: "g.m-3", "[iU].m-3", "1" if dimensionless */
 	Numeric num, den;
 	Numeric shift;	/* NULL but for the temperatures */

@@ -33,7 +33,7 @@ typedef struct Parser {
 		int atom, exponent;
 	} arbitrary[ARBITRARY_MAX]; /* dimensions of their own */
 	int narbitrary;
-	int components;		   /* symbols and factors */
+	int components; /* symbols and factors */
 	int exponent_sum;
 	const UcumAtom *special; /* the last special unit met */
 	bool special_alone;		 /* it stands once, with exponent 1 */
@@ -307,10 +307,10 @@ canonical_text(const Parser *p)
 
 	for (int i = 0; i < UCUM_BASES; i++)
 		if (p->dims[i] != 0)
-			dims[n++] = (Dimension) {ucum_base_codes[i], p->dims[i]};
+			dims[n++] = (Dimension){ucum_base_codes[i], p->dims[i]};
 	for (int i = 0; i < p->narbitrary; i++)
 		if (p->arbitrary[i].exponent != 0)
-			dims[n++] = (Dimension) {ucum_atoms[p->arbitrary[i].atom].code, p->arbitrary[i].exponent};
+			dims[n++] = (Dimension){ucum_atoms[p->arbitrary[i].atom].code, p->arbitrary[i].exponent};
 	if (n == 0)
 		return pstrdup("1");
 	qsort(dims, n, sizeof(Dimension), compare_dimensions);

@@ -15,7 +15,7 @@ typedef struct UcumPrefix {
 	int16 exp10;
 } UcumPrefix;
 
-enum UcumSpecial { UCUM_RATIO, UCUM_TEMPERATURE, UCUM_NOT_CONVERTIBLE };
+enum UcumSpecial { UCUM_RATIO, UCUM_TEMPERATURE, UCUM_NOT_CONVERTIBLE, };
 
 /* One unit symbol in base units: value * (num / den * 10^exp10), and for temperatures + (onum / oden * 10^oexp10). */
 typedef struct UcumAtom {

@@ -45,11 +45,7 @@ put_interaction(const char *code, void *arg)
 static const char *
 param_type_name(uint8 type)
 {
-	static const char *const names[] = {[PARAM_NUMBER] = "number",		 [PARAM_DATE] = "date",
-										[PARAM_STRING] = "string",		 [PARAM_TOKEN] = "token",
-										[PARAM_REFERENCE] = "reference", [PARAM_COMPOSITE] = "composite",
-										[PARAM_QUANTITY] = "quantity",	 [PARAM_URI] = "uri",
-										[PARAM_SPECIAL] = "special"};
+	static const char *const names[] = {[PARAM_NUMBER] = "number", [PARAM_DATE] = "date", [PARAM_STRING] = "string", [PARAM_TOKEN] = "token", [PARAM_REFERENCE] = "reference", [PARAM_COMPOSITE] = "composite", [PARAM_QUANTITY] = "quantity", [PARAM_URI] = "uri", [PARAM_SPECIAL] = "special"};
 
 	return names[type];
 }

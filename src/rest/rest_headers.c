@@ -95,7 +95,7 @@ acceptable(char *element)
 	return true;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 not_acceptable(const char *what, const char *value)
 {
 	ereport(ERROR, errcode(FH406), errmsg("the format is not supported"), errdetail("%s is \"%.200s\".", what, value),
@@ -224,7 +224,8 @@ parse_http_date(const char *s, TimestampTz *out)
 
 	/* NOLINTNEXTLINE(cert-err34-c): the widths keep each number in its range */
 	if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
-			   &tm.tm_min, &tm.tm_sec, &end) != 6 || end == 0)
+			   &tm.tm_min, &tm.tm_sec, &end) != 6 ||
+		end == 0)
 		return false;
 	found = strstr(month_names, month);
 	if (strlen(month) != 3 || found == NULL || (found - month_names) % 3 != 0 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||

@@ -43,7 +43,10 @@ typedef enum RestShape {
 } RestShape;
 
 /* Prefer: return=... */
-typedef enum RestReturn { RETURN_REPRESENTATION, RETURN_MINIMAL, RETURN_OUTCOME } RestReturn;
+typedef enum RestReturn { RETURN_REPRESENTATION,
+						  RETURN_MINIMAL,
+						  RETURN_OUTCOME,
+} RestReturn;
 
 #define REST_MAX_SEGMENTS 5
 #define REST_MAX_URL 65536
@@ -58,10 +61,10 @@ typedef struct RestRequest {
 	RestShape shape;
 	const ModelType *type; /* NULL at system level */
 	const char *id;
-	const char *version;		/* SHAPE_VERSION: as written */
+	const char *version;		  /* SHAPE_VERSION: as written */
 	const ModelType *compartment; /* SHAPE_COMPARTMENT: Patient in /Patient/1/Observation; type NULL for "*" */
 
-	const char *query; /* the URL's parameters without those below, "" none; still encoded */
+	const char *query;	/* the URL's parameters without those below, "" none; still encoded */
 	const char *format; /* _format, NULL */
 	bool pretty;
 	const char *summary;  /* _summary of a read, NULL */
@@ -72,11 +75,11 @@ typedef struct RestRequest {
 typedef struct RestResponse {
 	int status;
 	StringInfoData body;
-	int32 version;			 /* ETag; 0 none */
+	int32 version;			   /* ETag; 0 none */
 	TimestampTz last_modified; /* valid when version > 0 */
-	char *location;			 /* NULL none */
-	char *allow;			 /* 405: the methods that are allowed */
-	bool retry;				 /* Retry-After */
+	char *location;			   /* NULL none */
+	char *allow;			   /* 405: the methods that are allowed */
+	bool retry;				   /* Retry-After */
 } RestResponse;
 
 /* ---- rest_request.c ---- */

@@ -54,7 +54,7 @@ set_version(RestResponse *res, const StoreResult *r)
 	res->last_modified = r->last_updated;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 not_found(const RestRequest *req)
 {
 	ereport(ERROR, errcode(FH404), errmsg("the resource is not known"),
@@ -62,7 +62,7 @@ not_found(const RestRequest *req)
 					  req->version ? req->version : ""));
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 gone(const RestRequest *req, const StoreResult *r)
 {
 	ereport(ERROR, errcode(FH410), errmsg("the resource is deleted"),

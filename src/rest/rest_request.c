@@ -6,7 +6,6 @@
  */
 #include "base/compat.h"
 
-
 #include "base/percent.h"
 #include "rest/rest_internal.h"
 
@@ -15,8 +14,7 @@
 static const struct {
 	const char *name;
 	RestMethod method;
-} methods[] = {{"GET", REST_GET},	  {"HEAD", REST_HEAD},	 {"POST", REST_POST},
-			   {"PUT", REST_PUT},	  {"PATCH", REST_PATCH}, {"DELETE", REST_DELETE}};
+} methods[] = {{"GET", REST_GET}, {"HEAD", REST_HEAD}, {"POST", REST_POST}, {"PUT", REST_PUT}, {"PATCH", REST_PATCH}, {"DELETE", REST_DELETE}};
 
 RestMethod
 rest_method(const char *name, int len)
@@ -103,7 +101,7 @@ rest_take_parameters(RestRequest *req, const char *form, int len)
 
 /* ---- paths ---- */
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 no_such_path(const char *what, const char *value)
 {
 	ereport(ERROR, errcode(FH404), errmsg("%s", what), errdetail("The path holds \"%.200s\".", value),

@@ -21,7 +21,7 @@ check_writable(void)
 				errhint("Send writes to the primary."));
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 unsupported_media(const char *media, const char *hint)
 {
 	ereport(ERROR, errcode(FH415), errmsg("the media type of the body is not supported"),
@@ -80,7 +80,8 @@ if_match(const RestRequest *req)
 static void
 answer(RestRequest *req, RestResponse *res, const StoreResult *r, bool created)
 {
-	const char *done = created ? "created" : r->unchanged ? "unchanged" : "updated";
+	const char *done = created ? "created" : r->unchanged ? "unchanged"
+														  : "updated";
 
 	res->status = created ? 201 : 200;
 	res->version = r->version;

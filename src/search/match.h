@@ -28,7 +28,15 @@ typedef struct MatchCriterion {
 } MatchCriterion;
 
 typedef enum MatchPrefix {
-	MATCH_EQ, MATCH_NE, MATCH_GT, MATCH_LT, MATCH_GE, MATCH_LE, MATCH_SA, MATCH_EB, MATCH_AP
+	MATCH_EQ,
+	MATCH_NE,
+	MATCH_GT,
+	MATCH_LT,
+	MATCH_GE,
+	MATCH_LE,
+	MATCH_SA,
+	MATCH_EB,
+	MATCH_AP
 } MatchPrefix;
 
 /* ---- match.c ---- */
@@ -36,7 +44,7 @@ typedef enum MatchPrefix {
 extern int match_split(const char *s, char sep, char ***parts);
 /* Without its escapes; palloc'd. */
 extern char *match_unescape(const char *s);
-extern void match_bad(const MatchCriterion *c, const char *why) pg_attribute_noreturn();
+pg_noreturn extern void match_bad(const MatchCriterion *c, const char *why);
 /* Reads and removes a prefix from *s. */
 extern MatchPrefix match_prefix(char **s);
 extern bool match_text_is(MatchText t, const char *s);

@@ -58,15 +58,15 @@ compares(const MatchCriterion *c, const FpItem *item, const char *value)
 
 		/* dates are compared as dates where both are */
 		if (item->json.type == jbvString &&
-		    (item->type == MODEL_T_date || item->type == MODEL_T_dateTime || item->type == MODEL_T_instant) &&
-		    fhir_date_parse(text, strlen(text), FHIR_KIND_SEARCH, &d))
+			(item->type == MODEL_T_date || item->type == MODEL_T_dateTime || item->type == MODEL_T_instant) &&
+			fhir_date_parse(text, strlen(text), FHIR_KIND_SEARCH, &d))
 			return match_filter_date(c, item, value);
 		return match_string(c, item, value);
 	}
 	if (item->json.type == jbvBool)
 		return strcmp(c->modifier, "~eq") == 0 && match_text_is(match_scalar(item), match_unescape(value));
 	if (item->json.type == jbvNumeric || item->type == MODEL_T_Quantity || item->type == MODEL_T_Range || item->type == MODEL_T_SampledData ||
-	    item->type == MODEL_T_Money || item->type == MODEL_T_Age || item->type == MODEL_T_Duration) {
+		item->type == MODEL_T_Money || item->type == MODEL_T_Age || item->type == MODEL_T_Duration) {
 		MatchCriterion plain = *c;
 
 		plain.modifier = NULL;
@@ -79,7 +79,7 @@ compares(const MatchCriterion *c, const FpItem *item, const char *value)
 
 		plain.modifier = NULL;
 		return item->type == MODEL_T_Reference ? match_reference(&plain, item, value)
-		                                       : match_token(&plain, item, value);
+											   : match_token(&plain, item, value);
 	}
 	return false;
 }
@@ -93,7 +93,7 @@ match_filter_date(const MatchCriterion *c, const FpItem *item, const char *value
 	plain.modifier = NULL;
 	if (strcmp(op, "po") == 0)
 		return !match_date(&plain, item, psprintf("sa%s", value)) &&
-		       !match_date(&plain, item, psprintf("eb%s", value));
+			   !match_date(&plain, item, psprintf("eb%s", value));
 	if (strcmp(op, "sw") == 0 || strcmp(op, "ew") == 0)
 		return match_string(c, item, value);
 	return match_date(&plain, item, strcmp(op, "co") == 0 ? value : psprintf("%s%s", op, value));
@@ -197,7 +197,7 @@ match_filter_check(const char *text)
 	FpItem nothing = {.json.type = jbvNull};
 	Elements e = {&c, NULL, {text, text}};
 
-	(void)rest_of_path(&e, &nothing);
+	(void) rest_of_path(&e, &nothing);
 	if (*filter_word(&e.text) || *e.text.at)
 		filter_fail(&e.text, "text after its end");
 }

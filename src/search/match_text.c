@@ -143,7 +143,7 @@ token_of_type(const MatchCriterion *c, const FpItem *item, const char *value)
 	if (item->type != MODEL_T_Identifier || id == NULL || match_children(id, "type", &types) != 1)
 		return false;
 	return match_text_is(match_member(id, "value"), match_unescape(parts[2])) &&
-		concept_any(types[0], (Token){match_unescape(parts[0]), match_unescape(parts[1])});
+		   concept_any(types[0], (Token){match_unescape(parts[0]), match_unescape(parts[1])});
 }
 
 static bool
@@ -321,7 +321,7 @@ match_reference(const MatchCriterion *c, const FpItem *item, const char *value)
 
 	if (c->modifier != NULL && strcmp(c->modifier, "identifier") == 0)
 		return o != NULL && match_children(o, "identifier", &ids) == 1 &&
-			token_is(read_token(c, value), match_member(ids[0], "system"), match_member(ids[0], "value"));
+			   token_is(read_token(c, value), match_member(ids[0], "system"), match_member(ids[0], "value"));
 	if (c->modifier != NULL && (strcmp(c->modifier, "below") == 0 || strcmp(c->modifier, "above") == 0)) {
 		have = match_scalar(item);
 		want = (MatchText){text, strlen(text)};

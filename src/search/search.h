@@ -9,19 +9,21 @@
 
 #include "model/model.h"
 
-typedef enum SearchHandling { SEARCH_STRICT, SEARCH_LENIENT } SearchHandling;
+typedef enum SearchHandling { SEARCH_STRICT,
+							  SEARCH_LENIENT,
+} SearchHandling;
 
 /*
  * searchset Bundle for `type` (NULL: system level). query: application/x-www-form-urlencoded text. base:
  * absolute base for links and fullUrl, "" for relative ones. Written straight as JSON text into out.
  */
 extern void search_bundle(const ModelType *type, const char *query, SearchHandling handling, const char *base,
-                          StringInfo out);
+						  StringInfo out);
 /* The same within a compartment (GET /Patient/1/Observation; type NULL: /Patient/1/ *, every type of the
  * compartment). */
 extern void search_compartment_bundle(const ModelType *compartment, const char *id, const ModelType *type,
-                                      const char *query, SearchHandling handling, const char *base,
-                                      StringInfo out);
+									  const char *query, SearchHandling handling, const char *base,
+									  StringInfo out);
 extern int64 search_count(const ModelType *type, const char *query);
 
 extern void search_init(void);

@@ -33,7 +33,7 @@ write_query(StringInfo url, const SearchRequest *req, const char *base, bool wit
 	}
 	if (req->compartment)
 		appendStringInfo(url, "%s/%s/%s", req->compartment->name, req->compartment_id,
-		                 req->type ? req->type->name : "*");
+						 req->type ? req->type->name : "*");
 	else if (req->type)
 		appendStringInfoString(url, req->type->name);
 	for (int i = 0; i < req->npairs; i++) {
@@ -86,7 +86,7 @@ write_links(BundleWriter *w, const SearchPage *page)
 	}
 	if (page && page->has_next && page->nrows > 0) {
 		appendStringInfo(&url, "_cursor=%s",
-		                 search_cursor_write(w->req, &page->rows[page->nrows - 1], false));
+						 search_cursor_write(w->req, &page->rows[page->nrows - 1], false));
 		write_link(w, "next", url.data);
 	}
 	appendStringInfoChar(w->out, ']');
@@ -121,8 +121,8 @@ write_entry(int i, Jsonb *doc, void *arg)
 	}
 	appendStringInfoString(w->out, "\"resource\":");
 	if (req->nelements)
-		doc = model_subset(type, &doc->root, SUBSET_ELEMENTS, (const char *const *)req->elements,
-		                   req->nelements);
+		doc = model_subset(type, &doc->root, SUBSET_ELEMENTS, (const char *const *) req->elements,
+						   req->nelements);
 	else if (req->summary == SUMMARY_TRUE)
 		doc = model_subset(type, &doc->root, SUBSET_SUMMARY, NULL, 0);
 	else if (req->summary == SUMMARY_TEXT)
@@ -144,7 +144,7 @@ static void
 write_entries(BundleWriter *w, SearchRow *rows, int n)
 {
 	bool whole = w->ntexts == 0 && !w->req->nelements && w->req->summary != SUMMARY_TRUE && w->req->summary != SUMMARY_TEXT &&
-	             w->req->summary != SUMMARY_DATA;
+				 w->req->summary != SUMMARY_DATA;
 
 	w->rows = rows;
 	(whole ? search_document_texts : search_documents)(w->req, rows, n, write_entry, w);
@@ -161,11 +161,11 @@ write_outcome(BundleWriter *w)
 		return;
 	begin_entry(w);
 	appendStringInfoString(w->out, "\"resource\":{\"resourceType\":\"OperationOutcome\",\"issue\":[");
-	foreach (c, w->req->ignored) {
+	foreach(c, w->req->ignored) {
 		appendStringInfo(w->out, "%s{\"severity\":\"warning\",\"code\":\"not-supported\",\"diagnostics\":",
-		                 first ? "" : ",");
-		fhir_json_write_string(w->out, psprintf("ignored: %s", (char *)lfirst(c)),
-		                       strlen(lfirst(c)) + strlen("ignored: "));
+						 first ? "" : ",");
+		fhir_json_write_string(w->out, psprintf("ignored: %s", (char *) lfirst(c)),
+							   strlen(lfirst(c)) + strlen("ignored: "));
 		appendStringInfoChar(w->out, '}');
 		first = false;
 	}
@@ -184,11 +184,11 @@ write_bundle(BundleWriter *w)
 
 	fhir_date_format_instant(search_now_micros(), now);
 	appendStringInfo(
-	    w->out, "{\"resourceType\":\"Bundle\",\"meta\":{\"lastUpdated\":\"%s\"},\"type\":\"searchset\"", now);
+		w->out, "{\"resourceType\":\"Bundle\",\"meta\":{\"lastUpdated\":\"%s\"},\"type\":\"searchset\"", now);
 	if (count_only) {
 		if (req->total != TOTAL_NONE || req->summary == SUMMARY_COUNT)
 			appendStringInfo(w->out, ",\"total\":" INT64_FORMAT,
-			                 search_matches_total(req, req->total == TOTAL_ESTIMATE));
+							 search_matches_total(req, req->total == TOTAL_ESTIMATE));
 		write_links(w, NULL);
 		w->first = true;
 		write_outcome(w);
@@ -216,10 +216,10 @@ write_bundle(BundleWriter *w)
 
 static void
 bundle(const ModelType *compartment, const char *id, const ModelType *type, const char *query,
-       SearchHandling handling, const char *base, StringInfo out)
+	   SearchHandling handling, const char *base, StringInfo out)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
-	              old;
+				  old;
 	SearchRequest req = {0};
 	int level;
 	BundleWriter w = {&req, base ? base : "", out};
@@ -237,14 +237,14 @@ bundle(const ModelType *compartment, const char *id, const ModelType *type, cons
 
 void
 search_bundle(const ModelType *type, const char *query, SearchHandling handling, const char *base,
-              StringInfo out)
+			  StringInfo out)
 {
 	bundle(NULL, NULL, type, query, handling, base, out);
 }
 
 void
 search_compartment_bundle(const ModelType *compartment, const char *id, const ModelType *type,
-                          const char *query, SearchHandling handling, const char *base, StringInfo out)
+						  const char *query, SearchHandling handling, const char *base, StringInfo out)
 {
 	bundle(compartment, id, type, query, handling, base, out);
 }

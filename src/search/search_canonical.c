@@ -48,7 +48,7 @@ read_url(int i, Jsonb *doc, void *arg)
 {
 	Candidates *c = arg;
 	char *url = fhir_json_get_string(&doc->root, "url"),
-	     *version = fhir_json_get_string(&doc->root, "version");
+		 *version = fhir_json_get_string(&doc->root, "version");
 
 	c->list[i].url = url ? MemoryContextStrdup(GetMemoryChunkContext(c->list), url) : NULL;
 	c->list[i].version = version ? MemoryContextStrdup(GetMemoryChunkContext(c->list), version) : NULL;
@@ -66,7 +66,7 @@ search_take_row(SearchRow *row, const char *mode, uint64 i)
 	row->id = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 3, &null));
 	row->version = DatumGetInt32(SPI_getbinval(t->vals[i], t->tupdesc, 4, &null));
 	row->last_updated = DatumGetTimestampTz(SPI_getbinval(t->vals[i], t->tupdesc, 5, &null));
-	row->place = *(ItemPointer)DatumGetPointer(SPI_getbinval(t->vals[i], t->tupdesc, 6, &null));
+	row->place = *(ItemPointer) DatumGetPointer(SPI_getbinval(t->vals[i], t->tupdesc, 6, &null));
 	row->mode = mode;
 }
 
@@ -90,7 +90,7 @@ take_candidates(SearchRequest *req, Candidates *c)
 /* Every resource of the types with one of the urls. */
 static void
 find_candidates(SearchRequest *req, SearchLeg leg, const ModelTypeId *targets, char *const *urls, int nurls,
-                Candidates *out)
+				Candidates *out)
 {
 	Crit *keys = crit_new(CRIT_KEYS);
 	SqlText s;
@@ -101,7 +101,7 @@ find_candidates(SearchRequest *req, SearchLeg leg, const ModelTypeId *targets, c
 		const KeySource *source;
 
 		if (t->kind != MODEL_RESOURCE || t->abstract || !search_target_allowed(targets, t) ||
-		    (source = url_source(t)) == NULL)
+			(source = url_source(t)) == NULL)
 			continue;
 		for (int i = 0; i < nurls; i++)
 			crit_add_key(keys, keys_uri(source, urls[i], strlen(urls[i])));
@@ -111,13 +111,13 @@ find_candidates(SearchRequest *req, SearchLeg leg, const ModelTypeId *targets, c
 	sql_init(&s);
 	s.generic = true;
 	appendStringInfoString(
-	    &s.sql,
-	    "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM (SELECT DISTINCT k FROM pg_catalog.unnest(");
-	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)keys->keys, keys->nkeys));
+		&s.sql,
+		"SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM (SELECT DISTINCT k FROM pg_catalog.unnest(");
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) keys->keys, keys->nkeys));
 	appendStringInfo(&s.sql,
-	                 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
-	                 "%s.resource r WHERE r.keys" OP("@>") "ARRAY[k.k] AND NOT r.deleted",
-	                 store_schema());
+					 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
+					 "%s.resource r WHERE r.keys" OP("@>") "ARRAY[k.k] AND NOT r.deleted",
+					 store_schema());
 	search_restrict(&s, "r", leg);
 	appendStringInfoString(&s.sql, " OFFSET 0) r ORDER BY r.last_updated DESC, r.rid DESC");
 	search_run(req, &s, "canonical urls: the resources that have them");
@@ -132,7 +132,7 @@ is_meant(const Candidates *c, int at, const char *url, const char *version)
 		const Candidate *x = &c->list[i];
 
 		if (strcmp(x->row.type, c->list[at].row.type) == 0 && x->url && strcmp(x->url, url) == 0 &&
-		    (version == NULL || (x->version && strcmp(x->version, version) == 0)))
+			(version == NULL || (x->version && strcmp(x->version, version) == 0)))
 			return i == at;
 	}
 	return false;
@@ -165,7 +165,7 @@ canonical_item(const char *text, int len, void *arg)
 
 void
 search_canonicals_of(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc,
-                     CanonicalRefs *out)
+					 CanonicalRefs *out)
 {
 	if (!source->canonical)
 		return;
@@ -192,7 +192,7 @@ search_canonical_rows(SearchRequest *req, SearchLeg leg, const CanonicalRefs *re
 
 		for (int i = 0; i < refs->n; i++)
 			if (search_target_allowed(refs->list[i].targets, type) &&
-			    is_meant(&c, k, refs->list[i].url, refs->list[i].version)) {
+				is_meant(&c, k, refs->list[i].url, refs->list[i].version)) {
 				(*out)[n++] = c.list[k].row;
 				break;
 			}
@@ -205,7 +205,7 @@ search_canonical_rows(SearchRequest *req, SearchLeg leg, const CanonicalRefs *re
 /* Rows of one type -> those of their references that mean them, for each source. */
 static void
 add_keys(SearchRequest *req, SearchLeg leg, const ModelType *type, Candidates *own,
-         const KeySource *const *sources, int nsources, Crit *keys)
+		 const KeySource *const *sources, int nsources, Crit *keys)
 {
 	ModelTypeId target[2] = {type->id, MODEL_NONE};
 	char **urls = palloc((own->n + 1) * sizeof(char *));
@@ -236,7 +236,7 @@ add_keys(SearchRequest *req, SearchLeg leg, const ModelType *type, Candidates *o
 
 void
 search_canonical_keys(SearchRequest *req, SearchLeg leg, const ModelType *type, const SearchRow *rows, int nrows,
-                      const KeySource *const *sources, int nsources, Crit *keys)
+					  const KeySource *const *sources, int nsources, Crit *keys)
 {
 	Candidates own = {palloc0((nrows + 1) * sizeof(Candidate)), 0};
 	SearchRow *of_type = palloc((nrows + 1) * sizeof(SearchRow));
@@ -262,7 +262,7 @@ search_canonical_chain(SearchRequest *req, const CritLink *link, Crit *keys)
 		return;
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place");
-	sql_from_where(&s, "r", LEG_CHAIN, &link->type, 1, (Crit **)&link->arg, 1);
+	sql_from_where(&s, "r", LEG_CHAIN, &link->type, 1, (Crit **) &link->arg, 1);
 	search_run(req, &s, psprintf("chain: urls of the %s at the other end", link->type->name));
 	take_candidates(req, &own);
 	add_keys(req, LEG_CHAIN, link->type, &own, &link->source, 1, keys);

@@ -50,8 +50,8 @@ search_knows(const ModelType *t, const char *name)
 		return p == NULL || search_refers_to(p, t);
 	}
 	if ((len == 3 && strncmp(name, "_id", 3) == 0) || (len == 12 && strncmp(name, "_lastUpdated", 12) == 0) ||
-	    (len == 7 && strncmp(name, "_filter", 7) == 0) || (len == 5 && strncmp(name, "_text", 5) == 0) ||
-	    (len == 8 && strncmp(name, "_content", 8) == 0))
+		(len == 7 && strncmp(name, "_filter", 7) == 0) || (len == 5 && strncmp(name, "_text", 5) == 0) ||
+		(len == 8 && strncmp(name, "_content", 8) == 0))
 		return true;
 	return search_param(t, name, len) != NULL;
 }
@@ -69,15 +69,15 @@ search_chain_targets(const KeyParam *p, const char *type_name, const ModelType *
 			search_bad_modifier(p->code, type_name, "a resource type, as this is a chain");
 		if (!search_target_allowed(p->targets, t))
 			ereport(ERROR, errcode(FH400),
-			        errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, p->base->name,
-			               type_name),
-			        fhir_issue("value", NULL));
+					errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, p->base->name,
+						   type_name),
+					fhir_issue("value", NULL));
 		(*out)[n++] = t;
 		return n;
 	}
 	for (int m = 1; m < model_ntypes; m++)
 		if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract &&
-		    search_target_allowed(p->targets, &model_types[m]))
+			search_target_allowed(p->targets, &model_types[m]))
 			(*out)[n++] = &model_types[m];
 	return n;
 }
@@ -103,8 +103,8 @@ search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, con
 
 	if (p->type != PARAM_REFERENCE)
 		ereport(ERROR, errcode(FH400),
-		        errmsg("search parameter \"%s\" of %s can't be chained", p->code, t->name),
-		        errdetail("It is not of type reference."), fhir_issue("invalid", NULL));
+				errmsg("search parameter \"%s\" of %s can't be chained", p->code, t->name),
+				errdetail("It is not of type reference."), fhir_issue("invalid", NULL));
 	ntargets = search_chain_targets(p, name->modifier, &targets);
 	for (int i = 0; i < ntargets; i++) {
 		Crit *arg;
@@ -116,17 +116,17 @@ search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, con
 	}
 	if (c->nlinks == 0)
 		ereport(
-		    ERROR, errcode(FH400),
-		    errmsg("unknown search parameter \"%s\" in chain \"%s.%s\"", name->rest, name->code, name->rest),
-		    errdetail("No type that %s of %s may refer to has it.", name->code, t->name),
-		    fhir_issue("not-supported", NULL));
+			ERROR, errcode(FH400),
+			errmsg("unknown search parameter \"%s\" in chain \"%s.%s\"", name->rest, name->code, name->rest),
+			errdetail("No type that %s of %s may refer to has it.", name->code, t->name),
+			fhir_issue("not-supported", NULL));
 	return c;
 }
 
 /* _has:Observation:patient:code=1234; rest = "Observation:patient:code" */
 Crit *
 search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest, const char *value,
-    int depth)
+		   int depth)
 {
 	int tlen = strcspn(rest, ":"), plen;
 	const ModelType *from = model_resource(rest, tlen);
@@ -135,19 +135,19 @@ search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const 
 
 	if (!from)
 		ereport(ERROR, errcode(FH400), errmsg("unknown resource type \"%.*s\" in _has", tlen, rest),
-		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("value", NULL));
+				errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("value", NULL));
 	if (rest[tlen] != ':' || rest[tlen + 1 + (plen = strcspn(rest + tlen + 1, ":"))] != ':')
 		ereport(ERROR, errcode(FH400), errmsg("incomplete parameter \"_has:%s\"", rest),
-		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
+				errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
 	p = search_require_param(from, pnstrdup(rest + tlen + 1, plen));
 	if (p->type != PARAM_REFERENCE)
 		ereport(ERROR, errcode(FH400),
-		        errmsg("search parameter \"%s\" of %s is no reference", p->code, from->name),
-		        fhir_issue("invalid", NULL));
+				errmsg("search parameter \"%s\" of %s is no reference", p->code, from->name),
+				fhir_issue("invalid", NULL));
 	rest += tlen + 1 + plen + 1;
 	if (*rest == '\0')
 		ereport(ERROR, errcode(FH400), errmsg("_has names no parameter of %s", from->name),
-		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
+				errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
 	arg = search_resolve_criterion(req, &from, 1, rest, value, depth + 1);
 	for (int k = 0; k < p->nlegs; k++) {
 		bool any = false;
@@ -161,9 +161,9 @@ search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const 
 	}
 	if (c->nlinks == 0)
 		ereport(
-		    ERROR, errcode(FH400),
-		    errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name),
-		    fhir_issue("value", NULL));
+			ERROR, errcode(FH400),
+			errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name),
+			fhir_issue("value", NULL));
 	Assert(referring != NULL); /* as there is a link */
 	/* where only those that refer at all carry a hash, they may be few */
 	if (referring->kind == CRIT_KEYS) {

@@ -137,8 +137,8 @@ search_composite(const KeyParam *p, const KeyLeg *leg, const char *value)
 
 	if (n != c->nparts)
 		search_bad_value(p->code, value,
-		                 psprintf("%d parts, but the parameter has %d components", n, c->nparts),
-		                 "Write the parts with $ between them, for example 8480-6$gt140.");
+						 psprintf("%d parts, but the parameter has %d components", n, c->nparts),
+						 "Write the parts with $ between them, for example 8480-6$gt140.");
 	for (int i = 0; i < n; i++)
 		if (*values[i] == '\0')
 			search_bad_value(p->code, value, "a part is empty", NULL);

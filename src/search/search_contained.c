@@ -76,8 +76,8 @@ find_program(int64 number)
 		if (p->number == number)
 			return p;
 	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-	        errmsg("no search of this session is running with number " INT64_FORMAT, number),
-	        errhint("This function is called by searches only."));
+			errmsg("no search of this session is running with number " INT64_FORMAT, number),
+			errhint("This function is called by searches only."));
 }
 
 /* ---- evaluation on one resource ---- */
@@ -119,7 +119,7 @@ has_ordered(const KeySet *set, const Crit *c)
 			const OrdBox *b = &c->boxes[k];
 
 			if (o->key == b->key && o->lo >= b->lo_min && o->lo <= b->lo_max && o->hi >= b->hi_min &&
-			    o->hi <= b->hi_max)
+				o->hi <= b->hi_max)
 				return true;
 		}
 	return false;
@@ -186,14 +186,14 @@ has_position(const KeySet *set, const Crit *c)
 	int64 *ord = palloc((set->nordered * 3 + 1) * sizeof(int64));
 
 	for (int i = 0; i < set->nordered; i++) {
-		ord[i * 3] = (int64)set->ordered[i].key;
+		ord[i * 3] = (int64) set->ordered[i].key;
 		ord[i * 3 + 1] = set->ordered[i].lo;
 		ord[i * 3 + 2] = set->ordered[i].hi;
 	}
 	return DatumGetBool(DirectFunctionCall6(
-	    fhir_near, sql_int8_array(ord, set->nordered * 3), Int64GetDatum((int64)c->keys[0]),
-	    Int64GetDatum((int64)keys_more(c->keys[0])), Float8GetDatum(c->near[0]), Float8GetDatum(c->near[1]),
-	    Float8GetDatum(c->near[2])));
+		fhir_near, sql_int8_array(ord, set->nordered * 3), Int64GetDatum((int64) c->keys[0]),
+		Int64GetDatum((int64) keys_more(c->keys[0])), Float8GetDatum(c->near[0]), Float8GetDatum(c->near[1]),
+		Float8GetDatum(c->near[2])));
 }
 
 static bool
@@ -230,8 +230,8 @@ satisfies(const Subject *s, const Crit *c)
 		case CRIT_WORD:
 		case CRIT_DOC:
 			return search_document_matches(
-			    JsonbValueToJsonb(s->value), c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code,
-			    c->values[0]);
+				JsonbValueToJsonb(s->value), c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code,
+				c->values[0]);
 		case CRIT_CONTAINED: /* its references lead to other resources of its container */
 			return matching(find_program(c->program), s->container, s->doc, NULL) > 0;
 		case CRIT_AND:
@@ -274,7 +274,7 @@ is_among(const List *ids, const char *id)
 {
 	ListCell *c;
 
-	foreach (c, ids)
+	foreach(c, ids)
 		if (id && strcmp(lfirst(c), id) == 0)
 			return true;
 	return false;
@@ -286,9 +286,9 @@ contained_array(JsonbContainer *doc)
 	JsonbValue v;
 
 	return fhir_json_get_lit(doc, "contained", &v) && v.type == jbvBinary &&
-	               JsonContainerIsArray(v.val.binary.data)
-	           ? v.val.binary.data
-	           : NULL;
+				   JsonContainerIsArray(v.val.binary.data)
+			   ? v.val.binary.data
+			   : NULL;
 }
 
 static bool
@@ -367,9 +367,9 @@ void
 sql_contained(SqlText *s, const char *alias, int64 program)
 {
 	appendStringInfo(&s->sql,
-	                 "%s.fhir_contained_count((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
-	                     "=") "%s.rid AND d.version" OP("=") "%s.version), ",
-	                 search_ext_schema(), store_schema(), alias, alias);
+					 "%s.fhir_contained_count((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
+						 "=") "%s.rid AND d.version" OP("=") "%s.version), ",
+					 search_ext_schema(), store_schema(), alias, alias);
 	sql_param(s, INT8OID, Int64GetDatum(program));
 	appendStringInfoChar(&s->sql, ')');
 }
@@ -475,7 +475,7 @@ any_carries(SearchRequest *req, Crit *markers)
 
 	sql_init(&s);
 	appendStringInfo(&s.sql, "SELECT 1 FROM %s.resource r WHERE r.keys" OP("&&"), store_schema());
-	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)markers->keys, markers->nkeys));
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) markers->keys, markers->nkeys));
 	appendStringInfoString(&s.sql, " LIMIT 1");
 	search_run(req, &s, "chain: does any lead to contained resources?");
 	found = SPI_processed > 0;
@@ -565,7 +565,7 @@ search_contained_prepare(SearchRequest *req)
 	for (int i = 0; i < req->nsorts; i++)
 		if (req->sorts[i].kind != SORT_ID && req->sorts[i].kind != SORT_UPDATED)
 			search_bad_value("_sort", req->sorts[i].code, "contained resources are not sorted by this",
-			                 "With _contained, matches are sorted by _id and _lastUpdated of their containers.");
+							 "With _contained, matches are sorted by _id and _lastUpdated of their containers.");
 	inner = all_criteria(req);
 	search_sets_inside(req, inner);
 	p = add_program(req, req->types, req->ntypes, NULL, inner);

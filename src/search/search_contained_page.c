@@ -18,7 +18,7 @@
 typedef struct Entries {
 	SearchRequest *req;
 	const SearchRow *containers;
-	const bool *own; /* is the container a match itself? */
+	const bool *own;		   /* is the container a match itself? */
 	const SearchCursor *after; /* NULL: from the start */
 	SearchRow *list;
 	int n, max;
@@ -37,14 +37,14 @@ add_entry(Entries *x, const SearchRow *container, int part, JsonbValue *resource
 	SearchRow *row;
 
 	if (x->after && x->after->part >= 0 && strcmp(container->type, x->after->type) == 0 &&
-	    strcmp(container->id, x->after->id) == 0) {
+		strcmp(container->id, x->after->id) == 0) {
 		if (x->after->backward ? part >= x->after->part : part <= x->after->part)
 			return;
 	}
 	if (x->n == x->max) {
 		x->max = x->max ? x->max * 2 : 64;
 		x->list =
-		    x->list ? repalloc(x->list, x->max * sizeof(SearchRow)) : palloc(x->max * sizeof(SearchRow));
+			x->list ? repalloc(x->list, x->max * sizeof(SearchRow)) : palloc(x->max * sizeof(SearchRow));
 	}
 	row = &x->list[x->n++];
 	*row = *container;
@@ -65,7 +65,7 @@ expand(int i, Jsonb *doc, void *arg)
 	Entries *x = arg;
 	const SearchRow *container = &x->containers[i];
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir contained", ALLOCSET_DEFAULT_SIZES),
-	              old = MemoryContextSwitchTo(cxt);
+				  old = MemoryContextSwitchTo(cxt);
 	JsonbContainer *array;
 	int *which, n = search_contained_which(x->req->program, &doc->root, &array, &which);
 

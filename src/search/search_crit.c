@@ -102,7 +102,7 @@ crit_join(CritKind kind, Crit *a, Crit *b)
 			crit_add_value(a, b->values[i]);
 		for (int i = 0; i < b->nboxes; i++)
 			crit_add_box(a, b->boxes[i].key, b->boxes[i].lo_min, b->boxes[i].lo_max, b->boxes[i].hi_min,
-			             b->boxes[i].hi_max);
+						 b->boxes[i].hi_max);
 		return a;
 	}
 	if (a->kind == kind)

@@ -25,7 +25,7 @@ static void
 put_field(StringInfo b, const char *s)
 {
 	if (s)
-		appendStringInfo(b, "%d:%s", (int)strlen(s), s);
+		appendStringInfo(b, "%d:%s", (int) strlen(s), s);
 	else
 		appendStringInfoChar(b, '-');
 }
@@ -34,8 +34,8 @@ put_field(StringInfo b, const char *s)
 static bool
 changes_no_order(const SearchPair *p)
 {
-	static const char *const names[] = {"_count",   "_cursor",     "_total",  "_summary", "_elements",
-	                                    "_include", "_revinclude", "_format", "_pretty"};
+	static const char *const names[] = {"_count", "_cursor", "_total", "_summary", "_elements",
+										"_include", "_revinclude", "_format", "_pretty"};
 
 	for (int i = 0; p->control && i < lengthof(names); i++) {
 		size_t len = strlen(names[i]);
@@ -72,9 +72,9 @@ seal(const SearchRequest *req, const char *body, int len, uint8 *out)
 	initStringInfo(&b);
 	put_search(&b, req);
 	appendBinaryStringInfo(&b, body, len);
-	if (hmac == NULL || pg_hmac_init(hmac, (const uint8 *)key, strlen(key)) < 0 ||
-	    pg_hmac_update(hmac, (const uint8 *)b.data, b.len) < 0 ||
-	    pg_hmac_final(hmac, digest, sizeof(digest)) < 0)
+	if (hmac == NULL || pg_hmac_init(hmac, (const uint8 *) key, strlen(key)) < 0 ||
+		pg_hmac_update(hmac, (const uint8 *) b.data, b.len) < 0 ||
+		pg_hmac_final(hmac, digest, sizeof(digest)) < 0)
 		elog(ERROR, "cannot seal a link");
 	pg_hmac_free(hmac);
 	memcpy(out, digest, SEAL_LENGTH);
@@ -87,8 +87,8 @@ base64url(const char *s, int len)
 	char *out = palloc(len * 4 / 3 + 4), *o = out;
 
 	for (int i = 0; i < len; i += 3) {
-		uint32 v = (uint8)s[i] << 16 | (i + 1 < len ? (uint8)s[i + 1] << 8 : 0) |
-		           (i + 2 < len ? (uint8)s[i + 2] : 0);
+		uint32 v = (uint8) s[i] << 16 | (i + 1 < len ? (uint8) s[i + 1] << 8 : 0) |
+				   (i + 2 < len ? (uint8) s[i + 2] : 0);
 
 		*o++ = digits[v >> 18];
 		*o++ = digits[v >> 12 & 63];
@@ -126,7 +126,7 @@ base64url_decode(const char *s, StringInfo out)
 		bits += 6;
 		if (bits >= 8) {
 			bits -= 8;
-			appendStringInfoChar(out, (char)(v >> bits & 255));
+			appendStringInfoChar(out, (char) (v >> bits & 255));
 		}
 	}
 	/* one text for the same bytes */
@@ -155,7 +155,7 @@ search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backwar
 	for (int i = 0; i < req->nsorts; i++)
 		put_field(&body, row->sort_null[i] ? NULL : sort_value_text(&req->sorts[i], row->sort[i]));
 	seal(req, body.data, body.len, mark);
-	appendBinaryStringInfo(&all, (char *)mark, SEAL_LENGTH);
+	appendBinaryStringInfo(&all, (char *) mark, SEAL_LENGTH);
 	appendBinaryStringInfo(&all, body.data, body.len);
 	return base64url(all.data, all.len);
 }
@@ -194,7 +194,7 @@ cursor_parse(const SearchRequest *req, SearchCursor *out)
 	seal(req, b.data + SEAL_LENGTH, b.len - SEAL_LENGTH, mark);
 	/* takes as long wherever they differ */
 	for (int i = 0; i < SEAL_LENGTH; i++)
-		differ |= mark[i] ^ (uint8)b.data[i];
+		differ |= mark[i] ^ (uint8) b.data[i];
 	if (differ || memchr(b.data + SEAL_LENGTH, 0, b.len - SEAL_LENGTH) != NULL)
 		return false;
 	out->backward = b.data[SEAL_LENGTH] == 'p';
@@ -219,8 +219,8 @@ cursor_parse(const SearchRequest *req, SearchCursor *out)
 		out->nulls[i] = v == NULL;
 		if (v)
 			out->values[i] = search_sort_type(&req->sorts[i]) == TEXTOID
-			                     ? CStringGetTextDatum(v)
-			                     : Int64GetDatum(strtoll(v, NULL, 10));
+								 ? CStringGetTextDatum(v)
+								 : Int64GetDatum(strtoll(v, NULL, 10));
 	}
 	return p == end;
 }
@@ -233,8 +233,8 @@ search_cursor_read(const SearchRequest *req, SearchCursor *out)
 		return false;
 	if (!cursor_parse(req, out))
 		ereport(ERROR, errcode(FH400), errmsg("invalid _cursor"),
-		        errdetail("It is damaged or belongs to another search."),
-		        errhint("Follow the links of the Bundle as they are, or start again without _cursor."),
-		        fhir_issue("value", NULL));
+				errdetail("It is damaged or belongs to another search."),
+				errhint("Follow the links of the Bundle as they are, or start again without _cursor."),
+				fhir_issue("value", NULL));
 	return true;
 }

@@ -49,7 +49,7 @@ plain_comparison(Filter *f, const char *path, const char *op, const char *value)
 		if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
 			filter_fail(&f->text, "pr needs true or false");
 		return search_resolve_criterion(f->req, f->types, f->ntypes, psprintf("%s:missing", path),
-		                                value[0] == 't' ? "false" : "true", f->depth);
+										value[0] == 't' ? "false" : "true", f->depth);
 	}
 	for (int i = 0; i < lengthof(modifiers); i++)
 		if (strcmp(op, modifiers[i][0]) == 0)
@@ -62,7 +62,7 @@ names_known(Filter *f, const ModelType *target, const FilterText *inner)
 {
 	Filter probe = {f->req, &target, 1, f->depth + 1, *inner, true, false};
 
-	(void)expression(&probe);
+	(void) expression(&probe);
 	return !probe.unknown;
 }
 
@@ -83,19 +83,19 @@ through_reference(Filter *f, const KeyParam *p, const FilterText *inner, const F
 
 		if (!search_refers_to(p, targets[i]) || !names_known(f, targets[i], inner))
 			continue;
-		(void)path_from(&path, NULL, filter_name(&path.text));
+		(void) path_from(&path, NULL, filter_name(&path.text));
 		if (path.unknown)
 			continue;
 		path.text = *rest;
 		path.probing = f->probing;
 		arg = crit_join(CRIT_AND, expression(&condition),
-		                path_from(&path, NULL, filter_name(&path.text)));
+						path_from(&path, NULL, filter_name(&path.text)));
 		f->text.at = path.text.at;
 		c = search_chain_link(c, p, targets[i], arg);
 	}
 	if (c == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("invalid _filter: no type that \"%s\" may refer to has these parameters", p->code),
-		        errdetail("In \"%.*s\".", 100, inner->at), fhir_issue("not-supported", NULL));
+				errdetail("In \"%.*s\".", 100, inner->at), fhir_issue("not-supported", NULL));
 	return c;
 }
 
@@ -106,7 +106,7 @@ on_elements(Filter *f, const KeyParam *p, const char *start)
 	FilterText t = f->text;
 
 	t.at = start;
-	(void)filter_skip_comparison(&t);
+	(void) filter_skip_comparison(&t);
 	f->text.at = t.at;
 	start = pnstrdup(start, t.at - start);
 	match_filter_check(start);
@@ -131,7 +131,7 @@ bracketed(Filter *f, const char *prefix, const char *name)
 		if (*f->text.at == '\0')
 			filter_fail(&f->text, "a ] is missing");
 		if (*f->text.at == '"') {
-			(void)filter_value(&f->text);
+			(void) filter_value(&f->text);
 			f->text.at--;
 		} else if (*f->text.at == '[')
 			depth++;
@@ -145,14 +145,14 @@ bracketed(Filter *f, const char *prefix, const char *name)
 		if (p == NULL && f->probing) {
 			f->unknown = true;
 			f->text.at = start;
-			(void)filter_skip_comparison(&f->text);
+			(void) filter_skip_comparison(&f->text);
 			return crit_new(CRIT_TRUE);
 		}
 		if (p == NULL)
 			search_unknown_param(f->types[i], name);
 		c = crit_join(CRIT_OR, c,
-		              p->type == PARAM_REFERENCE ? through_reference(f, p, &inner, &rest)
-		                                         : on_elements(f, p, start));
+					  p->type == PARAM_REFERENCE ? through_reference(f, p, &inner, &rest)
+												 : on_elements(f, p, start));
 	}
 	return c;
 }

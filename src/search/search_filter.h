@@ -10,7 +10,7 @@ typedef struct FilterText {
 } FilterText;
 
 /* ---- search_filter_text.c ---- */
-extern void filter_fail(const FilterText *f, const char *why) pg_attribute_noreturn();
+pg_noreturn extern void filter_fail(const FilterText *f, const char *why);
 /* A word up to white space, a bracket or a parenthesis; palloc'd, empty at the end. */
 extern char *filter_word(FilterText *f);
 /* The next name of a path: letters, digits, '-', '_'. */

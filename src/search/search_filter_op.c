@@ -21,15 +21,11 @@
 static void
 no_such(const KeyParam *p, const char *op)
 {
-	static const char *const types[] = {[PARAM_NUMBER] = "number",       [PARAM_DATE] = "date",
-	                                    [PARAM_STRING] = "string",       [PARAM_TOKEN] = "token",
-	                                    [PARAM_REFERENCE] = "reference", [PARAM_COMPOSITE] = "composite",
-	                                    [PARAM_QUANTITY] = "quantity",   [PARAM_URI] = "uri",
-	                                    [PARAM_SPECIAL] = "special"};
+	static const char *const types[] = {[PARAM_NUMBER] = "number", [PARAM_DATE] = "date", [PARAM_STRING] = "string", [PARAM_TOKEN] = "token", [PARAM_REFERENCE] = "reference", [PARAM_COMPOSITE] = "composite", [PARAM_QUANTITY] = "quantity", [PARAM_URI] = "uri", [PARAM_SPECIAL] = "special"};
 
 	ereport(ERROR, errcode(FH400),
-	        errmsg("invalid _filter: operator \"%s\" does not compare with \"%s\"", op, p->code),
-	        errdetail("That is a parameter of type %s.", types[p->type]), fhir_issue("invalid", NULL));
+			errmsg("invalid _filter: operator \"%s\" does not compare with \"%s\"", op, p->code),
+			errdetail("That is a parameter of type %s.", types[p->type]), fhir_issue("invalid", NULL));
 }
 
 static bool
@@ -75,8 +71,7 @@ string(const KeyParam *p, const char *op, const char *value)
 	static const struct {
 		const char *op;
 		StringMode mode;
-	} modes[] = {{"eq", STRING_EQUAL}, {"ew", STRING_SUFFIX}, {"gt", STRING_GT},
-	             {"lt", STRING_LT},    {"ge", STRING_GE},     {"le", STRING_LE}};
+	} modes[] = {{"eq", STRING_EQUAL}, {"ew", STRING_SUFFIX}, {"gt", STRING_GT}, {"lt", STRING_LT}, {"ge", STRING_GE}, {"le", STRING_LE}};
 	char *text = search_unescape(value);
 	Crit *c = crit_new(CRIT_STRING);
 	int i = 0, len;
@@ -95,7 +90,7 @@ string(const KeyParam *p, const char *op, const char *value)
 	/* what the index holds of longer texts are pieces */
 	if (len >= KEYS_STRING_OVERLAP)
 		search_bad_value(p->code, value, "the text is too long for this operator of _filter",
-		                 psprintf("Use sw, or fewer than %d bytes.", KEYS_STRING_OVERLAP));
+						 psprintf("Use sw, or fewer than %d bytes.", KEYS_STRING_OVERLAP));
 	c->mode = modes[i].mode;
 	crit_add_value(c, text);
 	for (int k = 0; k < p->nlegs; k++) {
@@ -147,7 +142,7 @@ unequal(const KeyParam *p, const char *value)
 		return crit_join(CRIT_AND, present(p), crit_not(equal));
 	/* of several values one may be equal and another not */
 	return crit_join(CRIT_AND, present(p),
-	                 crit_join(CRIT_OR, crit_not(equal), on_document(p, "ne", value)));
+					 crit_join(CRIT_OR, crit_not(equal), on_document(p, "ne", value)));
 }
 
 Crit *

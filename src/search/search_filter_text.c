@@ -16,16 +16,16 @@ void
 filter_fail(const FilterText *f, const char *why)
 {
 	ereport(ERROR, errcode(FH400), errmsg("invalid _filter: %s", why),
-	        errdetail("At position %d, before \"%.*s\".", (int)(f->at - f->text) + 1,
-	                  pg_mbcliplen(f->at, strlen(f->at), 40), f->at),
-	        errhint("For example: _filter=given eq \"peter\" and birthdate ge 2014-10-10."),
-	        fhir_issue("invalid", NULL));
+			errdetail("At position %d, before \"%.*s\".", (int) (f->at - f->text) + 1,
+					  pg_mbcliplen(f->at, strlen(f->at), 40), f->at),
+			errhint("For example: _filter=given eq \"peter\" and birthdate ge 2014-10-10."),
+			fhir_issue("invalid", NULL));
 }
 
 static void
 skip_space(FilterText *f)
 {
-	while (isspace((unsigned char)*f->at))
+	while (isspace((unsigned char) *f->at))
 		f->at++;
 }
 
@@ -36,7 +36,7 @@ filter_word(FilterText *f)
 
 	skip_space(f);
 	start = f->at;
-	while (*f->at && !isspace((unsigned char)*f->at) && strchr("()[]", *f->at) == NULL)
+	while (*f->at && !isspace((unsigned char) *f->at) && strchr("()[]", *f->at) == NULL)
 		f->at++;
 	return pnstrdup(start, f->at - start);
 }
@@ -48,7 +48,7 @@ filter_name(FilterText *f)
 
 	skip_space(f);
 	start = f->at;
-	while (isalnum((unsigned char)*f->at) || *f->at == '-' || *f->at == '_')
+	while (isalnum((unsigned char) *f->at) || *f->at == '-' || *f->at == '_')
 		f->at++;
 	if (f->at == start)
 		filter_fail(f, "a name is missing");
@@ -115,7 +115,7 @@ string_character(FilterText *f, StringInfo out)
 		filter_fail(f, "\\u names no character; write it as it is");
 	f->at += 5;
 	unicode_to_utf8(code, utf8);
-	appendBinaryStringInfo(out, (char *)utf8, pg_utf_mblen(utf8));
+	appendBinaryStringInfo(out, (char *) utf8, pg_utf_mblen(utf8));
 }
 
 /* Names that stand for systems. */
@@ -123,15 +123,15 @@ static char *
 with_systems(const char *value)
 {
 	static const char *const names[][2] = {{"loinc|", "http://loinc.org|"},
-	                                       {"snomed|", "http://snomed.info/sct|"},
-	                                       {"rxnorm|", "http://www.nlm.nih.gov/research/umls/rxnorm|"},
-	                                       {"ucum|", "http://unitsofmeasure.org|"}};
+										   {"snomed|", "http://snomed.info/sct|"},
+										   {"rxnorm|", "http://www.nlm.nih.gov/research/umls/rxnorm|"},
+										   {"ucum|", "http://unitsofmeasure.org|"}};
 
 	for (int i = 0; i < lengthof(names); i++) {
 		const char *at = strstr(value, names[i][0]);
 
 		if (at && (at == value || strchr("|$", at[-1]) != NULL))
-			return psprintf("%.*s%s%s", (int)(at - value), value, names[i][1], at + strlen(names[i][0]));
+			return psprintf("%.*s%s%s", (int) (at - value), value, names[i][1], at + strlen(names[i][0]));
 	}
 	return pstrdup(value);
 }
@@ -153,7 +153,7 @@ filter_value(FilterText *f)
 		}
 		f->at++;
 	} else {
-		while (*f->at && !isspace((unsigned char)*f->at) && *f->at != ')' && *f->at != ']')
+		while (*f->at && !isspace((unsigned char) *f->at) && *f->at != ')' && *f->at != ']')
 			appendStringInfoChar(&raw, *f->at++);
 		if (raw.len == 0)
 			filter_fail(f, "a value is missing");
@@ -188,7 +188,7 @@ filter_skip_comparison(FilterText *f)
 				if (*f->at == '\0')
 					filter_fail(f, "a ] is missing");
 				if (*f->at == '"') {
-					(void)filter_value(f);
+					(void) filter_value(f);
 					f->at--;
 				} else if (*f->at == '[')
 					depth++;
@@ -196,7 +196,7 @@ filter_skip_comparison(FilterText *f)
 					depth--;
 			}
 		} else if (filter_accept_char(f, '.'))
-			(void)filter_name(f);
+			(void) filter_name(f);
 		else
 			break;
 	}

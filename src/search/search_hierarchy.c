@@ -46,8 +46,8 @@ add_member(Members *m, const char *id, int len)
 			return;
 	if (m->n >= fhir_max_value_set_codes)
 		ereport(ERROR, errcode(FH400), errmsg("hierarchy of %s has too many members", m->type->name),
-		        errdetail("More than fhir.max_value_set_codes, which is %d.", fhir_max_value_set_codes),
-		        fhir_issue("too-costly", NULL));
+				errdetail("More than fhir.max_value_set_codes, which is %d.", fhir_max_value_set_codes),
+				fhir_issue("too-costly", NULL));
 	if (m->n == m->max) {
 		m->max = Max(16, 2 * m->max);
 		m->ids = m->ids ? repalloc(m->ids, m->max * sizeof(char *)) : palloc(m->max * sizeof(char *));
@@ -85,7 +85,7 @@ add_whole(const char *type, int tlen, const char *id, int ilen, int32 version, v
 {
 	Members *m = arg;
 
-	if (strlen(m->type->name) == (size_t)tlen && memcmp(type, m->type->name, tlen) == 0)
+	if (strlen(m->type->name) == (size_t) tlen && memcmp(type, m->type->name, tlen) == 0)
 		add_member(m, id, ilen);
 }
 

@@ -45,10 +45,10 @@ add_reference(const char *type, int tlen, const char *id, int ilen, int32 versio
 	if (x->nids == x->maxids) {
 		x->maxids = x->maxids ? x->maxids * 2 : 256;
 		x->types =
-		    x->types ? repalloc(x->types, x->maxids * sizeof(char *)) : palloc(x->maxids * sizeof(char *));
+			x->types ? repalloc(x->types, x->maxids * sizeof(char *)) : palloc(x->maxids * sizeof(char *));
 		x->ids = x->ids ? repalloc(x->ids, x->maxids * sizeof(char *)) : palloc(x->maxids * sizeof(char *));
 		x->versions = x->versions ? repalloc(x->versions, x->maxids * sizeof(int64))
-		                          : palloc(x->maxids * sizeof(int64));
+								  : palloc(x->maxids * sizeof(int64));
 	}
 	x->versions[x->nids] = version;
 	x->types[x->nids] = pnstrdup(type, tlen);
@@ -66,12 +66,12 @@ add_row(Includes *x, const SearchRow *row)
 		return;
 	if (x->n >= fhir_max_include)
 		ereport(ERROR, errcode(FH400), errmsg("the page would include too many resources"),
-		        errdetail("More than fhir.max_include = %d.", fhir_max_include),
-		        errhint("Ask for a smaller page (_count), or include less."), fhir_issue("too-costly", NULL));
+				errdetail("More than fhir.max_include = %d.", fhir_max_include),
+				errhint("Ask for a smaller page (_count), or include less."), fhir_issue("too-costly", NULL));
 	if (x->n == x->max) {
 		x->max = x->max ? x->max * 2 : 128;
 		x->rows =
-		    x->rows ? repalloc(x->rows, x->max * sizeof(SearchRow)) : palloc(x->max * sizeof(SearchRow));
+			x->rows ? repalloc(x->rows, x->max * sizeof(SearchRow)) : palloc(x->max * sizeof(SearchRow));
 	}
 	x->rows[x->n++] = *row;
 }
@@ -120,9 +120,9 @@ references_of(const KeyParam *p, void *arg)
 		return;
 	for (int i = 0; i < p->nlegs; i++) {
 		const KeyLeg *leg = &p->legs[i];
-		const ModelTypeId *targets = inc->target                         ? inc->targets
-		                             : leg->targets && leg->targets[0] ? leg->targets
-		                                                               : p->targets;
+		const ModelTypeId *targets = inc->target					   ? inc->targets
+									 : leg->targets && leg->targets[0] ? leg->targets
+																	   : p->targets;
 
 		if (!leg_fits(leg, p, inc->target))
 			continue;
@@ -138,7 +138,7 @@ look_at_document(int i, Jsonb *doc, void *arg)
 	DocWalk *w = arg;
 	SearchRequest *req = w->x->req;
 	const char *name =
-	    w->rows[i].contained ? fhir_json_get_string(&doc->root, "resourceType") : w->rows[i].type;
+		w->rows[i].contained ? fhir_json_get_string(&doc->root, "resourceType") : w->rows[i].type;
 	const ModelType *type = model_resource(name, strlen(name));
 
 	w->doc = doc;
@@ -175,19 +175,19 @@ sql_referred(Includes *x, SqlText *s, bool versioned)
 	sql_init(s);
 	s->generic = true;
 	appendStringInfo(&s->sql,
-	                 "SELECT r.rid, r.type, r.id, %1$s.version, %1$s.last_updated, %1$s.place FROM (SELECT DISTINCT u.t, "
-	                 "u.i, u.v FROM ROWS FROM (pg_catalog.unnest(",
-	                 versioned ? "d" : "r");
+					 "SELECT r.rid, r.type, r.id, %1$s.version, %1$s.last_updated, %1$s.place FROM (SELECT DISTINCT u.t, "
+					 "u.i, u.v FROM ROWS FROM (pg_catalog.unnest(",
+					 versioned ? "d" : "r");
 	sql_param(s, TEXTARRAYOID, sql_text_array(types, n));
 	appendStringInfoString(&s->sql, "), pg_catalog.unnest(");
 	sql_param(s, TEXTARRAYOID, sql_text_array(ids, n));
 	appendStringInfoString(&s->sql, "), pg_catalog.unnest(");
 	sql_param(s, INT8ARRAYOID, sql_int8_array(versions, n));
 	appendStringInfo(
-	    &s->sql,
-	    ")) u(t, i, v)) u CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
-	    "%s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
-	    store_schema());
+		&s->sql,
+		")) u(t, i, v)) u CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
+		"%s.resource r WHERE r.type" OP("=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
+		store_schema());
 	search_restrict(s, "r", LEG_INCLUDE);
 	appendStringInfoString(&s->sql, " OFFSET 0) r");
 	return n;
@@ -214,10 +214,9 @@ add_versions(Includes *x)
 	if (sql_referred(x, &s, true) == 0)
 		return;
 	appendStringInfo(&s.sql,
-	                 " CROSS JOIN LATERAL (SELECT d.version, d.last_updated, d.ctid AS place FROM %s.version d WHERE d.rid" OP(
-	                     "=") "r.rid AND d.version" OP(
-	                     "=") "u.v::pg_catalog.int4 AND d.doc IS NOT NULL OFFSET 0) d ORDER BY r.type, r.id, d.version",
-	                 store_schema());
+					 " CROSS JOIN LATERAL (SELECT d.version, d.last_updated, d.ctid AS place FROM %s.version d WHERE d.rid" OP(
+						 "=") "r.rid AND d.version" OP("=") "u.v::pg_catalog.int4 AND d.doc IS NOT NULL OFFSET 0) d ORDER BY r.type, r.id, d.version",
+					 store_schema());
 	search_run(x->req, &s, "_include of versions");
 	take(x);
 }
@@ -263,7 +262,7 @@ canonicals_to(Reverse *r, const KeyParam *p, const KeyLeg *leg)
 		const ModelType *type = model_resource(r->rows[k].type, strlen(r->rows[k].type));
 
 		if (r->rows[k].contained || type == last || (target && target != type) || !search_canonical_link(leg->source, type) ||
-		    !leg_fits(leg, p, type))
+			!leg_fits(leg, p, type))
 			continue;
 		search_canonical_keys(r->x->req, LEG_REVINCLUDE, type, r->rows, r->n, &leg->source, 1, r->keys);
 		last = type;
@@ -291,7 +290,7 @@ hashes_to(const KeyParam *p, void *arg)
 				continue; /* nothing refers to it */
 			if ((target == NULL || target == type) && leg_fits(&p->legs[i], p, type))
 				crit_add_key(r->keys,
-				             keys_identity(row->type, strlen(row->type), row->id, strlen(row->id)) ^ salt);
+							 keys_identity(row->type, strlen(row->type), row->id, strlen(row->id)) ^ salt);
 		}
 	}
 }
@@ -318,12 +317,12 @@ include_referring(Includes *x, SearchRow *rows, int n, const SearchInclude *inc)
 	sql_init(&s);
 	s.generic = true;
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM (SELECT "
-	                               "DISTINCT k FROM pg_catalog.unnest(");
-	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)r.keys->keys, r.keys->nkeys));
+								   "DISTINCT k FROM pg_catalog.unnest(");
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) r.keys->keys, r.keys->nkeys));
 	appendStringInfo(&s.sql,
-	                 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
-	                 "%s.resource r WHERE r.keys" OP("@>") "ARRAY[k.k] AND NOT r.deleted",
-	                 store_schema());
+					 ") k) k CROSS JOIN LATERAL (SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place FROM "
+					 "%s.resource r WHERE r.keys" OP("@>") "ARRAY[k.k] AND NOT r.deleted",
+					 store_schema());
 	search_restrict(&s, "r", LEG_REVINCLUDE);
 	/* a row may come by several hashes; beyond the limit it is an error anyway */
 	appendStringInfo(&s.sql, " OFFSET 0) r LIMIT %d", (fhir_max_include + 1) * 4);

@@ -39,19 +39,19 @@
 #define SEARCH_MANY_ASKED 20
 #define SEARCH_FEW_LONG 3
 #else
-#define SEARCH_INDEXED_KEYS                                                                                  \
-	64 /* more hashes are listed one by one, or looked up in each row: a GIN scan for n costs n a row */
-#define SEARCH_FEW_ROWS 2000      /* a set up to this size becomes a list of rows */
-#define SEARCH_FEW_REFERRING 200  /* documents that are read for _has */
-#define SEARCH_FEW_WHEN_ALL 50000 /* the same where every match is needed, not a page */
-#define SEARCH_FEW_TO_SORT 1000   /* matches that are sorted rather than met on a walk */
+#define SEARCH_INDEXED_KEYS \
+	64							   /* more hashes are listed one by one, or looked up in each row: a GIN scan for n costs n a row */
+#define SEARCH_FEW_ROWS 2000	   /* a set up to this size becomes a list of rows */
+#define SEARCH_FEW_REFERRING 200   /* documents that are read for _has */
+#define SEARCH_FEW_WHEN_ALL 50000  /* the same where every match is needed, not a page */
+#define SEARCH_FEW_TO_SORT 1000	   /* matches that are sorted rather than met on a walk */
 #define SEARCH_MANY_REFERRING 5000 /* the same, at most, where each saves much */
-#define SEARCH_FEW_TARGETS 300    /* resources at the other end of a chain that are listed for a page, */
-#define SEARCH_MANY_TARGETS 5000  /* and at most */
-#define SEARCH_FEW_LOOKED_UP 1000 /* hashes that are looked up one by one for a page */
-#define SEARCH_FEW_ASKED 500      /* rows that are asked what they refer to rather than find that first */
-#define SEARCH_MANY_ASKED 2000    /* rows of a walk that are asked what they refer to, or what refers to them */
-#define SEARCH_FEW_LONG 5000      /* long intervals that are sorted by their start */
+#define SEARCH_FEW_TARGETS 300	   /* resources at the other end of a chain that are listed for a page, */
+#define SEARCH_MANY_TARGETS 5000   /* and at most */
+#define SEARCH_FEW_LOOKED_UP 1000  /* hashes that are looked up one by one for a page */
+#define SEARCH_FEW_ASKED 500	   /* rows that are asked what they refer to rather than find that first */
+#define SEARCH_MANY_ASKED 2000	   /* rows of a walk that are asked what they refer to, or what refers to them */
+#define SEARCH_FEW_LONG 5000	   /* long intervals that are sorted by their start */
 #endif
 
 /* ---- criteria ---- */
@@ -59,21 +59,21 @@
 typedef enum CritKind {
 	CRIT_TRUE,
 	CRIT_FALSE,
-	CRIT_TYPE,    /* resource.type is this one */
-	CRIT_KEYS,    /* any of the hashes is in resource.keys */
-	CRIT_ORDERED, /* any (key, lo, hi) of the resource lies in any of the boxes */
-	CRIT_STRING,  /* a folded text starts with, or contains, one of the values */
-	CRIT_TERM,    /* token :text: a display text of the dictionary matches; becomes CRIT_KEYS */
-	CRIT_WORD,    /* _text, _content: a word; becomes CRIT_KEYS, CRIT_ORDERED, CRIT_SIDE */
-	CRIT_SIDE,    /* a side row of words satisfies a text query */
-	CRIT_ID,      /* resource.id is one of */
-	CRIT_UPDATED, /* resource.last_updated is in one of the ranges */
-	CRIT_ROWS,    /* resource.rid is one of (a set that was run first) */
-	CRIT_DOC,     /* decided on the document (no index): uri :below, near ... */
-	CRIT_NEAR,    /* a position within a distance */
-	CRIT_CHAIN,   /* refers to a resource that satisfies args; becomes CRIT_KEYS */
-	CRIT_HAS,     /* is referred to by a resource that satisfies args */
-	CRIT_LIST,    /* is an entry of one of the Lists; becomes CRIT_ROWS */
+	CRIT_TYPE,		/* resource.type is this one */
+	CRIT_KEYS,		/* any of the hashes is in resource.keys */
+	CRIT_ORDERED,	/* any (key, lo, hi) of the resource lies in any of the boxes */
+	CRIT_STRING,	/* a folded text starts with, or contains, one of the values */
+	CRIT_TERM,		/* token :text: a display text of the dictionary matches; becomes CRIT_KEYS */
+	CRIT_WORD,		/* _text, _content: a word; becomes CRIT_KEYS, CRIT_ORDERED, CRIT_SIDE */
+	CRIT_SIDE,		/* a side row of words satisfies a text query */
+	CRIT_ID,		/* resource.id is one of */
+	CRIT_UPDATED,	/* resource.last_updated is in one of the ranges */
+	CRIT_ROWS,		/* resource.rid is one of (a set that was run first) */
+	CRIT_DOC,		/* decided on the document (no index): uri :below, near ... */
+	CRIT_NEAR,		/* a position within a distance */
+	CRIT_CHAIN,		/* refers to a resource that satisfies args; becomes CRIT_KEYS */
+	CRIT_HAS,		/* is referred to by a resource that satisfies args */
+	CRIT_LIST,		/* is an entry of one of the Lists; becomes CRIT_ROWS */
 	CRIT_CONTAINED, /* contains a resource that satisfies a program of search_contained.c */
 	CRIT_AND,
 	CRIT_OR,
@@ -90,9 +90,9 @@ typedef struct Crit Crit;
 
 typedef struct CritLink {
 	const KeySource *source; /* the reference */
-	const ModelType *type;   /* chain: type at the other end; _has: type that refers */
-	Crit *arg;               /* criterion on `type`; shared by links of the same type */
-	const char *code;        /* the reference's parameter */
+	const ModelType *type;	 /* chain: type at the other end; _has: type that refers */
+	Crit *arg;				 /* criterion on `type`; shared by links of the same type */
+	const char *code;		 /* the reference's parameter */
 	const KeyLeg *leg;
 } CritLink;
 
@@ -110,9 +110,9 @@ typedef enum StringMode {
 struct Crit {
 	CritKind kind;
 	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
-	bool single;       /* ORDERED: a resource has at most one interval under all of the keys */
-	uint64 place;      /* ORDERED, single: where that stands, see search_place */
-	bool unindexed;    /* no index answers it: fhir_explain warns */
+	bool single;	   /* ORDERED: a resource has at most one interval under all of the keys */
+	uint64 place;	   /* ORDERED, single: where that stands, see search_place */
+	bool unindexed;	   /* no index answers it: fhir_explain warns */
 
 	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */
 	int nkeys;
@@ -121,33 +121,37 @@ struct Crit {
 	char **values; /* STRING, TERM: folded texts; ID, LIST: ids; DOC: texts */
 	int nvalues;
 	StringMode mode;
-	const char *code;      /* DOC: parameter */
-	const char *modifier;  /* DOC */
-	const ModelType *type; /* TYPE, DOC */
+	const char *code;			   /* DOC: parameter */
+	const char *modifier;		   /* DOC */
+	const ModelType *type;		   /* TYPE, DOC */
 	const ModelType *const *types; /* WORD */
 	int ntypes;
-	const double *near;    /* NEAR: latitude, longitude, metres */
-	int64 *rows;           /* ROWS: sorted */
+	const double *near; /* NEAR: latitude, longitude, metres */
+	int64 *rows;		/* ROWS: sorted */
 	int nrows;
 	CritLink *links; /* CHAIN, HAS */
 	int nlinks;
 	Crit **args; /* AND, OR, NOT (one) */
 	int nargs;
-	int64 program;    /* CONTAINED */
+	int64 program;	  /* CONTAINED */
 	double referring; /* HAS: estimated resources that refer */
-	bool asked;       /* CHAIN: found to have many at its end */
-	double matches;   /* estimated matching resources, < 0: unknown */
+	bool asked;		  /* CHAIN: found to have many at its end */
+	double matches;	  /* estimated matching resources, < 0: unknown */
 };
 
 /* ---- a request ---- */
 
 typedef struct SearchPair {
 	char *name, *value; /* decoded; escapes of the value still in place */
-	bool used;          /* understood: goes into the self link */
-	bool control;       /* no criterion */
+	bool used;			/* understood: goes into the self link */
+	bool control;		/* no criterion */
 } SearchPair;
 
-typedef enum SearchTotal { TOTAL_UNASKED, TOTAL_NONE, TOTAL_ESTIMATE, TOTAL_ACCURATE } SearchTotal;
+typedef enum SearchTotal { TOTAL_UNASKED,
+						   TOTAL_NONE,
+						   TOTAL_ESTIMATE,
+						   TOTAL_ACCURATE,
+} SearchTotal;
 typedef enum SearchSummary {
 	SUMMARY_FALSE,
 	SUMMARY_TRUE,
@@ -161,9 +165,9 @@ typedef enum SortKind {
 	SORT_UPDATED,
 	SORT_ORDERED, /* resource.ord */
 	SORT_STRING,  /* string.value */
-	SORT_DOC,     /* text from the document */
-	SORT_SCORE,   /* how well _text and _content fit */
-	SORT_CHAIN    /* by a value of what the resource refers to */
+	SORT_DOC,	  /* text from the document */
+	SORT_SCORE,	  /* how well _text and _content fit */
+	SORT_CHAIN	  /* by a value of what the resource refers to */
 } SortKind;
 
 typedef struct SearchSort SearchSort;
@@ -176,7 +180,7 @@ struct SearchSort {
 	const KeyParam *param;
 	char **texts; /* SCORE: search_score_texts */
 	int ntexts;
-	SearchSort *ends;         /* CHAIN: the key of each type at the other end; all of one kind */
+	SearchSort *ends;		   /* CHAIN: the key of each type at the other end; all of one kind */
 	const ModelType **targets; /* CHAIN: those types */
 	int nends;
 };
@@ -184,15 +188,18 @@ struct SearchSort {
 typedef struct SearchInclude {
 	bool reverse, iterate;
 	const ModelType *source; /* NULL: any */
-	const char *code;        /* NULL: every reference parameter */
+	const char *code;		 /* NULL: every reference parameter */
 	const ModelType *target; /* NULL: any */
-	ModelTypeId targets[2];  /* the same as a list, 0-terminated */
+	ModelTypeId targets[2];	 /* the same as a list, 0-terminated */
 } SearchInclude;
 
-typedef enum SearchContained { CONTAINED_FALSE, CONTAINED_TRUE, CONTAINED_BOTH } SearchContained;
+typedef enum SearchContained { CONTAINED_FALSE,
+							   CONTAINED_TRUE,
+							   CONTAINED_BOTH,
+} SearchContained;
 
 typedef struct SearchRequest {
-	const ModelType *type;   /* NULL: system level */
+	const ModelType *type;	 /* NULL: system level */
 	const ModelType **types; /* what is searched, sorted by name (bytes) */
 	int ntypes;
 	bool all_types; /* no _type given at system level */
@@ -227,8 +234,8 @@ typedef struct SearchRequest {
 	List *explain; /* of char *: steps already run, collected for fhir_explain; unless NULL context */
 	bool explaining, analyze;
 	MemoryContext context; /* of the request: outlives every step */
-	int64 known_total;     /* counted beside the page, -1 if not */
-	double walked_rows;    /* about how many resources of the types there are */
+	int64 known_total;	   /* counted beside the page, -1 if not */
+	double walked_rows;	   /* about how many resources of the types there are */
 } SearchRequest;
 
 /* ---- search_parse.c ---- */
@@ -254,11 +261,11 @@ extern void search_nearest_offer(SearchNearest *n, const char *candidate);
 extern void search_resolve(SearchRequest *req);
 /* One criterion on resources of `types`. */
 extern Crit *search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes,
-                                      const char *name, const char *value, int depth);
+									  const char *name, const char *value, int depth);
 extern const KeyParam *search_param(const ModelType *t, const char *code, int len);
 /* Raises FH503 while the store's keys are made anew. */
 extern void search_require_keys(void);
-extern void search_unknown_param(const ModelType *t, const char *code) pg_attribute_noreturn();
+pg_noreturn extern void search_unknown_param(const ModelType *t, const char *code);
 /* Has a value in this place. */
 extern Crit *search_present(const KeyLeg *leg);
 /* Was a parameter looked up that a user has added? Since the last call with reset. */
@@ -266,18 +273,18 @@ extern bool search_met_user_param(bool reset);
 extern const KeyParam *search_require_param(const ModelType *t, const char *code);
 /* A name of a criterion:  code[:modifier]  |  reference[:Type].rest */
 typedef struct SearchName {
-	const char *code;     /* up to the first ':' or '.' */
+	const char *code;	  /* up to the first ':' or '.' */
 	const char *modifier; /* between ':' and '.', NULL if none */
-	const char *rest;     /* after '.', NULL if no chain */
+	const char *rest;	  /* after '.', NULL if no chain */
 } SearchName;
 extern SearchName search_split_name(const char *name);
 
 /* ---- search_chain.c ---- */
 extern Crit *search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, const char *value,
-                          int depth);
+						  int depth);
 /* rest: of _has:rest */
 extern Crit *search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest,
-                        const char *value, int depth);
+						const char *value, int depth);
 /* Adds to a chain (NULL: a new one) that p leads to a resource of that type which satisfies arg. */
 extern Crit *search_chain_link(Crit *c, const KeyParam *p, const ModelType *target, Crit *arg);
 /* The types that reference parameter p may lead to, of that name if one is given. Returns how many. */
@@ -300,10 +307,8 @@ extern void crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 
 /* The values of one parameter of one type: an OR. :missing and the negation of :not are the caller's. */
 extern Crit *search_values(const KeyParam *p, const char *modifier, const char *value);
 extern Crit *search_updated_values(const char *code, const char *value);
-extern void search_bad_value(const char *code, const char *value, const char *why, const char *hint)
-    pg_attribute_noreturn();
-extern void search_bad_modifier(const char *code, const char *modifier, const char *allowed)
-    pg_attribute_noreturn();
+pg_noreturn extern void search_bad_value(const char *code, const char *value, const char *why, const char *hint);
+pg_noreturn extern void search_bad_modifier(const char *code, const char *modifier, const char *allowed);
 
 typedef enum SearchPrefix {
 	PREFIX_EQ,
@@ -329,7 +334,7 @@ extern void search_number_boxes(Crit *c, const char *code, uint64 key, const cha
  * True: needs a recheck. */
 extern int search_units(const KeySource *source, const uint64 *token, KeyUnit **units);
 extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *source,
-                                  const uint64 *composite_hash, const char *value);
+								  const uint64 *composite_hash, const char *value);
 
 /* ---- search_composite.c ---- */
 extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *value);
@@ -351,7 +356,7 @@ extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value
 /* ---- search_text.c ---- */
 typedef struct SqlText SqlText;
 extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code,
-                                   const char *value);
+								   const char *value);
 /* One criterion on one document, by the in-memory evaluation. */
 extern bool search_document_matches(Jsonb *doc, const char *name, const char *value);
 /* Every word of a text: a superset for other searches of texts. NULL: there is no word in it. */
@@ -418,7 +423,7 @@ extern void sql_where(SqlText *s, const char *alias, Crit **where, int n);
 extern void sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntypes);
 /* "FROM store.resource alias WHERE NOT deleted AND type AND restriction AND criteria" */
 extern void sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types,
-                           int ntypes, Crit **where, int nwhere);
+						   int ntypes, Crit **where, int nwhere);
 /* " AND (...)" for one resource alias of one leg: where a caller's rights enter. */
 extern void search_restrict(SqlText *s, const char *alias, SearchLeg leg);
 /*
@@ -435,11 +440,11 @@ typedef struct SearchRow {
 	ItemPointerData place; /* of the version's row: a hint (store_place.h) */
 	Datum *sort;
 	bool *sort_null;
-	const char *mode; /* "match", "include" */
-	Jsonb *doc;       /* when it is at hand */
-	bool contained;   /* doc is a contained resource; type and id are "Type" and "id#contained" */
+	const char *mode;	   /* "match", "include" */
+	Jsonb *doc;			   /* when it is at hand */
+	bool contained;		   /* doc is a contained resource; type and id are "Type" and "id#contained" */
 	const char *cursor_id; /* for cursors, when id does not say it all */
-	StringInfo text;  /* the document as JSON text, within search_document_texts */
+	StringInfo text;	   /* the document as JSON text, within search_document_texts */
 } SearchRow;
 
 typedef struct SearchPage {
@@ -469,7 +474,10 @@ extern bool search_cursor_read(const SearchRequest *req, SearchCursor *out);
 extern char *search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward);
 
 /* ---- search_walk.c ---- */
-typedef enum SearchWalkPart { WALK_ALL, WALK_FROM_START, WALK_LONG_BEFORE } SearchWalkPart;
+typedef enum SearchWalkPart { WALK_ALL,
+							  WALK_FROM_START,
+							  WALK_LONG_BEFORE,
+} SearchWalkPart;
 
 typedef struct SearchWalk {
 	const SearchCursor *cur;
@@ -505,7 +513,7 @@ extern double search_keys_at_least(const Crit *c);
 /* ---- search_sets.c ---- */
 /* all: every match will be needed (a chain's end, a total), not a page of them. */
 extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where,
-                        int nwhere, bool all);
+						int nwhere, bool all);
 /* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found
  * too few. False if one that is dear to check is still left. */
 extern bool search_sets_finish(SearchRequest *req);
@@ -575,22 +583,22 @@ extern void search_includes(SearchRequest *req, SearchRow *matches, int nmatches
 extern void search_texts(const KeyLeg *leg, JsonbContainer *doc, bool highest, char **best);
 /* Texts that are strings at a place: urls, canonicals. */
 extern void search_plain_texts(const KeySource *source, JsonbContainer *doc,
-                               void (*fn)(const char *text, int len, void *arg), void *arg);
+							   void (*fn)(const char *text, int len, void *arg), void *arg);
 /* References held by `source` in doc, as "Type/id" of this store. version: of "Type/id/_history/version"; 0: none
  * is named; -1: not one that can be. */
 typedef void (*SearchRefFn)(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg);
 /* Literal references at a place, whatever they lead to. */
 extern void search_plain_references(const KeySource *source, JsonbContainer *doc,
-                                    void (*fn)(const char *ref, int len, void *arg), void *arg);
+									void (*fn)(const char *ref, int len, void *arg), void *arg);
 extern void search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn,
-                                   void *arg);
+								   void *arg);
 extern void search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc,
-                              SearchRefFn fn, void *arg);
+							  SearchRefFn fn, void *arg);
 
 /* ---- search_canonical.c ---- */
 typedef struct CanonicalRef {
 	char *url;
-	const char *version;        /* NULL: none is named */
+	const char *version;		/* NULL: none is named */
 	const ModelTypeId *targets; /* types that it may lead to; NULL: any */
 } CanonicalRef;
 
@@ -604,13 +612,13 @@ typedef struct CanonicalRefs {
 extern bool search_canonical_link(const KeySource *source, const ModelType *target);
 /* Adds the canonical references held by `source` in doc. */
 extern void search_canonicals_of(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc,
-                                 CanonicalRefs *out);
+								 CanonicalRefs *out);
 /* The resources that they mean. Returns how many. */
 extern int search_canonical_rows(SearchRequest *req, SearchLeg leg, const CanonicalRefs *refs, SearchRow **out);
 /* Hashes, for each source, of canonicals that mean those of the rows which are of this type. */
 extern void search_canonical_keys(SearchRequest *req, SearchLeg leg, const ModelType *type,
-                                  const SearchRow *rows, int nrows, const KeySource *const *sources,
-                                  int nsources, Crit *keys);
+								  const SearchRow *rows, int nrows, const KeySource *const *sources,
+								  int nsources, Crit *keys);
 /* The same for the far end of a chain, whose criteria have been run. */
 extern void search_canonical_chain(SearchRequest *req, const CritLink *link, Crit *keys);
 /* Row i of SPI_tuptable: rid, type, id, version, last_updated. */
@@ -621,13 +629,13 @@ extern void search_take_row(SearchRow *row, const char *mode, uint64 i);
 extern void search_keep_documents(SearchRequest *req, SearchRow *rows, int n);
 /* Prepares a request: parse, resolve, run sets. */
 extern void search_prepare(SearchRequest *req, const ModelType *type, const char *query,
-                           SearchHandling handling, bool all);
+						   SearchHandling handling, bool all);
 /* The documents of rows, in order: calls fn with each. */
 extern void search_documents(SearchRequest *req, SearchRow *rows, int n,
-                             void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
+							 void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
 /* The same with documents as text in rows[i].text, where none is at hand: doc is NULL then. */
 extern void search_document_texts(SearchRequest *req, SearchRow *rows, int n,
-                                  void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
+								  void (*fn)(int i, Jsonb *doc, void *arg), void *arg);
 
 /* SQL spelling that no search_path can divert */
 #define OP(o) " OPERATOR(pg_catalog." o ") "

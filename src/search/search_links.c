@@ -44,7 +44,7 @@ can_ask(const SetRun *run, const Crit *c)
 {
 	for (int i = 0; i < c->nlinks; i++)
 		if (search_canonical_link(c->links[i].source, c->links[i].type) ||
-		    c->links[i].source->type->id == MODEL_T_Bundle)
+			c->links[i].source->type->id == MODEL_T_Bundle)
 			return false;
 	return run->ntypes == 1;
 }
@@ -74,16 +74,16 @@ list_targets(SearchRequest *req, const Crit *c, int i, double few, Crit *keys)
 
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.id");
-	sql_from_where(&s, "r", LEG_CHAIN, &type, 1, (Crit **)&c->links[i].arg, 1);
+	sql_from_where(&s, "r", LEG_CHAIN, &type, 1, (Crit **) &c->links[i].arg, 1);
 	appendStringInfoString(&s.sql, " LIMIT ");
-	sql_param(&s, INT8OID, Int64GetDatum((int64)few + 1));
+	sql_param(&s, INT8OID, Int64GetDatum((int64) few + 1));
 	search_run(req, &s, psprintf("chain: the %s at the other end", type->name));
 	n = SPI_processed;
 	for (uint64 row = 0; row < n && n <= few; row++) {
 		bool null;
 		text *id = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null));
 		uint64 identity =
-		    keys_identity(type->name, strlen(type->name), VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+			keys_identity(type->name, strlen(type->name), VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
 
 		for (int k = i; k < c->nlinks && c->links[k].arg == c->links[i].arg; k++)
 			crit_add_key(keys, identity ^ keys_reference_salt(c->links[k].source));
@@ -139,7 +139,7 @@ search_run_chain(SetRun *run, Crit *c, bool inside)
 	SearchRequest *req = run->req;
 	/* asked: that has been seen to when the chain was left */
 	Crit *keys = crit_new(CRIT_KEYS),
-	     *contained = c->asked ? NULL : search_contained_chain(req, c->links, c->nlinks, inside);
+		 *contained = c->asked ? NULL : search_contained_chain(req, c->links, c->nlinks, inside);
 	double targets = 0, all_targets = 1; /* that satisfy the criterion; all: estimated */
 	bool many = false;
 
@@ -187,13 +187,13 @@ sql_target(SqlText *s, const CritLink *l)
 	sql_param(s, TEXTOID, CStringGetTextDatum(psprintf("%s/", l->type->name)));
 	/* OFFSET 0: by its identity, whatever the planner thinks of the criteria */
 	appendStringInfo(&s->sql, ") AND EXISTS (SELECT 1 FROM (SELECT * FROM %s.resource %s WHERE %s.type" OP("="),
-	                 store_schema(), inner, inner);
+					 store_schema(), inner, inner);
 	sql_param(s, TEXTOID, CStringGetTextDatum(l->type->name));
 	appendStringInfo(&s->sql, " AND %s.id" OP("=") "pg_catalog.substr(u.ref, ", inner);
-	sql_param(s, INT4OID, Int32GetDatum((int32)strlen(l->type->name) + 2));
+	sql_param(s, INT4OID, Int32GetDatum((int32) strlen(l->type->name) + 2));
 	appendStringInfo(&s->sql, ") AND NOT %s.deleted OFFSET 0) %s WHERE true", inner, inner);
 	search_restrict(s, inner, LEG_CHAIN);
-	sql_where(s, inner, (Crit **)&l->arg, 1);
+	sql_where(s, inner, (Crit **) &l->arg, 1);
 	appendStringInfoChar(&s->sql, ')');
 }
 
@@ -204,9 +204,9 @@ sql_chain(SqlText *s, const char *alias, const Crit *c)
 	bool any = false;
 
 	appendStringInfo(&s->sql,
-	                 "EXISTS (SELECT 1 FROM pg_catalog.unnest(%s.fhir_search_references((SELECT d.doc FROM %s.version d "
-	                 "WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
-	                 search_ext_schema(), store_schema(), alias, alias);
+					 "EXISTS (SELECT 1 FROM pg_catalog.unnest(%s.fhir_search_references((SELECT d.doc FROM %s.version d "
+					 "WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
+					 search_ext_schema(), store_schema(), alias, alias);
 	sql_param(s, TEXTOID, CStringGetTextDatum(c->links[0].code));
 	appendStringInfoString(&s->sql, ")) u(ref) WHERE ");
 	for (int i = 0; i < c->nlinks; i++)
@@ -233,7 +233,7 @@ fhir_search_references(PG_FUNCTION_ARGS)
 {
 	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
 	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)),
-	     *name = fhir_json_get_string(&doc->root, "resourceType");
+		 *name = fhir_json_get_string(&doc->root, "resourceType");
 	const ModelType *type = name ? model_resource(name, strlen(name)) : NULL;
 	const KeyParam *p = type ? search_param(type, code, strlen(code)) : NULL;
 	List *refs = NIL;
@@ -283,15 +283,15 @@ rows_of_ids(SearchRequest *req, Crit *c, IdList *l, SearchLeg leg, const ModelTy
 	sql_init(&s);
 	s.generic = true;
 	appendStringInfoString(&s.sql,
-	                       "SELECT r.rid FROM (SELECT DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
+						   "SELECT r.rid FROM (SELECT DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
 	sql_param(&s, TEXTARRAYOID, sql_text_array(l->types, l->n));
 	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
 	sql_param(&s, TEXTARRAYOID, sql_text_array(l->ids, l->n));
 	appendStringInfo(
-	    &s.sql,
-	    ")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type FROM %s.resource r WHERE r.type" OP(
-	        "=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
-	    store_schema());
+		&s.sql,
+		")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type FROM %s.resource r WHERE r.type" OP(
+			"=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
+		store_schema());
 	search_restrict(&s, "r", leg);
 	appendStringInfoString(&s.sql, " OFFSET 0) r WHERE true");
 	sql_type(&s, "r", types, ntypes);
@@ -349,9 +349,9 @@ fetch_versions(SearchRow **rows)
 
 		(*rows)[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
 		(*rows)[i].version =
-		    DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
-		(*rows)[i].place = *(ItemPointer)DatumGetPointer(
-		    SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
+			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
+		(*rows)[i].place = *(ItemPointer) DatumGetPointer(
+			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return n;
@@ -370,9 +370,9 @@ few_referring(const SetRun *run, const Crit *c)
 	if (by_canonical(run, c))
 		return PG_INT32_MAX - 1;
 	if (run->all)
-		return (int)Max(SEARCH_FEW_REFERRING, Min(SEARCH_FEW_WHEN_ALL, run->type_rows * 2));
+		return (int) Max(SEARCH_FEW_REFERRING, Min(SEARCH_FEW_WHEN_ALL, run->type_rows * 2));
 	few = Min(sqrt(page_limit(req) * rows * each), SEARCH_MANY_REFERRING);
-	return (int)Max(SEARCH_FEW_REFERRING, Min(few, run->least * each));
+	return (int) Max(SEARCH_FEW_REFERRING, Min(few, run->least * each));
 }
 
 void
@@ -423,17 +423,17 @@ list_document(int i, Jsonb *doc, void *arg)
 	JsonbValue entries;
 
 	if (!fhir_json_get_lit(&doc->root, "entry", &entries) || entries.type != jbvBinary ||
-	    !JsonContainerIsArray(entries.val.binary.data))
+		!JsonContainerIsArray(entries.val.binary.data))
 		return;
 	for (uint32 k = 0; k < JsonContainerSize(entries.val.binary.data); k++) {
 		JsonbValue *e = getIthJsonbValueFromContainer(entries.val.binary.data, k), item, deleted;
 		char *ref;
 
 		if (e->type != jbvBinary || !fhir_json_get_lit(e->val.binary.data, "item", &item) ||
-		    item.type != jbvBinary)
+			item.type != jbvBinary)
 			continue;
 		if (fhir_json_get_lit(e->val.binary.data, "deleted", &deleted) && deleted.type == jbvBool &&
-		    deleted.val.boolean)
+			deleted.val.boolean)
 			continue;
 		ref = fhir_json_get_string(item.val.binary.data, "reference");
 		if (ref)

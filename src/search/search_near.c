@@ -20,7 +20,7 @@
 #include "search/search_internal.h"
 
 #define EARTH_RADIUS 6371008.8 /* metres, mean */
-#define DEFAULT_KM 20.0        /* R4 leaves it to the server */
+#define DEFAULT_KM 20.0		   /* R4 leaves it to the server */
 
 static bool
 number(const char *s, double *out)
@@ -49,8 +49,8 @@ one_box(uint64 key, double lo, double hi)
 {
 	Crit *c = crit_new(CRIT_ORDERED);
 
-	crit_add_box(c, key, (int64)floor(lo * 1e7), (int64)ceil(hi * 1e7), (int64)floor(lo * 1e7),
-	             (int64)ceil(hi * 1e7));
+	crit_add_box(c, key, (int64) floor(lo * 1e7), (int64) ceil(hi * 1e7), (int64) floor(lo * 1e7),
+				 (int64) ceil(hi * 1e7));
 	return c;
 }
 
@@ -65,22 +65,22 @@ search_near(const KeyParam *p, const KeyLeg *leg, const char *value)
 	double *v = palloc(3 * sizeof(double));
 
 	if (n < 2 || n > 4 || !number(parts[0], &lat) || !number(parts[1], &lon) || fabs(lat) > 90 ||
-	    fabs(lon) > 180)
+		fabs(lon) > 180)
 		search_bad_value(p->code, value, "not of the form latitude|longitude|distance|units",
-		                 "For example -83.69|42.25|11.2|km.");
+						 "For example -83.69|42.25|11.2|km.");
 	if (n > 2 && *parts[2] && (!number(parts[2], &distance) || distance < 0))
 		search_bad_value(p->code, value, "the distance is not a number", NULL);
 	if (n > 3 && *parts[3] && !metres(search_unescape(parts[3]), &unit))
 		search_bad_value(p->code, value, "the units are no UCUM unit of length",
-		                 "For example km, m or [mi_i].");
+						 "For example km, m or [mi_i].");
 	distance *= unit;
 	dlat = distance / EARTH_RADIUS * 180 / M_PI + 1e-6;
 	c = one_box(key, lat - dlat, lat + dlat);
 	if (fabs(lat) + dlat < 89) {
 		/* at the far edge of the circle meridians are closest */
 		dlon =
-		    asin(Min(1, sin(Min(distance / EARTH_RADIUS, M_PI / 2)) / cos(lat * M_PI / 180))) * 180 / M_PI +
-		    1e-6;
+			asin(Min(1, sin(Min(distance / EARTH_RADIUS, M_PI / 2)) / cos(lat * M_PI / 180))) * 180 / M_PI +
+			1e-6;
 		if (distance / EARTH_RADIUS < M_PI / 2 && dlon < 179) {
 			lons = one_box(keys_more(key), lon - dlon, lon + dlon);
 			lons = crit_join(CRIT_OR, lons, one_box(keys_more(key), lon - dlon + 360, lon + dlon + 360));
@@ -105,9 +105,9 @@ fhir_near(PG_FUNCTION_ARGS)
 	ArrayType *a = PG_GETARG_ARRAYTYPE_P(0);
 	int64 key = PG_GETARG_INT64(1), more = PG_GETARG_INT64(2);
 	double lat0 = PG_GETARG_FLOAT8(3) * M_PI / 180, lon0 = PG_GETARG_FLOAT8(4) * M_PI / 180,
-	       limit = PG_GETARG_FLOAT8(5);
+		   limit = PG_GETARG_FLOAT8(5);
 	int n = ARR_NDIM(a) == 1 ? ARR_DIMS(a)[0] : 0;
-	int64 *v = (int64 *)ARR_DATA_PTR(a);
+	int64 *v = (int64 *) ARR_DATA_PTR(a);
 	double lat = 0, lon = 0, h;
 	bool found = false;
 

@@ -37,7 +37,7 @@ search_prefix(const char **value)
 	for (int i = 0; i < lengthof(names); i++)
 		if (strncmp(*value, names[i], 2) == 0) {
 			*value += 2;
-			return (SearchPrefix)i;
+			return (SearchPrefix) i;
 		}
 	return PREFIX_EQ;
 }
@@ -97,7 +97,7 @@ int64
 search_now_micros(void)
 {
 	return GetCurrentTransactionStartTimestamp() +
-	       (int64)(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+		   (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
 void
@@ -115,7 +115,7 @@ search_date_boxes(Crit *c, const char *code, uint64 key, const char *value)
 		*zone = '+';
 	if (!fhir_date_parse(copy, strlen(copy), FHIR_KIND_SEARCH, &d))
 		search_bad_value(code, value, "not a date or date and time",
-		                 "Use [prefix]YYYY[-MM[-DD[Thh:mm[:ss[.sss]][zone]]]], for example ge2020-02-01.");
+						 "Use [prefix]YYYY[-MM[-DD[Thh:mm[:ss[.sss]][zone]]]], for example ge2020-02-01.");
 	fhir_date_interval(&d, &lo, &hi);
 	if (prefix == PREFIX_AP) {
 		int64 gap = (search_now_micros() - (lo / 2 + hi / 2)) / 10;
@@ -136,7 +136,7 @@ numeric_op(PGFunction fn, Numeric a, Numeric b)
 /* The interval [*slo, *shi] in dec64 for a prefix, through a unit's conversion if q is given. */
 static void
 number_interval(SearchPrefix prefix, const char *code, const char *whole, const char *text,
-                const KeyQuantity *q, int64 *slo, int64 *shi)
+				const KeyQuantity *q, int64 *slo, int64 *shi)
 {
 	Numeric value, lo, hi;
 	bool open = false;
@@ -145,9 +145,9 @@ number_interval(SearchPrefix prefix, const char *code, const char *whole, const 
 		search_bad_value(code, whole, "not a number", "Use [prefix]number, for example 5.4, lt100 or 1e-2.");
 	if (prefix == PREFIX_AP) {
 		Numeric tenth =
-		    numeric_op(numeric_mul, DatumGetNumeric(DirectFunctionCall1(numeric_abs, NumericGetDatum(value))),
-		               DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum("0.1"),
-		                                                   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
+			numeric_op(numeric_mul, DatumGetNumeric(DirectFunctionCall1(numeric_abs, NumericGetDatum(value))),
+					   DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum("0.1"),
+														   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
 
 		lo = numeric_op(numeric_sub, value, tenth);
 		hi = numeric_op(numeric_add, value, tenth);
@@ -186,8 +186,8 @@ search_units(const KeySource *source, const uint64 *token, KeyUnit **units)
 
 	sql_init(&s);
 	appendStringInfo(&s.sql, "SELECT DISTINCT t.hash, t.value FROM %s.term t WHERE t.key" OP("="),
-	                 store_schema());
-	sql_param(&s, INT8OID, Int64GetDatum((int64)keys_units(source, token)));
+					 store_schema());
+	sql_param(&s, INT8OID, Int64GetDatum((int64) keys_units(source, token)));
 	search_run(&none, &s, "units of a quantity");
 	n = SPI_processed;
 	*units = palloc((n + 1) * sizeof(KeyUnit));
@@ -196,7 +196,7 @@ search_units(const KeySource *source, const uint64 *token, KeyUnit **units)
 		text *value;
 
 		(*units)[i].hash =
-		    (uint64)DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
+			(uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
 		value = DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
 		(*units)[i].len = VARSIZE_ANY_EXHDR(value);
 		(*units)[i].text = pnstrdup(VARDATA_ANY(value), (*units)[i].len);
@@ -207,7 +207,7 @@ search_units(const KeySource *source, const uint64 *token, KeyUnit **units)
 
 bool
 search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const uint64 *composite_hash,
-                      const char *value)
+					  const char *value)
 {
 	const char *text = value;
 	SearchPrefix prefix = search_prefix(&text);
@@ -220,13 +220,13 @@ search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const 
 
 	if (n > 3 || n == 2)
 		search_bad_value(code, value, "not of the form number or number|system|code",
-		                 "For example 5.4|http://unitsofmeasure.org|mg, or 5.4||mg.");
+						 "For example 5.4|http://unitsofmeasure.org|mg, or 5.4||mg.");
 	for (int i = 1; i < n; i++)
 		parts[i] = search_unescape(parts[i]);
 	if (n == 3 && *parts[2] == '\0') {
 		if (*parts[1])
 			search_bad_value(code, value, "the unit's code is empty",
-			                 "Give number|system|code, or the number alone.");
+							 "Give number|system|code, or the number alone.");
 		n = 1; /* 5.4|| is 5.4 */
 	}
 	nunits = search_units(source, composite_hash, &units);
@@ -235,7 +235,7 @@ search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const 
 		n = keys_quantity(source, composite_hash, units, nunits, NULL, -1, NULL, -1, q, &recheck);
 	else
 		n = keys_quantity(source, composite_hash, units, nunits, parts[1], strlen(parts[1]), parts[2],
-		                  strlen(parts[2]), q, &recheck);
+						  strlen(parts[2]), q, &recheck);
 	for (int i = 0; i < Max(n, 1); i++) {
 		int64 lo, hi;
 

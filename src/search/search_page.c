@@ -62,7 +62,7 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 		row->id = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 3, &null));
 		row->version = DatumGetInt32(SPI_getbinval(t->vals[i], t->tupdesc, 4, &null));
 		row->last_updated = DatumGetTimestampTz(SPI_getbinval(t->vals[i], t->tupdesc, 5, &null));
-		row->place = *(ItemPointer)DatumGetPointer(SPI_getbinval(t->vals[i], t->tupdesc, 6, &null));
+		row->place = *(ItemPointer) DatumGetPointer(SPI_getbinval(t->vals[i], t->tupdesc, 6, &null));
 		row->mode = "match";
 		row->sort = palloc((req->nsorts + 1) * sizeof(Datum));
 		row->sort_null = palloc((req->nsorts + 1) * sizeof(bool));
@@ -100,7 +100,7 @@ static int
 walk_bound(SearchRequest *req, int limit)
 {
 	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows,
-	       need, asked = 0, listed = 0;
+		   need, asked = 0, listed = 0;
 	bool indexed = false, listable = false, any = false;
 	const Crit *walked = search_walked_criterion(req);
 
@@ -129,15 +129,15 @@ walk_bound(SearchRequest *req, int limit)
 	need = limit * type_rows / Max(product, 1);
 	/* to ask so many rows would cost more than to list what they are asked for */
 	if (!indexed && asked > 0)
-		return need > asked ? -1 : (int)Min(Max(limit * 4, need * 3), asked);
+		return need > asked ? -1 : (int) Min(Max(limit * 4, need * 3), asked);
 	/* to list them all takes at least as long as to look at as many rows and half as many again */
 	if (!indexed)
-		return (int)Min(limit * 10.0 + Max(2000, listed * 1.5), 200000);
+		return (int) Min(limit * 10.0 + Max(2000, listed * 1.5), 200000);
 	if (least < SEARCH_FEW_TO_SORT || need * 2 > least)
 		return -1;
 	/* it ends as soon as the page is full; the bound is for bad luck, and some of that is cheaper than all
 	 * matches */
-	return (int)Min(Max(need * 3 + 500, least / 4), 200000);
+	return (int) Min(Max(need * 3 + 500, least / 4), 200000);
 }
 
 static void
@@ -155,7 +155,7 @@ static void
 append_rows(SearchPage *page, const SearchPage *more)
 {
 	page->rows = page->rows ? repalloc(page->rows, (page->nrows + more->nrows + 1) * sizeof(SearchRow))
-	                        : palloc((more->nrows + 1) * sizeof(SearchRow));
+							: palloc((more->nrows + 1) * sizeof(SearchRow));
 	memcpy(page->rows + page->nrows, more->rows, more->nrows * sizeof(SearchRow));
 	page->nrows += more->nrows;
 }
@@ -179,9 +179,9 @@ page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound,
 		sql_init(&s);
 		sql_walk(&s, req, &w);
 		search_run(req, &s,
-		           w.part == WALK_LONG_BEFORE ? "page: long intervals that began before"
-		           : w.bound                  ? "page: walk in order, a bounded number of rows"
-		                                      : "page: walk in order");
+				   w.part == WALK_LONG_BEFORE ? "page: long intervals that began before"
+				   : w.bound				  ? "page: walk in order, a bounded number of rows"
+											  : "page: walk in order");
 		fetch_rows(req, &part);
 		append_rows(out, &part);
 		if (w.bound && out->nrows < limit)
@@ -222,7 +222,7 @@ page_by_sort(SearchRequest *req, const SearchCursor *cur, bool after, int limit,
 	search_run(req, &s, "page: find, then sort");
 	if (count && SPI_processed > 0)
 		req->known_total = DatumGetInt64(
-		    SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7 + req->nsorts, &null));
+			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7 + req->nsorts, &null));
 	fetch_rows(req, out);
 }
 
@@ -267,14 +267,14 @@ search_counted_by_index(const SearchRequest *req)
 	const Crit *c = req->nwhere == 1 ? req->where[0] : NULL;
 
 	if (c == NULL || c->kind != CRIT_ORDERED || !c->single || c->nboxes > 8 || req->ntypes > 1 ||
-	    search_restriction_hook)
+		search_restriction_hook)
 		return false;
 	for (int i = 0; i < c->nboxes; i++)
 		for (int k = 0; k < i; k++) {
 			const OrdBox *a = &c->boxes[i], *b = &c->boxes[k];
 
 			if (a->key == b->key && a->lo_min <= b->lo_max && b->lo_min <= a->lo_max && a->hi_min <= b->hi_max &&
-			    b->hi_min <= a->hi_max)
+				b->hi_min <= a->hi_max)
 				return false;
 		}
 	return true;
@@ -286,7 +286,7 @@ sql_count_ordered(SqlText *s, const Crit *c)
 	appendStringInfoString(&s->sql, "SELECT ");
 	for (int i = 0; i < c->nboxes; i++) {
 		const OrdBox *b = &c->boxes[i];
-		const int64 v[] = {(int64)b->key, search_short_start(b), b->lo_max, b->hi_min, b->hi_max, b->lo_min, search_short_start(b)};
+		const int64 v[] = {(int64) b->key, search_short_start(b), b->lo_max, b->hi_min, b->hi_max, b->lo_min, search_short_start(b)};
 		static const char *const tests[] = {"o.key" OP("="), " AND o.lo" OP(">="), " AND o.lo" OP("<="), " AND o.hi" OP(">="), " AND o.hi" OP("<=")};
 
 		appendStringInfo(&s->sql, "%s(SELECT pg_catalog.count(*) FROM %s.ordered o WHERE ", i ? OP("+") : "", store_schema());
@@ -301,7 +301,8 @@ sql_count_ordered(SqlText *s, const Crit *c)
 		appendStringInfo(&s->sql, OP("+") "(SELECT pg_catalog.count(*) FROM %s.ordered o WHERE ", store_schema());
 		for (int k = 0; k < 5; k++) {
 			appendStringInfoString(&s->sql, tests[k]);
-			sql_param(s, INT8OID, Int64GetDatum(k == 1 ? v[5] : k == 2 ? Min(b->lo_max, v[1] - 1) : v[k]));
+			sql_param(s, INT8OID, Int64GetDatum(k == 1 ? v[5] : k == 2 ? Min(b->lo_max, v[1] - 1)
+																	   : v[k]));
 		}
 		appendStringInfoString(&s->sql, SQL_LONG_ONLY ")");
 	}
@@ -327,7 +328,7 @@ search_total(SearchRequest *req, bool estimate)
 		}
 		/* to count is cheap only where an index leads to few */
 		if (product > 1000 || (!indexed && type_rows > 1000))
-			return (int64)product;
+			return (int64) product;
 	}
 	sql_init(&s);
 	if (search_counted_by_index(req)) {

@@ -23,11 +23,11 @@ search_url_encode(StringInfo out, const char *s, const char *keep)
 	static const char hex[] = "0123456789ABCDEF";
 
 	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
+		unsigned char c = (unsigned char) *s;
 
 		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		    strchr("-_.~", c) != NULL || strchr(keep, c) != NULL)
-			appendStringInfoCharMacro(out, (char)c);
+			strchr("-_.~", c) != NULL || strchr(keep, c) != NULL)
+			appendStringInfoCharMacro(out, (char) c);
 		else {
 			appendStringInfoCharMacro(out, '%');
 			appendStringInfoCharMacro(out, hex[c >> 4]);
@@ -102,7 +102,7 @@ parse_count(const char *value)
 
 	if (value[0] < '0' || value[0] > '9' || *end != '\0')
 		search_bad_value("_count", value, "not a number of resources", "Use _count=0 ... or leave it out.");
-	return (int)Min(n, (long)PG_INT32_MAX - 1);
+	return (int) Min(n, (long) PG_INT32_MAX - 1);
 }
 
 static SearchTotal
@@ -124,7 +124,7 @@ parse_summary(const char *value)
 
 	for (int i = 0; i < lengthof(names); i++)
 		if (strcmp(value, names[i]) == 0)
-			return (SearchSummary)i;
+			return (SearchSummary) i;
 	search_bad_value("_summary", value, "unknown code", "Use true, text, data, count or false.");
 }
 
@@ -156,7 +156,7 @@ parse_elements(SearchRequest *req, const char *value)
 	int n = search_split(value, ',', &parts);
 
 	req->elements = req->elements ? repalloc(req->elements, (req->nelements + n) * sizeof(char *))
-	                              : palloc(n * sizeof(char *));
+								  : palloc(n * sizeof(char *));
 	for (int i = 0; i < n; i++) {
 		char *name = parts[i], *dot = strchr(name, '.');
 
@@ -170,7 +170,7 @@ parse_elements(SearchRequest *req, const char *value)
 
 			if (model_element(req->type, name, strlen(name), p, 1) == 0)
 				search_bad_value("_elements", value,
-				                 psprintf("%s has no element \"%s\"", req->type->name, name), NULL);
+								 psprintf("%s has no element \"%s\"", req->type->name, name), NULL);
 		}
 		req->elements[req->nelements++] = name;
 	}
@@ -205,12 +205,12 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 	n = search_split(value, ':', &parts);
 	if (n > 3 || (n == 1 && strcmp(value, "*") != 0))
 		search_bad_value(name, value, "not of the form Type:parameter or Type:parameter:Target",
-		                 psprintf("For example %s=Observation:subject.", name));
+						 psprintf("For example %s=Observation:subject.", name));
 	if (n > 1) {
 		inc.source = model_resource(parts[0], strlen(parts[0]));
 		if (!inc.source)
 			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[0]),
-			                 nearest_type(parts[0]));
+							 nearest_type(parts[0]));
 		if (strcmp(parts[1], "*") != 0) {
 			const KeyParam *p = search_param(inc.source, parts[1], strlen(parts[1]));
 
@@ -218,8 +218,8 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 				search_unknown_param(inc.source, parts[1]);
 			if (p->type != PARAM_REFERENCE)
 				search_bad_value(
-				    name, value,
-				    psprintf("\"%s\" is no reference parameter of %s", parts[1], inc.source->name), NULL);
+					name, value,
+					psprintf("\"%s\" is no reference parameter of %s", parts[1], inc.source->name), NULL);
 			inc.code = p->code;
 		}
 	}
@@ -227,11 +227,11 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 		inc.target = model_resource(parts[2], strlen(parts[2]));
 		if (!inc.target)
 			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[2]),
-			                 nearest_type(parts[2]));
+							 nearest_type(parts[2]));
 		inc.targets[0] = inc.target->id;
 	}
 	req->includes =
-	    req->includes ? repalloc(req->includes, (req->nincludes + 1) * sizeof(inc)) : palloc(sizeof(inc));
+		req->includes ? repalloc(req->includes, (req->nincludes + 1) * sizeof(inc)) : palloc(sizeof(inc));
 	req->includes[req->nincludes++] = inc;
 }
 
@@ -243,30 +243,30 @@ refuse_known(const char *name, const char *value)
 	static const struct {
 		const char *name, *why;
 	} refused[] = {
-	    {"_maxresults", "It belongs to FHIR R5; use _count."},
-	    {"_graph", "It belongs to FHIR R5; use _include and _revinclude."},
-	    {"_in", "It belongs to FHIR R5; use _list."},
-	    {"_language", "It belongs to FHIR R5; R4 has no parameter for the language of a resource."},
-	    {"_score", "It belongs to what is answered; use _sort=_score."},
-	    {"_offset", "Pages are reached by the links of the Bundle: next, previous."},
-	    {"_page", "Pages are reached by the links of the Bundle: next, previous."},
+		{"_maxresults", "It belongs to FHIR R5; use _count."},
+		{"_graph", "It belongs to FHIR R5; use _include and _revinclude."},
+		{"_in", "It belongs to FHIR R5; use _list."},
+		{"_language", "It belongs to FHIR R5; R4 has no parameter for the language of a resource."},
+		{"_score", "It belongs to what is answered; use _sort=_score."},
+		{"_offset", "Pages are reached by the links of the Bundle: next, previous."},
+		{"_page", "Pages are reached by the links of the Bundle: next, previous."},
 	};
 	int len = strcspn(name, ":.");
 
 	if (strcmp(name, "_query") == 0)
 		ereport(ERROR, errcode(FH400),
-		        errmsg("named query \"%.*s\" is unknown", pg_mbcliplen(value, strlen(value), 80), value),
-		        errdetail("Named queries (_query) are defined by servers; this one has none."),
-		        fhir_issue("not-supported", NULL));
+				errmsg("named query \"%.*s\" is unknown", pg_mbcliplen(value, strlen(value), 80), value),
+				errdetail("Named queries (_query) are defined by servers; this one has none."),
+				fhir_issue("not-supported", NULL));
 	if (strcmp(name, "_has") == 0)
 		ereport(ERROR, errcode(FH400), errmsg("incomplete parameter \"_has\""),
-		        errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
+				errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));
 
 	for (int i = 0; i < lengthof(refused); i++)
 		if (strlen(refused[i].name) == len && strncmp(name, refused[i].name, len) == 0)
 			ereport(ERROR, errcode(FH400),
-			        errmsg("search parameter \"%s\" is not supported", refused[i].name),
-			        errdetail("%s", refused[i].why), fhir_issue("not-supported", NULL));
+					errmsg("search parameter \"%s\" is not supported", refused[i].name),
+					errdetail("%s", refused[i].why), fhir_issue("not-supported", NULL));
 }
 
 /* True if the pair was a result control. */
@@ -322,7 +322,7 @@ parse_types(SearchRequest *req)
 			continue;
 		if (req->ntypes > 0)
 			search_bad_value("_type", req->pairs[i].value,
-			                 req->type ? "the search has its type already" : "given twice", NULL);
+							 req->type ? "the search has its type already" : "given twice", NULL);
 		n = search_split(req->pairs[i].value, ',', &parts);
 		for (int k = 0; k < n; k++) {
 			const ModelType *t = model_resource(parts[k], strlen(parts[k]));
@@ -340,7 +340,7 @@ parse_types(SearchRequest *req)
 static int
 compare_types(const void *a, const void *b)
 {
-	return strcmp((*(const ModelType *const *)a)->name, (*(const ModelType *const *)b)->name);
+	return strcmp((*(const ModelType *const *) a)->name, (*(const ModelType *const *) b)->name);
 }
 
 /* Sorted by name, once each; every type if none was named. */
@@ -352,8 +352,8 @@ settle_types(SearchRequest *req)
 		req->types = repalloc(req->types, model_ntypes * sizeof(ModelType *));
 		for (int m = 1; m < model_ntypes; m++)
 			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract &&
-			    (!req->compartment || req->compartment == &model_types[m] ||
-			     model_compartment(req->compartment->name, &model_types[m]) != NULL))
+				(!req->compartment || req->compartment == &model_types[m] ||
+				 model_compartment(req->compartment->name, &model_types[m]) != NULL))
 				req->types[req->ntypes++] = &model_types[m];
 		if (req->compartment)
 			req->all_types = false;
@@ -400,9 +400,9 @@ split_pairs(SearchRequest *req, const char *query)
 	}
 	if (req->npairs > fhir_max_search_parameters)
 		ereport(ERROR, errcode(FH400), errmsg("the query has too many parameters"),
-		        errdetail("%d parameters; fhir.max_search_parameters is %d.", req->npairs,
-		                  fhir_max_search_parameters),
-		        fhir_issue("too-costly", NULL));
+				errdetail("%d parameters; fhir.max_search_parameters is %d.", req->npairs,
+						  fhir_max_search_parameters),
+				fhir_issue("too-costly", NULL));
 }
 
 /*
@@ -438,7 +438,7 @@ search_ignore(SearchRequest *req, MemoryContext cxt)
 	FlushErrorState();
 	fhir_issues_reset();
 	req->ignored = lappend(req->ignored,
-	                       psprintf("%s%s%s", e->message, e->detail ? ": " : "", e->detail ? e->detail : ""));
+						   psprintf("%s%s%s", e->message, e->detail ? ": " : "", e->detail ? e->detail : ""));
 }
 
 void
@@ -463,5 +463,5 @@ search_parse(SearchRequest *req, const char *query)
 	}
 	if (req->summary == SUMMARY_TEXT && req->nincludes > 0)
 		ereport(ERROR, errcode(FH400), errmsg("_include and _revinclude can't be used with _summary=text"),
-		        errhint("Leave out one of them, or use _summary=true."), fhir_issue("invalid", NULL));
+				errhint("Leave out one of them, or use _summary=true."), fhir_issue("invalid", NULL));
 }

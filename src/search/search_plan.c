@@ -31,7 +31,7 @@ sql_param(SqlText *s, Oid type, Datum value)
 	if (s->nparams == s->maxparams) {
 		s->maxparams = s->maxparams ? s->maxparams * 2 : 16;
 		s->params = s->params ? repalloc(s->params, s->maxparams * sizeof(SqlParam))
-		                      : palloc(s->maxparams * sizeof(SqlParam));
+							  : palloc(s->maxparams * sizeof(SqlParam));
 	}
 	s->params[s->nparams++] = (SqlParam){type, value};
 	appendStringInfo(&s->sql, "$%d", s->nparams);
@@ -49,8 +49,10 @@ sql_int8_array(const int64 *v, int n)
 	SET_VARSIZE(a, size);
 	a->ndim = 1;
 	a->elemtype = INT8OID;
-	ARR_DIMS(a)[0] = n;
-	ARR_LBOUND(a)[0] = 1;
+	ARR_DIMS(a)
+	[0] = n;
+	ARR_LBOUND(a)
+	[0] = 1;
 	memcpy(ARR_DATA_PTR(a), v, n * sizeof(int64));
 	return PointerGetDatum(a);
 }
@@ -81,7 +83,7 @@ search_restrict(SqlText *s, const char *alias, SearchLeg leg)
 static int
 compare_keys(const void *a, const void *b)
 {
-	int64 x = *(const int64 *)a, y = *(const int64 *)b;
+	int64 x = *(const int64 *) a, y = *(const int64 *) b;
 
 	return x < y ? -1 : x > y;
 }
@@ -104,10 +106,10 @@ sql_keys(SqlText *s, const char *alias, Crit *c)
 	keys_sort(c);
 	if (c->nkeys <= SEARCH_INDEXED_KEYS) {
 		appendStringInfo(&s->sql, "%s.keys" OP("&&"), alias);
-		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 	} else {
 		appendStringInfo(&s->sql, "%s.fhir_keys_any(%s.keys, ", search_ext_schema(), alias);
-		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 		appendStringInfoChar(&s->sql, ')');
 	}
 }
@@ -117,7 +119,7 @@ sql_ordered(SqlText *s, const char *alias, const Crit *c)
 {
 	appendStringInfo(&s->sql, "%s.fhir_ordered_any(%s.ord, ", search_ext_schema(), alias);
 	sql_param(s, INT8ARRAYOID,
-	          sql_int8_array((const int64 *)c->boxes, c->nboxes * (sizeof(OrdBox) / sizeof(int64))));
+			  sql_int8_array((const int64 *) c->boxes, c->nboxes * (sizeof(OrdBox) / sizeof(int64))));
 	appendStringInfoChar(&s->sql, ')');
 }
 
@@ -125,7 +127,7 @@ sql_ordered(SqlText *s, const char *alias, const Crit *c)
 static TimestampTz
 timestamp_of(int64 micros)
 {
-	const int64 shift = (int64)(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	const int64 shift = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 
 	if (micros < MIN_TIMESTAMP + shift)
 		return DT_NOBEGIN;
@@ -176,20 +178,20 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 		 * planner would rather scan the table until it meets it.
 		 */
 		appendStringInfo(&s->sql,
-		                 "%sEXISTS (WITH %s AS MATERIALIZED (SELECT * FROM %s.resource %s WHERE %s.keys" OP(
-		                     "@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
-		                 i ? " OR " : "(", inner, store_schema(), inner, inner, search_ext_schema(), alias, alias);
-		sql_param(s, INT8OID, Int64GetDatum((int64)keys_reference_salt(l->source)));
+						 "%sEXISTS (WITH %s AS MATERIALIZED (SELECT * FROM %s.resource %s WHERE %s.keys" OP(
+							 "@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
+						 i ? " OR " : "(", inner, store_schema(), inner, inner, search_ext_schema(), alias, alias);
+		sql_param(s, INT8OID, Int64GetDatum((int64) keys_reference_salt(l->source)));
 		appendStringInfoChar(&s->sql, ']');
-		sql_collect_all((Crit **)&l->arg, 1, &all);
+		sql_collect_all((Crit **) &l->arg, 1, &all);
 		if (all.nkeys) {
 			appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), inner);
-			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)all.keys, all.nkeys));
+			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) all.keys, all.nkeys));
 		}
 		appendStringInfo(&s->sql, " AND NOT %s.deleted) SELECT 1 FROM %s WHERE true", inner, inner);
 		search_restrict(s, inner, LEG_HAS);
-		sql_rest(s, inner, (Crit **)&l->arg, 1, false);
-		sql_rest(s, inner, (Crit **)&l->arg, 1, true);
+		sql_rest(s, inner, (Crit **) &l->arg, 1, false);
+		sql_rest(s, inner, (Crit **) &l->arg, 1, true);
 		appendStringInfoChar(&s->sql, ')');
 	}
 	appendStringInfoChar(&s->sql, ')');
@@ -199,11 +201,11 @@ static void
 sql_doc(SqlText *s, const char *alias, const Crit *c)
 {
 	appendStringInfo(&s->sql,
-	                 "%s.fhir_search_recheck((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
-	                     "=") "%s.rid AND d.version" OP("=") "%s.version), ",
-	                 search_ext_schema(), store_schema(), alias, alias);
+					 "%s.fhir_search_recheck((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
+						 "=") "%s.rid AND d.version" OP("=") "%s.version), ",
+					 search_ext_schema(), store_schema(), alias, alias);
 	sql_param(s, TEXTOID,
-	          CStringGetTextDatum(c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code));
+			  CStringGetTextDatum(c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code));
 	appendStringInfoString(&s->sql, ", ");
 	sql_param(s, TEXTOID, CStringGetTextDatum(c->values[0]));
 	appendStringInfoChar(&s->sql, ')');
@@ -245,9 +247,9 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 			break;
 		case CRIT_NEAR:
 			appendStringInfo(&s->sql, "%s.fhir_near(%s.ord, ", search_ext_schema(), alias);
-			sql_param(s, INT8OID, Int64GetDatum((int64)c->keys[0]));
+			sql_param(s, INT8OID, Int64GetDatum((int64) c->keys[0]));
 			appendStringInfoString(&s->sql, ", ");
-			sql_param(s, INT8OID, Int64GetDatum((int64)keys_more(c->keys[0])));
+			sql_param(s, INT8OID, Int64GetDatum((int64) keys_more(c->keys[0])));
 			for (int i = 0; i < 3; i++) {
 				appendStringInfoString(&s->sql, ", ");
 				sql_param(s, FLOAT8OID, Float8GetDatum(c->near[i]));
@@ -340,7 +342,7 @@ sql_where(SqlText *s, const char *alias, Crit **where, int n)
 	sql_collect_all(where, n, &all);
 	if (all.nkeys) {
 		appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), alias);
-		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)all.keys, all.nkeys));
+		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) all.keys, all.nkeys));
 	}
 	sql_rest(s, alias, where, n, false);
 	sql_rest(s, alias, where, n, true);
@@ -373,14 +375,14 @@ has_required_key(Crit **where, int n)
 {
 	for (int i = 0; i < n; i++)
 		if ((where[i]->kind == CRIT_KEYS && where[i]->nkeys <= SEARCH_INDEXED_KEYS) ||
-		    (where[i]->kind == CRIT_AND && has_required_key(where[i]->args, where[i]->nargs)))
+			(where[i]->kind == CRIT_AND && has_required_key(where[i]->args, where[i]->nargs)))
 			return true;
 	return false;
 }
 
 void
 sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types, int ntypes,
-               Crit **where, int nwhere)
+			   Crit **where, int nwhere)
 {
 	bool key = has_required_key(where, nwhere);
 

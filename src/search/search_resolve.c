@@ -29,20 +29,20 @@ void
 search_unknown_param(const ModelType *t, const char *code)
 {
 	SearchNearest near = {code};
-	static const char *const controls[] = {"_id",      "_lastUpdated", "_count",   "_sort",       "_total",
-	                                       "_summary", "_elements",    "_include", "_revinclude", "_has",
-	                                       "_type",    "_filter",      "_list",    "_contained",  "_containedType"};
+	static const char *const controls[] = {"_id", "_lastUpdated", "_count", "_sort", "_total",
+										   "_summary", "_elements", "_include", "_revinclude", "_has",
+										   "_type", "_filter", "_list", "_contained", "_containedType"};
 
 	keys_params_each(t, offer_param, &near);
 	for (int i = 0; i < lengthof(controls); i++)
 		search_nearest_offer(&near, controls[i]);
 	ereport(ERROR, errcode(FH400),
-	        errmsg("unknown search parameter \"%.*s\" of %s", pg_mbcliplen(code, strlen(code), 80), code,
-	               t->name),
-	        near.best
-	            ? errhint("Perhaps \"%s\"?", near.best)
-	            : errhint("The CapabilityStatement (fhir_capabilities) lists the parameters of each type."),
-	        fhir_issue("not-supported", NULL));
+			errmsg("unknown search parameter \"%.*s\" of %s", pg_mbcliplen(code, strlen(code), 80), code,
+				   t->name),
+			near.best
+				? errhint("Perhaps \"%s\"?", near.best)
+				: errhint("The CapabilityStatement (fhir_capabilities) lists the parameters of each type."),
+			fhir_issue("not-supported", NULL));
 }
 
 /* A parameter that a user has added, and whose keys are not all there (as this snapshot sees it). */
@@ -52,12 +52,12 @@ not_ready(const KeyParam *p)
 	char *progress = store_params_progress(p->user->rid);
 
 	ereport(
-	    ERROR, errcode(FH400),
-	    errmsg("search parameter \"%s\" of %s is not ready yet", p->code, p->base->name),
-	    errdetail("It was added by SearchParameter %s; the keys of existing resources are still being made.",
-	              p->url),
-	    progress ? errhint("%s", progress) : errhint("Try again in a new transaction."),
-	    fhir_issue("not-supported", NULL));
+		ERROR, errcode(FH400),
+		errmsg("search parameter \"%s\" of %s is not ready yet", p->code, p->base->name),
+		errdetail("It was added by SearchParameter %s; the keys of existing resources are still being made.",
+				  p->url),
+		progress ? errhint("%s", progress) : errhint("Try again in a new transaction."),
+		fhir_issue("not-supported", NULL));
 }
 
 static void
@@ -66,10 +66,10 @@ stale_keys(void)
 	char *progress = store_params_progress(0);
 
 	ereport(ERROR, errcode(FH503), errmsg("the search keys of this store are being made anew"),
-	        errdetail("They have the format of another version of the extension: a search would miss "
-	                  "resources. Reading by id goes on."),
-	        progress ? errhint("%s", progress) : errhint("CALL fhir_reindex(); on the primary."),
-	        fhir_issue("transient", NULL));
+			errdetail("They have the format of another version of the extension: a search would miss "
+					  "resources. Reading by id goes on."),
+			progress ? errhint("%s", progress) : errhint("CALL fhir_reindex(); on the primary."),
+			fhir_issue("transient", NULL));
 }
 
 void
@@ -175,7 +175,7 @@ search_present(const KeyLeg *leg)
 
 static Crit *
 missing(const SearchRequest *req, const ModelType *const *types, int ntypes, const char *code,
-        const char *value)
+		const char *value)
 {
 	Crit *c = NULL;
 	bool wanted;
@@ -247,7 +247,7 @@ list(const char *value)
 
 		if (*id == '$' || *id == '\0')
 			search_bad_value("_list", value, *id ? "functional lists are not supported" : "an id is empty",
-			                 "Give the id of a List.");
+							 "Give the id of a List.");
 		crit_add_value(c, strncmp(id, "List/", 5) == 0 ? id + 5 : id);
 	}
 	return c;
@@ -278,7 +278,7 @@ special(SearchRequest *req, const ModelType *const *types, int ntypes, const Sea
 /* The same, compared within _filter: equal, unequal, and _lastUpdated by prefixes. */
 static Crit *
 special_comparison(SearchRequest *req, const ModelType *const *types, int ntypes, const SearchName *n,
-                   const char *value)
+				   const char *value)
 {
 	SearchName plain = {n->code, NULL, NULL};
 	const char *op = n->modifier + 1;
@@ -291,8 +291,8 @@ special_comparison(SearchRequest *req, const ModelType *const *types, int ntypes
 		return NULL;
 	if (strcmp(op, "eq") != 0 && strcmp(op, "ne") != 0)
 		ereport(ERROR, errcode(FH400),
-		        errmsg("invalid _filter: operator \"%s\" does not compare with \"%s\"", op, n->code),
-		        fhir_issue("invalid", NULL));
+				errmsg("invalid _filter: operator \"%s\" does not compare with \"%s\"", op, n->code),
+				fhir_issue("invalid", NULL));
 	return *op == 'n' ? crit_not(c) : c;
 }
 
@@ -318,7 +318,7 @@ without(const ModelType *const *types, int ntypes, const char *code, Crit *c)
 
 Crit *
 search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name,
-                         const char *value, int depth)
+						 const char *value, int depth)
 {
 	SearchName n;
 	Crit *c = NULL;
@@ -327,16 +327,16 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 	check_stack_depth();
 	if (depth > fhir_max_chain_depth)
 		ereport(ERROR, errcode(FH400), errmsg("the chain is too long"),
-		        errdetail("It goes on with \"%s\" after %d steps; fhir.max_chain_depth is %d.", name, depth,
-		                  fhir_max_chain_depth),
-		        fhir_issue("too-costly", NULL));
+				errdetail("It goes on with \"%s\" after %d steps; fhir.max_chain_depth is %d.", name, depth,
+						  fhir_max_chain_depth),
+				fhir_issue("too-costly", NULL));
 	if (strncmp(name, "_has:", 5) == 0)
 		return search_has(req, types, ntypes, name + 5, value, depth);
 	n = search_split_name(name);
 	if (*value == '\0')
 		search_bad_value(name, value, "no value is given", NULL);
 	if (n.modifier && !n.rest && *n.modifier == '~' && *n.code == '_' &&
-	    (c = special_comparison(req, types, ntypes, &n, value)) != NULL)
+		(c = special_comparison(req, types, ntypes, &n, value)) != NULL)
 		return c;
 	if (n.modifier && !n.rest && strcmp(n.modifier, "missing") == 0)
 		return missing(req, types, ntypes, n.code, value);
@@ -382,8 +382,8 @@ compartment(SearchRequest *req)
 			crit_add_value(one->args[1], pstrdup(req->compartment_id));
 		} else if (codes == NULL)
 			ereport(ERROR, errcode(FH400),
-			        errmsg("%s is not in the %s compartment", t->name, req->compartment->name),
-			        fhir_issue("not-supported", NULL));
+					errmsg("%s is not in the %s compartment", t->name, req->compartment->name),
+					fhir_issue("not-supported", NULL));
 		for (; codes && *codes; codes++) {
 			const KeyParam *p;
 
@@ -414,7 +414,7 @@ add_where(SearchRequest *req, Crit *c, const char *label)
 	if (c->label == NULL)
 		c->label = label;
 	req->where =
-	    req->where ? repalloc(req->where, (req->nwhere + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
+		req->where ? repalloc(req->where, (req->nwhere + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
 	req->where[req->nwhere++] = c;
 }
 
@@ -426,7 +426,7 @@ resolve_leniently(SearchRequest *req, SearchPair *p)
 	PG_TRY();
 	{
 		add_where(req, search_resolve_criterion(req, req->types, req->ntypes, p->name, p->value, 0),
-		          psprintf("%s=%s", p->name, p->value));
+				  psprintf("%s=%s", p->name, p->value));
 		p->used = true;
 	}
 	PG_CATCH();
@@ -448,16 +448,16 @@ merge_ranges(SearchRequest *req)
 			Crit *a = req->where[i], *b = req->where[k], *c;
 
 			if (a->kind != CRIT_ORDERED || b->kind != CRIT_ORDERED || !a->single || !b->single ||
-			    a->place != b->place || a->nboxes * b->nboxes > 1000)
+				a->place != b->place || a->nboxes * b->nboxes > 1000)
 				continue;
 			c = crit_new(CRIT_ORDERED);
 			for (int x = 0; x < a->nboxes; x++)
 				for (int y = 0; y < b->nboxes; y++)
 					if (a->boxes[x].key == b->boxes[y].key)
 						crit_add_box(c, a->boxes[x].key, Max(a->boxes[x].lo_min, b->boxes[y].lo_min),
-						             Min(a->boxes[x].lo_max, b->boxes[y].lo_max),
-						             Max(a->boxes[x].hi_min, b->boxes[y].hi_min),
-						             Min(a->boxes[x].hi_max, b->boxes[y].hi_max));
+									 Min(a->boxes[x].lo_max, b->boxes[y].lo_max),
+									 Max(a->boxes[x].hi_min, b->boxes[y].hi_min),
+									 Min(a->boxes[x].hi_max, b->boxes[y].hi_max));
 			c->single = true;
 			c->place = a->place;
 			c->label = psprintf("%s&%s", a->label, b->label);
@@ -484,7 +484,7 @@ search_resolve(SearchRequest *req)
 			resolve_leniently(req, p);
 		else {
 			add_where(req, search_resolve_criterion(req, req->types, req->ntypes, p->name, p->value, 0),
-			          psprintf("%s=%s", p->name, p->value));
+					  psprintf("%s=%s", p->name, p->value));
 			p->used = true;
 		}
 	}

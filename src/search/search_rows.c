@@ -20,7 +20,7 @@
 
 void
 search_prepare(SearchRequest *req, const ModelType *type, const char *query, SearchHandling handling,
-               bool all)
+			   bool all)
 {
 	req->type = type;
 	req->handling = handling;
@@ -56,14 +56,14 @@ fetch_batch(SearchRow *rows, int n, bool as_text)
 
 static void
 each_document(SearchRow *rows, int n, bool as_text, void (*fn)(int i, Jsonb *doc, void *arg),
-              void *arg)
+			  void *arg)
 {
 	for (int start = 0; start < n; start += DOCUMENT_BATCH) {
 		int end = Min(n, start + DOCUMENT_BATCH);
 		SearchRow *need = palloc((end - start) * sizeof(SearchRow));
 		int nneed = 0;
 		MemoryContext cxt =
-		    AllocSetContextCreate(CurrentMemoryContext, "fhir search documents", ALLOCSET_DEFAULT_SIZES);
+			AllocSetContextCreate(CurrentMemoryContext, "fhir search documents", ALLOCSET_DEFAULT_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(cxt);
 
 		/* documents already at hand stay; the others live for this batch */
@@ -89,14 +89,14 @@ each_document(SearchRow *rows, int n, bool as_text, void (*fn)(int i, Jsonb *doc
 
 void
 search_documents(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg),
-                 void *arg)
+				 void *arg)
 {
 	each_document(rows, n, false, fn, arg);
 }
 
 void
 search_document_texts(SearchRequest *req, SearchRow *rows, int n, void (*fn)(int i, Jsonb *doc, void *arg),
-                      void *arg)
+					  void *arg)
 {
 	each_document(rows, n, true, fn, arg);
 }
@@ -130,7 +130,7 @@ id_like(const char *s, int len)
 		return false;
 	for (int i = 0; i < len; i++)
 		if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
-		      s[i] == '-' || s[i] == '.'))
+			  s[i] == '-' || s[i] == '.'))
 			return false;
 	return true;
 }
@@ -215,13 +215,13 @@ reference_item(void *arg, const FpItem *item)
 	if (v->type == jbvString)
 		search_local_reference(v->val.string.val, v->val.string.len, w->targets, w->fn, w->arg);
 	else if (v->type == jbvBinary && fhir_json_get_lit(v->val.binary.data, "reference", &ref) &&
-	         ref.type == jbvString)
+			 ref.type == jbvString)
 		search_local_reference(ref.val.string.val, ref.val.string.len, w->targets, w->fn, w->arg);
 }
 
 void
 search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc, SearchRefFn fn,
-                  void *arg)
+				  void *arg)
 {
 	ReferenceWalk w = {targets, fn, arg};
 
@@ -243,13 +243,13 @@ plain_reference_item(void *arg, const FpItem *item)
 	if (v->type == jbvString)
 		w->fn(v->val.string.val, v->val.string.len, w->arg);
 	else if (v->type == jbvBinary && fhir_json_get_lit(v->val.binary.data, "reference", &ref) &&
-	         ref.type == jbvString)
+			 ref.type == jbvString)
 		w->fn(ref.val.string.val, ref.val.string.len, w->arg);
 }
 
 void
 search_plain_references(const KeySource *source, JsonbContainer *doc,
-                        void (*fn)(const char *ref, int len, void *arg), void *arg)
+						void (*fn)(const char *ref, int len, void *arg), void *arg)
 {
 	PlainWalk w = {fn, arg};
 
@@ -267,7 +267,7 @@ plain_item(void *arg, const FpItem *item)
 
 void
 search_plain_texts(const KeySource *source, JsonbContainer *doc,
-                   void (*fn)(const char *text, int len, void *arg), void *arg)
+				   void (*fn)(const char *text, int len, void *arg), void *arg)
 {
 	PlainWalk w = {fn, arg};
 
@@ -316,14 +316,14 @@ text_item(void *arg, const FpItem *item)
 		return;
 	/* `patient` sorts by a subject that is one */
 	if (w->leg->targets && w->leg->targets[0] != MODEL_NONE &&
-	    w->leg->targets[0] != keys_reference_type(w->leg->source, w->doc, v->val.binary.data))
+		w->leg->targets[0] != keys_reference_type(w->leg->source, w->doc, v->val.binary.data))
 		return;
 	offer_member(w, v->val.binary.data, "code");
 	offer_member(w, v->val.binary.data, "value");
 	offer_member(w, v->val.binary.data, "reference");
 	/* CodeableConcept */
 	if (!fhir_json_get_lit(v->val.binary.data, "coding", &coding) || coding.type != jbvBinary ||
-	    !JsonContainerIsArray(coding.val.binary.data))
+		!JsonContainerIsArray(coding.val.binary.data))
 		return;
 	for (uint32 k = 0; k < JsonContainerSize(coding.val.binary.data); k++) {
 		JsonbValue *c = getIthJsonbValueFromContainer(coding.val.binary.data, k);

@@ -24,13 +24,13 @@
 
 typedef struct PlanEntry {
 	uint64 hash; /* key */
-	char *sql;   /* in plan_context */
+	char *sql;	 /* in plan_context */
 	SPIPlanPtr plan;
 } PlanEntry;
 
 static HTAB *plans = NULL;
 static MemoryContext plan_context =
-    NULL; /* texts and the table; child of TopMemoryContext, emptied when full */
+	NULL; /* texts and the table; child of TopMemoryContext, emptied when full */
 
 static void
 forget_plans(void)
@@ -126,8 +126,8 @@ explain(SearchRequest *req, SqlText *s, const char *what, Oid *types, Datum *val
 {
 	MemoryContext cxt = MemoryContextSwitchTo(req->context);
 	ExplainStatement e = {
-	    psprintf("EXPLAIN (%s) %s", req->analyze ? "ANALYZE, BUFFERS, COSTS" : "COSTS", s->sql.data), s->nparams,
-	    types, values};
+		psprintf("EXPLAIN (%s) %s", req->analyze ? "ANALYZE, BUFFERS, COSTS" : "COSTS", s->sql.data), s->nparams,
+		types, values};
 	int rc = in_order(s, run_explain, &e);
 
 	if (rc < 0)
@@ -142,11 +142,11 @@ explain(SearchRequest *req, SqlText *s, const char *what, Oid *types, Datum *val
 		getTypeOutputInfo(types[i], &out, &varlena);
 		text = OidOutputFunctionCall(out, values[i]);
 		req->explain = lappend(req->explain,
-		                       psprintf("   $%d = %.120s%s", i + 1, text, strlen(text) > 120 ? " ..." : ""));
+							   psprintf("   $%d = %.120s%s", i + 1, text, strlen(text) > 120 ? " ..." : ""));
 	}
 	for (uint64 i = 0; i < SPI_processed; i++)
 		req->explain = lappend(
-		    req->explain, psprintf("   %s", SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)));
+			req->explain, psprintf("   %s", SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1)));
 	SPI_freetuptable(SPI_tuptable);
 	MemoryContextSwitchTo(cxt);
 }
@@ -184,7 +184,7 @@ search_run(SearchRequest *req, SqlText *s, const char *what)
 	e = plan_entry(s->sql.data);
 	if (e->plan == NULL) {
 		SPIPlanPtr plan = SPI_prepare_cursor(s->sql.data, s->nparams, types,
-		                                     s->generic ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN);
+											 s->generic ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN);
 
 		if (plan == NULL)
 			elog(ERROR, "cannot prepare a search: %s", SPI_result_code_string(SPI_result));
@@ -241,7 +241,7 @@ search_ext_schema(void)
 	static bool registered = false;
 
 	if (!registered) {
-		CacheRegisterSyscacheCallback(PROCOID, forget_schema, (Datum)0);
+		CacheRegisterSyscacheCallback(PROCOID, forget_schema, (Datum) 0);
 		registered = true;
 	}
 	if (schema[0] == '\0') {
@@ -249,11 +249,11 @@ search_ext_schema(void)
 		Datum d;
 
 		if (SPI_execute("SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e JOIN "
-		                "pg_catalog.pg_namespace n"
-		                " ON n.oid OPERATOR(pg_catalog.=) e.extnamespace WHERE e.extname "
-		                "OPERATOR(pg_catalog.=) 'fhir'",
-		                true, 1) != SPI_OK_SELECT ||
-		    SPI_processed != 1)
+						"pg_catalog.pg_namespace n"
+						" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace WHERE e.extname "
+						"OPERATOR(pg_catalog.=) 'fhir'",
+						true, 1) != SPI_OK_SELECT ||
+			SPI_processed != 1)
 			elog(ERROR, "extension fhir is not installed");
 		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 		strlcpy(schema, quote_identifier(TextDatumGetCString(d)), sizeof(schema));

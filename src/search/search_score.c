@@ -41,7 +41,7 @@ word_score(const char *text, const char *word)
 
 	for (const char *at = keys_find_word(text, word); at; at = keys_find_word(at + 1, word)) {
 		longest = keys_word_end(at + len) - at;
-		best = Max(best, (double)len / longest);
+		best = Max(best, (double) len / longest);
 		n++;
 	}
 	return best * n / (n + 0.25);
@@ -77,7 +77,7 @@ search_score(JsonbContainer *doc, char *const *texts, int n)
 			best = Max(best, words_score(text, search_unescape(values[k])));
 		sum += best;
 	}
-	return n ? (int64)rint(sum / (n / 2) * 1000000) : 1000000;
+	return n ? (int64) rint(sum / (n / 2) * 1000000) : 1000000;
 }
 
 PG_FUNCTION_INFO_V1(fhir_search_score);

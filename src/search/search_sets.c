@@ -29,7 +29,7 @@
 static int
 compare_rows(const void *a, const void *b)
 {
-	int64 x = *(const int64 *)a, y = *(const int64 *)b;
+	int64 x = *(const int64 *) a, y = *(const int64 *) b;
 
 	return x < y ? -1 : x > y;
 }
@@ -69,7 +69,7 @@ int64
 search_short_start(const OrdBox *b)
 {
 	return b->hi_min > PG_INT64_MIN + LONG_INTERVAL + 2 ? Max(b->lo_min, b->hi_min - LONG_INTERVAL - 2)
-	                                                    : b->lo_min;
+														: b->lo_min;
 }
 
 /* Entries of the index of long intervals that are looked at. */
@@ -92,14 +92,14 @@ long_before(SearchRequest *req, const OrdBox *b, int64 start)
 	appendStringInfoString(&s.sql, " AND o.lo" OP("<"));
 	sql_param(&s, INT8OID, Int64GetDatum(b->lo_max < start ? b->lo_max + 1 : start));
 	appendStringInfo(&s.sql, ") FROM ((SELECT o.lo FROM %s.ordered o WHERE o.key" OP("="), store_schema());
-	sql_param(&s, INT8OID, Int64GetDatum((int64)b->key));
+	sql_param(&s, INT8OID, Int64GetDatum((int64) b->key));
 	appendStringInfoString(&s.sql, SQL_LONG_ONLY " AND o.hi" OP(">="));
 	sql_param(&s, INT8OID, Int64GetDatum(b->hi_min));
 	appendStringInfoString(&s.sql, " AND o.hi" OP("<"));
 	sql_param(&s, INT8OID, Int64GetDatum(PG_INT64_MAX));
 	appendStringInfo(&s.sql, " ORDER BY o.hi LIMIT %d) UNION ALL (SELECT o.lo FROM %s.ordered o WHERE o.key" OP("="),
-	                 LONG_LOOK, store_schema());
-	sql_param(&s, INT8OID, Int64GetDatum((int64)b->key));
+					 LONG_LOOK, store_schema());
+	sql_param(&s, INT8OID, Int64GetDatum((int64) b->key));
 	appendStringInfoString(&s.sql, SQL_LONG_ONLY " AND o.hi" OP("="));
 	sql_param(&s, INT8OID, Int64GetDatum(PG_INT64_MAX));
 	appendStringInfoString(&s.sql, " AND o.lo" OP("<"));
@@ -109,7 +109,7 @@ long_before(SearchRequest *req, const OrdBox *b, int64 start)
 	looked = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
 	found = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
 	SPI_freetuptable(SPI_tuptable);
-	return looked >= LONG_LOOK ? SEARCH_FEW_LONG + 1 : (int)found;
+	return looked >= LONG_LOOK ? SEARCH_FEW_LONG + 1 : (int) found;
 }
 
 int
@@ -148,7 +148,7 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
 		const OrdBox *b = &c->boxes[i];
 		int64 lo_min = narrow ? search_short_start(b) : b->lo_min;
 
-		v[0][n] = (int64)b->key;
+		v[0][n] = (int64) b->key;
 		v[1][n] = lo_min;
 		v[2][n] = b->lo_max;
 		v[3][n] = b->hi_min;
@@ -160,12 +160,12 @@ sql_boxes(SqlText *s, const Crit *c, bool narrow, int limit)
 		sql_param(s, INT8ARRAYOID, sql_int8_array(v[k], n));
 	}
 	appendStringInfoString(
-	    &s->sql, ")) AS b(key, lo_min, lo_max, hi_min, hi_max) CROSS JOIN LATERAL (SELECT o.rid FROM ");
+		&s->sql, ")) AS b(key, lo_min, lo_max, hi_min, hi_max) CROSS JOIN LATERAL (SELECT o.rid FROM ");
 	appendStringInfo(
-	    &s->sql,
-	    "%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP(
-	        "<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=") "b.hi_max%s LIMIT %d) o",
-	    store_schema(), narrow ? "" : SQL_LONG_ONLY, limit);
+		&s->sql,
+		"%s.ordered o WHERE o.key" OP("=") "b.key AND o.lo" OP(">=") "b.lo_min AND o.lo" OP(
+			"<=") "b.lo_max AND o.hi" OP(">=") "b.hi_min AND o.hi" OP("<=") "b.hi_max%s LIMIT %d) o",
+		store_schema(), narrow ? "" : SQL_LONG_ONLY, limit);
 }
 
 /* Does a box leave the start open and bound the end? Then long intervals may start anywhere before. */
@@ -242,13 +242,13 @@ prefix_end(const char *s)
 		int start = len - 1;
 		pg_wchar c;
 
-		while (start > 0 && ((unsigned char)out[start] & 0xC0) == 0x80)
+		while (start > 0 && ((unsigned char) out[start] & 0xC0) == 0x80)
 			start--;
-		c = utf8_to_unicode((unsigned char *)out + start);
+		c = utf8_to_unicode((unsigned char *) out + start);
 		if (c < 0x10FFFF) {
 			c = c == 0xD7FF ? 0xE000 : c + 1;
-			unicode_to_utf8(c, (unsigned char *)out + start);
-			out[start + pg_utf_mblen((unsigned char *)out + start)] = '\0';
+			unicode_to_utf8(c, (unsigned char *) out + start);
+			out[start + pg_utf_mblen((unsigned char *) out + start)] = '\0';
 			return out;
 		}
 		len = start;
@@ -306,10 +306,10 @@ static void
 sql_compared(SqlText *s, StringMode mode, const char *text)
 {
 	static const char *const ops[] = {[STRING_EQUAL] = OP("="),
-	                                  [STRING_GT] = OP(">"),
-	                                  [STRING_LT] = OP("<"),
-	                                  [STRING_GE] = OP(">="),
-	                                  [STRING_LE] = OP("<=")};
+									  [STRING_GT] = OP(">"),
+									  [STRING_LT] = OP("<"),
+									  [STRING_GE] = OP(">="),
+									  [STRING_LE] = OP("<=")};
 
 	if (mode == STRING_EQUAL) {
 		appendStringInfoString(&s->sql, " AND pg_catalog.\"left\"(t.value, 100)" OP("="));
@@ -337,8 +337,8 @@ void
 sql_string(SqlText *s, const char *alias, const Crit *c)
 {
 	appendStringInfo(&s->sql, "EXISTS (SELECT 1 FROM (SELECT t.value FROM %s.string t WHERE t.rid" OP("=") "%s.rid AND t.key" OP("=") "ANY (",
-	                 store_schema(), alias);
-	sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+					 store_schema(), alias);
+	sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 	/* the few texts of the row, whatever the planner thinks of the values */
 	appendStringInfoString(&s->sql, ") OFFSET 0) t WHERE false");
 	for (int i = 0; i < c->nvalues; i++) {
@@ -357,16 +357,16 @@ run_string(SearchRequest *req, Crit *c, int few)
 	sql_init(&s);
 	for (int i = 0; i < c->nvalues; i++) {
 		appendStringInfo(&s.sql, "%sSELECT t.rid FROM %s.string t WHERE t.key" OP("=") "ANY (",
-		                 i ? " UNION ALL " : "", store_schema());
-		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+						 i ? " UNION ALL " : "", store_schema());
+		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 		appendStringInfoChar(&s.sql, ')');
 		sql_string_value(&s, c, i);
 	}
 	appendStringInfoString(&s.sql, " LIMIT ");
-	sql_param(&s, INT8OID, Int64GetDatum((int64)few + 1));
+	sql_param(&s, INT8OID, Int64GetDatum((int64) few + 1));
 	search_run(req, &s,
-	           c->mode == STRING_PREFIX ? "criterion: texts that start so, as far as they are few"
-	                                    : "criterion: texts that contain this, as far as they are few");
+			   c->mode == STRING_PREFIX ? "criterion: texts that start so, as far as they are few"
+										: "criterion: texts that contain this, as far as they are few");
 	if (SPI_processed > few)
 		SPI_freetuptable(SPI_tuptable);
 	else
@@ -383,8 +383,8 @@ run_term(SearchRequest *req, Crit *c)
 	sql_init(&s);
 	for (int i = 0; i < c->nvalues; i++) {
 		appendStringInfo(&s.sql, "%sSELECT t.hash FROM %s.term t WHERE t.key" OP("=") "ANY (",
-		                 i ? " UNION ALL " : "", store_schema());
-		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+						 i ? " UNION ALL " : "", store_schema());
+		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 		appendStringInfoString(&s.sql, ") AND t.value" OP("~~"));
 		sql_param(&s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));
 	}
@@ -392,8 +392,8 @@ run_term(SearchRequest *req, Crit *c)
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		bool null;
 
-		crit_add_key(keys, (uint64)DatumGetInt64(
-		                       SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null)));
+		crit_add_key(keys, (uint64) DatumGetInt64(
+							   SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null)));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	c->kind = keys->nkeys ? CRIT_KEYS : CRIT_FALSE;
@@ -412,10 +412,10 @@ run_many_keys(SearchRequest *req, Crit *c, const Crit *all, int few)
 	sql_init(&s);
 	s.generic = true;
 	appendStringInfoString(&s.sql, "SELECT r.rid, k.n FROM pg_catalog.unnest(");
-	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)c->keys, c->nkeys));
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 	appendStringInfo(&s.sql, ") WITH ORDINALITY k(k, n) CROSS JOIN LATERAL (SELECT r.rid FROM %s.resource r WHERE r.keys" OP("@>") "(ARRAY[k.k]" OP("||"),
-	                 store_schema());
-	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *)all->keys, all->nkeys));
+					 store_schema());
+	sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) all->keys, all->nkeys));
 	appendStringInfo(&s.sql, ") OFFSET 0) r LIMIT %d", few + 1);
 	search_run(req, &s, "criterion: rows with any of many hashes, as far as they are few");
 	if (SPI_processed > few) {
@@ -423,7 +423,7 @@ run_many_keys(SearchRequest *req, Crit *c, const Crit *all, int few)
 		int64 n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[few], SPI_tuptable->tupdesc, 2, &null));
 
 		/* the others will have as many */
-		c->matches = (double)few * c->nkeys / n;
+		c->matches = (double) few * c->nkeys / n;
 		SPI_freetuptable(SPI_tuptable);
 	} else
 		search_take_rows(c);
@@ -441,7 +441,7 @@ selective(Crit *c, double type_rows)
 		for (int i = 0; i < c->nargs; i++)
 			least = Min(least, selective(c->args[i], type_rows));
 	else if ((c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS) || c->kind == CRIT_ROWS || c->kind == CRIT_ID ||
-	         c->kind == CRIT_FALSE) {
+			 c->kind == CRIT_FALSE) {
 		n = search_crit_rows(c, type_rows);
 		least = n < SEARCH_FEW_ROWS ? n : type_rows;
 	}
@@ -507,7 +507,7 @@ simplify(Crit *c)
 typedef enum SetStep {
 	STEP_FIRST, /* what is needed in any case */
 	STEP_JOINS, /* chains and _has: how far they go depends on what else there is */
-	STEP_LATE   /* what is only worth it when nothing else is selective */
+	STEP_LATE	/* what is only worth it when nothing else is selective */
 } SetStep;
 
 static void
@@ -557,8 +557,8 @@ run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 		case CRIT_KEYS:
 			/* most of them may be on no row at all: trying costs 10 us each */
 			if (step == STEP_LATE && c->nkeys > SEARCH_INDEXED_KEYS &&
-			    (run->all || all->nkeys == 0 || c->nkeys <= SEARCH_FEW_LOOKED_UP) &&
-			    (all->nkeys || search_keys_at_least(c) <= run->few))
+				(run->all || all->nkeys == 0 || c->nkeys <= SEARCH_FEW_LOOKED_UP) &&
+				(all->nkeys || search_keys_at_least(c) <= run->few))
 				run_many_keys(run->req, c, all, run->all ? Max(run->few, run->type_rows / 3) : run->few);
 			break;
 		case CRIT_AND:
@@ -612,8 +612,7 @@ search_sets_inside(SearchRequest *req, Crit *c)
 		SetRun run = {req, .all = true};
 
 		search_run_chain(&run, c, true);
-	}
-	else if (c->kind == CRIT_TERM)
+	} else if (c->kind == CRIT_TERM)
 		run_term(req, c);
 	else if (c->kind == CRIT_AND || c->kind == CRIT_OR || c->kind == CRIT_NOT)
 		for (int i = 0; i < c->nargs; i++)
@@ -635,7 +634,7 @@ search_indexed(const Crit *c)
 		return true;
 	}
 	return (c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS) || c->kind == CRIT_ROWS ||
-	       c->kind == CRIT_ID || c->kind == CRIT_FALSE;
+		   c->kind == CRIT_ID || c->kind == CRIT_FALSE;
 }
 
 /* Could its rows be listed? */
@@ -653,7 +652,7 @@ search_listable(const Crit *c)
 		return true;
 	}
 	return c->kind == CRIT_ORDERED || c->kind == CRIT_KEYS || c->kind == CRIT_STRING || c->kind == CRIT_SIDE ||
-	       c->kind == CRIT_CHAIN || c->kind == CRIT_HAS;
+		   c->kind == CRIT_CHAIN || c->kind == CRIT_HAS;
 }
 
 /* Lists its rows, or hashes to find them by, however many; false: it is none that can be listed. */

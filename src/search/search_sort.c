@@ -72,7 +72,7 @@ sort_keys(SearchSort *sort, const KeyParam *p)
 }
 
 static SearchSort sort_key(const ModelType *const *types, int ntypes, const char *name, bool descending,
-                           int depth);
+						   int depth);
 
 /* Is it the same kind of value? */
 static bool
@@ -94,12 +94,12 @@ add_end(SearchSort *sort, const ModelType *target, const char *rest, int depth)
 	end = sort_key(&target, 1, rest, sort->descending, depth + 1);
 	if (sort->nends && !comparable(&end, &sort->ends[0]))
 		search_bad_value("_sort", sort->code, "the types that it leads to have values of different kinds there",
-		                 psprintf("Name the type, for example %s:%s.%s.",
-		                          pnstrdup(sort->code, strcspn(sort->code, ":.")), target->name, rest));
+						 psprintf("Name the type, for example %s:%s.%s.",
+								  pnstrdup(sort->code, strcspn(sort->code, ":.")), target->name, rest));
 	sort->ends = sort->ends ? repalloc(sort->ends, (sort->nends + 1) * sizeof(SearchSort))
-	                        : palloc(sizeof(SearchSort));
+							: palloc(sizeof(SearchSort));
 	sort->targets = sort->targets ? repalloc(sort->targets, (sort->nends + 1) * sizeof(ModelType *))
-	                              : palloc(sizeof(ModelType *));
+								  : palloc(sizeof(ModelType *));
 	sort->ends[sort->nends] = end;
 	sort->targets[sort->nends++] = target;
 }
@@ -114,9 +114,9 @@ add_chain(SearchSort *sort, const ModelType *t, const SearchName *name, int dept
 
 	if (depth >= fhir_max_chain_depth)
 		ereport(ERROR, errcode(FH400), errmsg("the chain of a sort key is too long"),
-		        errdetail("\"%s\" after %d steps; fhir.max_chain_depth is %d.", name->rest, depth,
-		                  fhir_max_chain_depth),
-		        fhir_issue("too-costly", NULL));
+				errdetail("\"%s\" after %d steps; fhir.max_chain_depth is %d.", name->rest, depth,
+						  fhir_max_chain_depth),
+				fhir_issue("too-costly", NULL));
 	if (p->type != PARAM_REFERENCE)
 		search_bad_value("_sort", sort->code, psprintf("\"%s\" of %s is no reference", p->code, t->name), NULL);
 	n = search_chain_targets(p, name->modifier, &targets);
@@ -127,9 +127,9 @@ add_chain(SearchSort *sort, const ModelType *t, const SearchName *name, int dept
 	}
 	if (sort->nends == 0)
 		search_bad_value("_sort", sort->code,
-		                 psprintf("no type that \"%s\" of %s may refer to has \"%s\"", p->code, t->name,
-		                          pnstrdup(name->rest, strcspn(name->rest, ":."))),
-		                 NULL);
+						 psprintf("no type that \"%s\" of %s may refer to has \"%s\"", p->code, t->name,
+								  pnstrdup(name->rest, strcspn(name->rest, ":."))),
+						 NULL);
 }
 
 static SearchSort
@@ -147,7 +147,7 @@ sort_key(const ModelType *const *types, int ntypes, const char *name, bool desce
 			add_chain(&sort, types[i], &parts, depth);
 	} else if (parts.modifier)
 		search_bad_value("_sort", name, "sorting knows no modifiers",
-		                 "A type is named before a dot only: subject:Patient.family.");
+						 "A type is named before a dot only: subject:Patient.family.");
 	else if (strcmp(name, "_id") == 0)
 		sort.kind = SORT_ID;
 	else if (strcmp(name, "_lastUpdated") == 0)
@@ -233,15 +233,15 @@ sql_sort_chain(SqlText *s, const SearchSort *sort, const char *alias)
 		appendStringInfoString(&s->sql, i ? " UNION ALL SELECT " : "SELECT ");
 		sql_sort_expression(s, &sort->ends[i], inner);
 		appendStringInfo(&s->sql,
-		                 " AS v FROM pg_catalog.unnest(%s.fhir_sort_references((SELECT d.doc FROM %s.version d "
-		                 "WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
-		                 search_ext_schema(), store_schema(), alias, alias);
+						 " AS v FROM pg_catalog.unnest(%s.fhir_sort_references((SELECT d.doc FROM %s.version d "
+						 "WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
+						 search_ext_schema(), store_schema(), alias, alias);
 		sql_param(s, TEXTOID, CStringGetTextDatum(name.code));
 		appendStringInfoString(&s->sql, ", ");
 		sql_param(s, TEXTOID, CStringGetTextDatum(sort->targets[i]->name));
 		appendStringInfo(&s->sql,
-		                 ")) u(id) CROSS JOIN LATERAL (SELECT * FROM %s.resource %s WHERE %s.type" OP("="),
-		                 store_schema(), inner, inner);
+						 ")) u(id) CROSS JOIN LATERAL (SELECT * FROM %s.resource %s WHERE %s.type" OP("="),
+						 store_schema(), inner, inner);
 		sql_param(s, TEXTOID, CStringGetTextDatum(sort->targets[i]->name));
 		appendStringInfo(&s->sql, " AND %s.id" OP("=") "u.id AND NOT %s.deleted", inner, inner);
 		search_restrict(s, inner, LEG_SORT);
@@ -262,31 +262,31 @@ sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias)
 			break;
 		case SORT_ORDERED:
 			appendStringInfo(&s->sql, "%s.fhir_ordered_value(%s.ord, ", search_ext_schema(), alias);
-			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)sort->keys, sort->nkeys));
+			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) sort->keys, sort->nkeys));
 			appendStringInfo(&s->sql, ", %s)", sort->descending ? "true" : "false");
 			break;
 		case SORT_STRING:
 			appendStringInfo(
-			    &s->sql,
-			    "(SELECT pg_catalog.%s(pg_catalog.\"left\"(t.value, 100)) FROM %s.string t WHERE t.rid" OP(
-			        "=") "%s.rid AND t.key" OP("=") "ANY (",
-			    sort->descending ? "max" : "min", store_schema(), alias);
-			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *)sort->keys, sort->nkeys));
+				&s->sql,
+				"(SELECT pg_catalog.%s(pg_catalog.\"left\"(t.value, 100)) FROM %s.string t WHERE t.rid" OP(
+					"=") "%s.rid AND t.key" OP("=") "ANY (",
+				sort->descending ? "max" : "min", store_schema(), alias);
+			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) sort->keys, sort->nkeys));
 			appendStringInfoString(&s->sql, "))");
 			break;
 		case SORT_DOC:
 			appendStringInfo(&s->sql,
-			                 "%s.fhir_sort_text((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
-			                     "=") "%s.rid AND d.version" OP("=") "%s.version), ",
-			                 search_ext_schema(), store_schema(), alias, alias);
+							 "%s.fhir_sort_text((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
+								 "=") "%s.rid AND d.version" OP("=") "%s.version), ",
+							 search_ext_schema(), store_schema(), alias, alias);
 			sql_param(s, TEXTOID, CStringGetTextDatum(sort->code));
 			appendStringInfo(&s->sql, ", %s) COLLATE pg_catalog.\"C\"", sort->descending ? "true" : "false");
 			break;
 		case SORT_SCORE:
 			appendStringInfo(&s->sql,
-			                 "%s.fhir_search_score((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
-			                     "=") "%s.rid AND d.version" OP("=") "%s.version), ",
-			                 search_ext_schema(), store_schema(), alias, alias);
+							 "%s.fhir_search_score((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
+								 "=") "%s.rid AND d.version" OP("=") "%s.version), ",
+							 search_ext_schema(), store_schema(), alias, alias);
 			sql_param(s, TEXTARRAYOID, sql_text_array(sort->texts, sort->ntexts));
 			appendStringInfoChar(&s->sql, ')');
 			break;

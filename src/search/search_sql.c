@@ -46,7 +46,7 @@ type_argument(FunctionCallInfo fcinfo, int i)
 			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
 				search_nearest_offer(&near, model_types[m].name);
 		ereport(ERROR, errcode(FH404), errmsg("unknown resource type \"%.100s\"", name),
-		        near.best ? errhint("Perhaps \"%s\"?", near.best) : 0, fhir_issue("not-supported", NULL));
+				near.best ? errhint("Perhaps \"%s\"?", near.best) : 0, fhir_issue("not-supported", NULL));
 	}
 	return t;
 }
@@ -65,7 +65,7 @@ fhir_search(PG_FUNCTION_ARGS)
 
 	initStringInfo(&out);
 	search_bundle(type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT,
-	              fhir_base_url ? fhir_base_url : "", &out);
+				  fhir_base_url ? fhir_base_url : "", &out);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data));
 }
 
@@ -73,7 +73,7 @@ int64
 search_count(const ModelType *type, const char *query)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
-	              old;
+				  old;
 	SearchRequest req = {0};
 	int level;
 	int64 n;
@@ -100,13 +100,13 @@ fhir_count(PG_FUNCTION_ARGS)
 static Tuplestorestate *
 begin_set(FunctionCallInfo fcinfo, TupleDesc *desc)
 {
-	ReturnSetInfo *rsi = (ReturnSetInfo *)fcinfo->resultinfo;
+	ReturnSetInfo *rsi = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext old;
 	Tuplestorestate *store;
 
 	if (rsi == NULL || !IsA(rsi, ReturnSetInfo) || !(rsi->allowedModes & SFRM_Materialize))
 		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		        errmsg("set-valued function called in context that cannot accept a set"));
+				errmsg("set-valued function called in context that cannot accept a set"));
 	old = MemoryContextSwitchTo(rsi->econtext->ecxt_per_query_memory);
 	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE) {
 		*desc = CreateTemplateTupleDesc(1);
@@ -151,7 +151,7 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 {
 	RowWriter w;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
-	              old;
+				  old;
 	SearchRequest req = {0};
 	int level;
 	SearchPage page;
@@ -163,11 +163,11 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	level = search_begin();
 	old = MemoryContextSwitchTo(cxt);
 	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT,
-	               strstr(query_argument(fcinfo, 1), "_count=") == NULL);
+				   strstr(query_argument(fcinfo, 1), "_count=") == NULL);
 	for (int i = 0; i < req.npairs; i++)
 		counted = counted || strcmp(req.pairs[i].name, "_count") == 0;
 	req.count =
-	    counted ? req.count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
+		counted ? req.count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
 	if (req.count > 0 && req.summary != SUMMARY_COUNT) {
 		search_matches(&req, &page);
 		search_includes(&req, page.rows, page.nrows, &included, &nincluded);
@@ -179,7 +179,7 @@ fhir_search_rows(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(old);
 	search_end(level);
 	MemoryContextDelete(cxt);
-	return (Datum)0;
+	return (Datum) 0;
 }
 
 /* ---- fhir_explain ---- */
@@ -197,11 +197,11 @@ shape_text(const SearchRequest *req, const Crit *c)
 			return "type (index resource_identity)";
 		case CRIT_KEYS:
 			return c->nkeys <= SEARCH_INDEXED_KEYS ? "equality: hashes in resource.keys (GIN index resource_keys)"
-			                                       : "equality: many hashes, looked for in resource.keys of each row";
+												   : "equality: many hashes, looked for in resource.keys of each row";
 		case CRIT_ORDERED:
 			return c == search_walked_criterion(req)
-			           ? "order: ranges of what the page is sorted by (indexes ordered_range, ordered_long)"
-			           : "order: many values, checked in resource.ord of each row";
+					   ? "order: ranges of what the page is sorted by (indexes ordered_range, ordered_long)"
+					   : "order: many values, checked in resource.ord of each row";
 		case CRIT_STRING:
 			return "text: many, asked of each row (index string_rid)";
 		case CRIT_SIDE:
@@ -210,7 +210,7 @@ shape_text(const SearchRequest *req, const Crit *c)
 			return "id (index resource_identity)";
 		case CRIT_UPDATED:
 			return c == search_walked_criterion(req) ? "last_updated, as the page is sorted (index version_changed)"
-			                                         : "last_updated, checked in each row";
+													 : "last_updated, checked in each row";
 		case CRIT_ROWS:
 			return "rows that an index has found before (index resource_pkey)";
 		case CRIT_DOC:
@@ -238,7 +238,8 @@ crit_text(const SearchRequest *req, const Crit *c)
 	if (c->kind == CRIT_NOT && c->args[0]->kind == CRIT_KEYS)
 		return "not: hashes, looked for in resource.keys of each row";
 	initStringInfo(&b);
-	appendStringInfoString(&b, c->kind == CRIT_AND ? "all of (" : c->kind == CRIT_OR ? "any of (" : "not (");
+	appendStringInfoString(&b, c->kind == CRIT_AND ? "all of (" : c->kind == CRIT_OR ? "any of ("
+																					 : "not (");
 	for (int i = 0; i < c->nargs; i++)
 		appendStringInfo(&b, "%s%s", i ? "; " : "", crit_text(req, c->args[i]));
 	appendStringInfoString(&b, c->kind == CRIT_NOT ? "), checked in each row" : ")");
@@ -257,7 +258,7 @@ static bool
 dear_to_count(const Crit *c)
 {
 	bool dear = c->kind == CRIT_CHAIN || c->kind == CRIT_HAS || c->kind == CRIT_DOC || c->kind == CRIT_CONTAINED ||
-	            c->kind == CRIT_SIDE;
+				c->kind == CRIT_SIDE;
 
 	for (int i = 0; i < c->nargs; i++)
 		dear = dear || dear_to_count(c->args[i]);
@@ -299,7 +300,7 @@ fhir_explain(PG_FUNCTION_ARGS)
 	TupleDesc desc;
 	Tuplestorestate *store = begin_set(fcinfo, &desc);
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
-	              old;
+				  old;
 	SearchRequest req = {0};
 	int level;
 	SearchPage page;
@@ -313,14 +314,14 @@ fhir_explain(PG_FUNCTION_ARGS)
 	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
 	type_rows = search_type_rows(req.types, req.ntypes);
 	put_line(store, desc,
-	         psprintf("%s: about %.0f resources", req.type ? req.type->name : "all types", type_rows));
+			 psprintf("%s: about %.0f resources", req.type ? req.type->name : "all types", type_rows));
 	for (int i = 0; i < req.nwhere; i++) {
 		Crit *c = req.where[i];
 
 		put_line(store, desc,
-		         psprintf("criterion %s: %s; about %.0f rows%s", c->label, crit_text(&req, c),
-		                  search_crit_rows(c, type_rows),
-		                  req.analyze && !dear_to_count(c) ? psprintf(", actually " INT64_FORMAT, actual_rows(&req, c)) : ""));
+				 psprintf("criterion %s: %s; about %.0f rows%s", c->label, crit_text(&req, c),
+						  search_crit_rows(c, type_rows),
+						  req.analyze && !dear_to_count(c) ? psprintf(", actually " INT64_FORMAT, actual_rows(&req, c)) : ""));
 		if (no_index(&req, c))
 			put_line(store, desc, psprintf("WARNING: no index answers %s", c->label));
 	}
@@ -330,12 +331,12 @@ fhir_explain(PG_FUNCTION_ARGS)
 			search_total(&req, false);
 	} else
 		search_total(&req, false);
-	foreach (cell, req.explain)
+	foreach(cell, req.explain)
 		put_line(store, desc, lfirst(cell));
 	MemoryContextSwitchTo(old);
 	search_end(level);
 	MemoryContextDelete(cxt);
-	return (Datum)0;
+	return (Datum) 0;
 }
 
 /* ---- functions that search's statements call ---- */
@@ -350,7 +351,7 @@ int8_elements(ArrayType *a, int *n)
 	if (ARR_NDIM(a) != 1 || ARR_HASNULL(a) || ARR_ELEMTYPE(a) != INT8OID)
 		elog(ERROR, "not an array of bigint without nulls");
 	*n = ARR_DIMS(a)[0];
-	return (int64 *)ARR_DATA_PTR(a);
+	return (int64 *) ARR_DATA_PTR(a);
 }
 
 /* Is any element of a in sorted array b? */
@@ -391,10 +392,10 @@ fhir_ordered_any(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i + 2 < na; i += 3)
 		for (int k = 0; k < nboxes; k++) {
-			const OrdBox *box = (OrdBox *)boxes + k;
+			const OrdBox *box = (OrdBox *) boxes + k;
 
-			if (v[i] == (int64)box->key && v[i + 1] >= box->lo_min && v[i + 1] <= box->lo_max &&
-			    v[i + 2] >= box->hi_min && v[i + 2] <= box->hi_max)
+			if (v[i] == (int64) box->key && v[i + 1] >= box->lo_min && v[i + 1] <= box->lo_max &&
+				v[i + 2] >= box->hi_min && v[i + 2] <= box->hi_max)
 				PG_RETURN_BOOL(true);
 		}
 	PG_RETURN_BOOL(false);
@@ -427,8 +428,8 @@ fhir_identity(PG_FUNCTION_ARGS)
 {
 	text *type = PG_GETARG_TEXT_PP(0), *id = PG_GETARG_TEXT_PP(1);
 
-	PG_RETURN_INT64((int64)keys_identity(VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type), VARDATA_ANY(id),
-	                                     VARSIZE_ANY_EXHDR(id)));
+	PG_RETURN_INT64((int64) keys_identity(VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type), VARDATA_ANY(id),
+										  VARSIZE_ANY_EXHDR(id)));
 }
 
 /* The text that a token, reference or uri parameter sorts by: code, reference, uri; lowest or highest. */
@@ -438,7 +439,7 @@ fhir_sort_text(PG_FUNCTION_ARGS)
 {
 	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
 	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)),
-	     *type_name = fhir_json_get_string(&doc->root, "resourceType");
+		 *type_name = fhir_json_get_string(&doc->root, "resourceType");
 	bool highest = PG_GETARG_BOOL(2);
 	const ModelType *type = type_name ? model_resource(type_name, strlen(type_name)) : NULL;
 	const KeyParam *p = type ? search_param(type, code, strlen(code)) : NULL;
@@ -494,9 +495,9 @@ fhir_sort_references(PG_FUNCTION_ARGS)
 {
 	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
 	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)), *target = text_to_cstring(PG_GETARG_TEXT_PP(2)),
-	     *type_name = fhir_json_get_string(&doc->root, "resourceType");
+		 *type_name = fhir_json_get_string(&doc->root, "resourceType");
 	const ModelType *type = type_name ? model_resource(type_name, strlen(type_name)) : NULL,
-	                *to = model_resource(target, strlen(target));
+					*to = model_resource(target, strlen(target));
 	const KeyParam *p = type && to ? search_param(type, code, strlen(code)) : NULL;
 	ModelTypeId targets[2] = {to ? to->id : MODEL_NONE, MODEL_NONE};
 	CanonicalRefs canonicals = {0};
@@ -525,8 +526,8 @@ search_document_matches(Jsonb *doc, const char *name, const char *value)
 	appendStringInfoChar(&query, '=');
 	search_url_encode(&query, value, "");
 	return DatumGetBool(DirectFunctionCall2(
-	    fhir_matches, JsonbPGetDatum(doc),
-	    PointerGetDatum(cstring_to_text_with_len(query.data, query.len))));
+		fhir_matches, JsonbPGetDatum(doc),
+		PointerGetDatum(cstring_to_text_with_len(query.data, query.len))));
 }
 
 /* One criterion on one document, by the in-memory evaluation: where keys give a superset only. */
@@ -535,8 +536,8 @@ Datum
 fhir_search_recheck(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(search_document_matches(store_unpack(PG_GETARG_DATUM(0)),
-	                                       text_to_cstring(PG_GETARG_TEXT_PP(1)),
-	                                       text_to_cstring(PG_GETARG_TEXT_PP(2))));
+										   text_to_cstring(PG_GETARG_TEXT_PP(1)),
+										   text_to_cstring(PG_GETARG_TEXT_PP(2))));
 }
 
 /* ---- conditional writes ---- */
@@ -561,12 +562,12 @@ match(const ModelType *type, const char *query, StoreMatch *out, int max)
 	for (int i = 0; i < req.npairs; i++)
 		if (req.pairs[i].control && strcmp(req.pairs[i].name, "_type") != 0)
 			ereport(ERROR, errcode(FH400), errmsg("\"%s\" is no criterion", req.pairs[i].name),
-			        errdetail("The query of a conditional interaction has criteria only."),
-			        fhir_issue("invalid", NULL));
+					errdetail("The query of a conditional interaction has criteria only."),
+					fhir_issue("invalid", NULL));
 	if (req.nwhere == 0)
 		ereport(ERROR, errcode(FH412), errmsg("the query of a conditional interaction has no criterion"),
-		        errhint("Name what identifies the resource, for example identifier=system|value."),
-		        fhir_issue("invalid", NULL));
+				errhint("Name what identifies the resource, for example identifier=system|value."),
+				fhir_issue("invalid", NULL));
 	req.count = max;
 	search_page(&req, &page);
 	n = page.nrows;

@@ -29,7 +29,7 @@ resource_table(double *rows)
 
 	*rows = -1;
 	if (HeapTupleIsValid(tup)) {
-		*rows = ((Form_pg_class)GETSTRUCT(tup))->reltuples;
+		*rows = ((Form_pg_class) GETSTRUCT(tup))->reltuples;
 		ReleaseSysCache(tup);
 	}
 	return rel;
@@ -53,7 +53,7 @@ static const AttStatsSlot *
 read_stats(Stats *st, Oid rel)
 {
 	HeapTuple tup = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(rel),
-	                                Int16GetDatum(get_attnum(rel, st->column)), BoolGetDatum(false));
+									Int16GetDatum(get_attnum(rel, st->column)), BoolGetDatum(false));
 	TransactionId xmin;
 
 	if (!HeapTupleIsValid(tup))
@@ -119,9 +119,9 @@ key_fraction(const AttStatsSlot *slot, uint64 key, double others)
 		int mid = (lo + hi) / 2;
 		int64 v = DatumGetInt64(slot->values[mid]);
 
-		if (v == (int64)key)
+		if (v == (int64) key)
 			return slot->numbers[mid];
-		if (v < (int64)key)
+		if (v < (int64) key)
 			lo = mid + 1;
 		else
 			hi = mid - 1;

@@ -63,7 +63,7 @@ load(const ModelType *type, const char *url)
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
 	sql_from_where(&s, "r", LEG_TERMINOLOGY, &type, 1, &c, 1);
-	appendStringInfo(&s.sql, " ORDER BY r.last_updated DESC, r.rid DESC LIMIT %d", (int)lengthof(rows));
+	appendStringInfo(&s.sql, " ORDER BY r.last_updated DESC, r.rid DESC LIMIT %d", (int) lengthof(rows));
 	search_run(&req, &s, "value set");
 	n = SPI_processed;
 	for (int i = 0; i < n; i++) {
@@ -71,9 +71,9 @@ load(const ModelType *type, const char *url)
 
 		rows[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
 		rows[i].version =
-		    DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
-		rows[i].place = *(ItemPointer)DatumGetPointer(
-		    SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
+			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
+		rows[i].place = *(ItemPointer) DatumGetPointer(
+			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	search_documents(&req, rows, n, take_document, &found);
@@ -114,7 +114,7 @@ codes_criterion(const KeyParam *p, const KeyLeg *leg, const TermSet *set)
 		uint64 key;
 
 		switch (keys_token(leg->source, code->system, strlen(code->system), code->code,
-		                   code->code ? (int)strlen(code->code) : -1, &key)) {
+						   code->code ? (int) strlen(code->code) : -1, &key)) {
 			case KEYS_NEVER:
 				break;
 			case KEYS_BY_KEY:
@@ -125,8 +125,8 @@ codes_criterion(const KeyParam *p, const KeyLeg *leg, const TermSet *set)
 				break;
 			case KEYS_RECHECK:
 				ereport(ERROR, errcode(FH400),
-				        errmsg("search parameter \"%s\" can't be compared with value sets", p->code),
-				        fhir_issue("not-supported", NULL));
+						errmsg("search parameter \"%s\" can't be compared with value sets", p->code),
+						fhir_issue("not-supported", NULL));
 		}
 	}
 	return crit_join(CRIT_OR, keys->nkeys ? keys : crit_new(CRIT_FALSE), c);

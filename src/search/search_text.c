@@ -189,7 +189,7 @@ read_terms(SearchRequest *req, Terms *t, int64 *keys, int nkeys, bool all, const
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		HeapTuple row = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
-		KeyWordGroup wanted = {.key = (uint64)DatumGetInt64(SPI_getbinval(row, desc, 1, &null))};
+		KeyWordGroup wanted = {.key = (uint64) DatumGetInt64(SPI_getbinval(row, desc, 1, &null))};
 		const KeyWordGroup *g = bsearch(&wanted, t->groups, t->ngroups, sizeof(KeyWordGroup), compare_groups);
 		char *value = TextDatumGetCString(SPI_getbinval(row, desc, 3, &null));
 
@@ -198,7 +198,7 @@ read_terms(SearchRequest *req, Terms *t, int64 *keys, int nkeys, bool all, const
 		else if (g->units)
 			units = true;
 		else if (keys_has_word(value, t->word))
-			crit_add_key(t->keys, (uint64)DatumGetInt64(SPI_getbinval(row, desc, 2, &null)));
+			crit_add_key(t->keys, (uint64) DatumGetInt64(SPI_getbinval(row, desc, 2, &null)));
 		pfree(value);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -237,11 +237,11 @@ look_up_terms(SearchRequest *req, const Crit *c)
 	t.keys = crit_new(CRIT_KEYS);
 	keys = palloc((t.ngroups + 1) * sizeof(int64));
 	for (int i = 0; i < t.ngroups; i++)
-		keys[i] = (int64)t.groups[i].key;
+		keys[i] = (int64) t.groups[i].key;
 	if (read_terms(req, &t, keys, t.ngroups, false, "criterion: texts and codes of the dictionary that hold the word")) {
 		for (int i = 0; i < t.ngroups; i++)
 			if (t.groups[i].units)
-				keys[nunits++] = (int64)t.groups[i].key;
+				keys[nunits++] = (int64) t.groups[i].key;
 		read_terms(req, &t, keys, nunits, true, "criterion: units, with all their spellings");
 	}
 	return crit_join(CRIT_OR, t.keys->nkeys ? t.keys : NULL, units_criterion(&t, c->code));
@@ -296,8 +296,8 @@ sql_side(SqlText *s, const char *alias, const Crit *c)
 {
 	/* a count and no EXISTS, which the planner might make a join of: it is asked of the few rows that are left */
 	appendStringInfo(&s->sql,
-	                 "(SELECT pg_catalog.count(*) FROM %s.word w WHERE w.rid" OP("=") "%s.rid AND w.words" OP("@@"),
-	                 store_schema(), alias);
+					 "(SELECT pg_catalog.count(*) FROM %s.word w WHERE w.rid" OP("=") "%s.rid AND w.words" OP("@@"),
+					 store_schema(), alias);
 	sql_param(s, TSQUERYOID, DirectFunctionCall1(tsqueryin, CStringGetDatum(c->values[0])));
 	appendStringInfoString(&s->sql, ")" OP(">") "0");
 }
@@ -353,7 +353,7 @@ search_folded_texts(JsonbContainer *doc, bool content)
 	if (type)
 		keys_texts(type, doc, content ? collect : collect_narrative, &raw);
 	folded = keys_fold(raw.data, raw.len, &len);
-	out = palloc_extended((Size)len + 2, MCXT_ALLOC_HUGE);
+	out = palloc_extended((Size) len + 2, MCXT_ALLOC_HUGE);
 	out[0] = ' ';
 	memcpy(out + 1, folded, len + 1);
 	return out;

@@ -13,10 +13,10 @@ void
 search_bad_value(const char *code, const char *value, const char *why, const char *hint)
 {
 	ereport(ERROR, errcode(FH400),
-	        errmsg("invalid value of search parameter \"%.*s\": %s", pg_mbcliplen(code, strlen(code), 80),
-	               code, why),
-	        errdetail("Value \"%.*s\".", pg_mbcliplen(value, strlen(value), 200), value),
-	        hint ? errhint("%s", hint) : 0, fhir_issue("value", NULL));
+			errmsg("invalid value of search parameter \"%.*s\": %s", pg_mbcliplen(code, strlen(code), 80),
+				   code, why),
+			errdetail("Value \"%.*s\".", pg_mbcliplen(value, strlen(value), 200), value),
+			hint ? errhint("%s", hint) : 0, fhir_issue("value", NULL));
 }
 
 void
@@ -34,13 +34,13 @@ search_bad_modifier(const char *code, const char *modifier, const char *allowed)
 		a += strspn(a, ", ");
 	}
 	ereport(ERROR, errcode(FH400),
-	        errmsg("modifier \":%.*s\" can't be used with search parameter \"%s\"",
-	               pg_mbcliplen(modifier, strlen(modifier), 80), modifier, code),
-	        r5 ? errdetail("It belongs to FHIR R5.") : 0,
-	        near.best && !r5 ? errhint("Perhaps \":%s\"? Possible here: %s.", near.best, allowed)
-	        : allowed        ? errhint("Possible here: %s.", allowed)
-	                         : 0,
-	        fhir_issue("not-supported", NULL));
+			errmsg("modifier \":%.*s\" can't be used with search parameter \"%s\"",
+				   pg_mbcliplen(modifier, strlen(modifier), 80), modifier, code),
+			r5 ? errdetail("It belongs to FHIR R5.") : 0,
+			near.best && !r5 ? errhint("Perhaps \":%s\"? Possible here: %s.", near.best, allowed)
+			: allowed		 ? errhint("Possible here: %s.", allowed)
+							 : 0,
+			fhir_issue("not-supported", NULL));
 }
 
 /* Decided on the document of each row that the other criteria let pass. */
@@ -98,7 +98,7 @@ urls_below(const KeyParam *p, const KeyLeg *leg, const char *modifier, const cha
 
 	if (len >= KEYS_STRING_MAX)
 		return crit_join(CRIT_AND, terms_start(p, leg, modifier, value, pstrdup(url)),
-		                 recheck(p, modifier, value));
+						 recheck(p, modifier, value));
 	below = terms(leg, len && url[len - 1] == '/' ? pstrdup(url) : psprintf("%s/", url), STRING_PREFIX);
 	return crit_join(CRIT_OR, terms(leg, pstrdup(url), STRING_EQUAL), below);
 }
@@ -124,7 +124,7 @@ mime_types(const KeyLeg *leg, const char *type, bool below)
 
 	if (below)
 		return crit_join(CRIT_OR, terms(leg, pstrdup(type), STRING_EQUAL),
-		                 terms(leg, psprintf("%s%c", type, strchr(type, '/') ? ';' : '/'), STRING_PREFIX));
+						 terms(leg, psprintf("%s%c", type, strchr(type, '/') ? ';' : '/'), STRING_PREFIX));
 	c = crit_new(CRIT_KEYS);
 	for (int i = 1, len = strlen(type); i <= len; i++)
 		if (i == len || type[i] == '/' || type[i] == ';')
@@ -141,13 +141,13 @@ token_of_type(const KeyParam *p, const KeyLeg *leg, char **parts, int n, const c
 
 	if (n != 3)
 		search_bad_value(p->code, value, "not of the form system|code|value",
-		                 "For example http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053.");
+						 "For example http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053.");
 	for (int i = 0; i < 3; i++)
 		parts[i] = search_unescape(parts[i]);
 	if (!*parts[1] || !*parts[2])
 		search_bad_value(p->code, value, "code and value must not be empty", NULL);
 	crit_add_key(c, keys_of_type(leg->source, parts[0], strlen(parts[0]), parts[1], strlen(parts[1]),
-	                             parts[2], strlen(parts[2])));
+								 parts[2], strlen(parts[2])));
 	return c;
 }
 
@@ -176,7 +176,7 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 	if (modifier && (strcmp(modifier, "in") == 0 || strcmp(modifier, "not-in") == 0))
 		return search_in_value_set(p, leg, search_unescape(value));
 	if (modifier && (strcmp(modifier, "above") == 0 || strcmp(modifier, "below") == 0) &&
-	    keys_mime_types(leg->source))
+		keys_mime_types(leg->source))
 		return mime_types(leg, search_unescape(value), modifier[0] == 'b');
 	if (modifier && (strcmp(modifier, "above") == 0 || strcmp(modifier, "below") == 0))
 		return search_code_hierarchy(p, leg, value, modifier[0] == 'b');
@@ -250,7 +250,7 @@ reference_identifier(const KeyParam *p, const KeyLeg *leg, const char *value)
 	if (n == 2 && form == 'y' && !*parts[0])
 		search_bad_value(p->code, value, "neither a system nor a value is given", NULL);
 	crit_add_key(c, keys_ref_identifier(leg->source, n == 2 ? parts[0] : NULL, n == 2 ? strlen(parts[0]) : 0,
-	                                    parts[n - 1], strlen(parts[n - 1]), form));
+										parts[n - 1], strlen(parts[n - 1]), form));
 	return c;
 }
 
@@ -306,7 +306,7 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 		named = model_resource(modifier, strlen(modifier));
 		if (!named)
 			search_bad_modifier(p->code, modifier,
-			                    "missing, identifier, above, below, or a resource type");
+								"missing, identifier, above, below, or a resource type");
 		if (!search_target_allowed(p->targets, named))
 			search_bad_modifier(p->code, modifier, "a resource type that the parameter refers to");
 	}
@@ -404,7 +404,7 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 {
 	Crit *c;
 
-	switch ((ModelParamType)p->type) {
+	switch ((ModelParamType) p->type) {
 		case PARAM_TOKEN:
 			return token(p, leg, modifier, value);
 		case PARAM_REFERENCE:
@@ -445,8 +445,8 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 			break;
 	}
 	ereport(ERROR, errcode(FH400),
-	        errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
-	        fhir_issue("not-supported", NULL));
+			errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
+			fhir_issue("not-supported", NULL));
 }
 
 Crit *
@@ -460,12 +460,12 @@ search_values(const KeyParam *p, const char *modifier, const char *value)
 		return search_filter_values(p, modifier + 1, value);
 	if (n > fhir_max_search_values)
 		ereport(ERROR, errcode(FH400), errmsg("too many values of search parameter \"%s\"", p->code),
-		        errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),
-		        fhir_issue("too-costly", NULL));
+				errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),
+				fhir_issue("too-costly", NULL));
 	if (p->nlegs == 0)
 		ereport(ERROR, errcode(FH400),
-		        errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
-		        fhir_issue("not-supported", NULL));
+				errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
+				fhir_issue("not-supported", NULL));
 	for (int i = 0; i < n; i++) {
 		if (*values[i] == '\0')
 			search_bad_value(p->code, value, "one of the values is empty", NULL);

@@ -33,7 +33,7 @@ sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
 	appendStringInfoString(&s->sql, " ORDER BY ");
 	for (int i = 0; i < req->nsorts; i++)
 		appendStringInfo(&s->sql, "q.s%d %s NULLS %s, ", i + 1, down(&req->sorts[i], cur) ? "DESC" : "ASC",
-		                 cur->backward ? "FIRST" : "LAST");
+						 cur->backward ? "FIRST" : "LAST");
 	if (req->ntypes > 1)
 		appendStringInfo(&s->sql, "q.type %s, ", cur->backward ? "DESC" : "ASC");
 	appendStringInfo(&s->sql, "q.id %s", cur->backward ? "DESC" : "ASC");
@@ -41,9 +41,10 @@ sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur)
 
 static void
 sql_identity_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, const char *alias,
-                   bool descending)
+				   bool descending)
 {
-	const char *op = cur->part >= 0 ? (descending ? OP("<=") : OP(">=")) : descending ? OP("<") : OP(">");
+	const char *op = cur->part >= 0 ? (descending ? OP("<=") : OP(">=")) : descending ? OP("<")
+																					  : OP(">");
 
 	if (req->ntypes > 1) {
 		appendStringInfo(&s->sql, "(%s.type, %s.id)%s(", alias, alias, op);
@@ -69,7 +70,7 @@ sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, int i)
 	}
 	if (cur->nulls[i]) {
 		appendStringInfo(&s->sql, "(%sq.s%d IS NULL AND ",
-		                 cur->backward ? psprintf("q.s%d IS NOT NULL OR ", i + 1) : "", i + 1);
+						 cur->backward ? psprintf("q.s%d IS NOT NULL OR ", i + 1) : "", i + 1);
 		sql_after(s, req, cur, i + 1);
 		appendStringInfoChar(&s->sql, ')');
 		return;
@@ -145,7 +146,7 @@ search_walked_criterion(const SearchRequest *req)
 		Crit *c = req->where[i];
 
 		if (c->kind == CRIT_ORDERED && sort->kind == SORT_ORDERED && c->single && c->place == sort_place(sort) &&
-		    keys_within(c, sort))
+			keys_within(c, sort))
 			return c;
 		if (c->kind == CRIT_UPDATED && sort->kind == SORT_UPDATED)
 			return c;
@@ -178,7 +179,8 @@ search_walk_has_all(const SearchRequest *req)
 static const char *
 walked_column(const SearchSort *sort)
 {
-	return sort->kind == SORT_UPDATED ? "o.last_updated" : sort->kind == SORT_ID ? "r.id" : "o.v";
+	return sort->kind == SORT_UPDATED ? "o.last_updated" : sort->kind == SORT_ID ? "r.id"
+																				 : "o.v";
 }
 
 /* ---- the parts of a walk ---- */
@@ -293,8 +295,8 @@ sql_arm(SqlText *s, const SearchWalk *w, const SearchSort *sort, const Crit *c, 
 	const char *column = sort->kind == SORT_ORDERED ? "o.lo" : "pg_catalog.\"left\"(o.value, 100)";
 
 	appendStringInfo(&s->sql, "(SELECT o.rid, %s AS v FROM %s.%s o WHERE o.key" OP("="), column, store_schema(),
-	                 sort->kind == SORT_ORDERED ? "ordered" : "string");
-	sql_param(s, INT8OID, Int64GetDatum((int64)key));
+					 sort->kind == SORT_ORDERED ? "ordered" : "string");
+	sql_param(s, INT8OID, Int64GetDatum((int64) key));
 	if (c && key_bounds(c, key, &b))
 		sql_arm_bounds(s, w, c, key, b, endless);
 	/* so that the arms are merged, not sorted; the index of long intervals has the order of their ends */
@@ -337,7 +339,7 @@ sql_from_values(SqlText *s, SearchRequest *req, const SearchWalk *w, const Searc
 		appendStringInfo(&s->sql, " ORDER BY v %s OFFSET 0", down(sort, w->cur) ? "DESC" : "ASC");
 	/* LATERAL, OFFSET 0: row by row in the order of o, whatever the planner thinks of the checks */
 	appendStringInfo(&s->sql, ") o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP("=") "o.rid",
-	                 store_schema());
+					 store_schema());
 	/* of a resource's several values the one that it sorts by */
 	appendStringInfo(&s->sql, " AND %s" OP("="), walked_column(sort));
 	sql_sort_expression(s, sort, "r");
@@ -354,9 +356,9 @@ sql_walk_from(SqlText *s, SearchRequest *req, const SearchWalk *w, const SearchS
 		Crit *c = search_walked_criterion(req);
 
 		appendStringInfo(&s->sql,
-		                 " FROM %s.version o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP(
-		                     "=") "o.rid AND r.version" OP("=") "o.version OFFSET 0) r WHERE o.type" OP("="),
-		                 store_schema(), store_schema());
+						 " FROM %s.version o CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.rid" OP(
+							 "=") "o.rid AND r.version" OP("=") "o.version OFFSET 0) r WHERE o.type" OP("="),
+						 store_schema(), store_schema());
 		sql_param(s, TEXTOID, CStringGetTextDatum(req->types[0]->name));
 		if (c) {
 			appendStringInfoString(&s->sql, " AND ");
@@ -403,11 +405,11 @@ sql_walk_identity(SqlText *s, SearchRequest *req, const SearchWalk *w, const Sea
 
 	if (w->bound > 0)
 		appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated, q.place%s FROM (",
-		                 sort ? ", q.id AS s1" : "");
+						 sort ? ", q.id AS s1" : "");
 	appendStringInfo(&s->sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place%s",
-	                 w->bound > 0 ? ", r.keys, r.ord"
-	                 : sort       ? ", r.id AS s1"
-	                              : "");
+					 w->bound > 0 ? ", r.keys, r.ord"
+					 : sort		  ? ", r.id AS s1"
+								  : "");
 	sql_walk_from(s, req, w, sort);
 	if (w->bound == 0)
 		sql_walk_where(s, "r", req);
@@ -421,7 +423,7 @@ sql_walk_identity(SqlText *s, SearchRequest *req, const SearchWalk *w, const Sea
 		sql_walk_where(s, "q", req);
 		/* as the subquery's, so that nothing is sorted again */
 		appendStringInfo(&s->sql, " ORDER BY %s%sq.id %s", types ? "q.type " : "",
-		                 types ? psprintf("%s, ", direction) : "", direction);
+						 types ? psprintf("%s, ", direction) : "", direction);
 	}
 	sql_limit(s, w->limit);
 }
@@ -468,7 +470,7 @@ sql_walk_values(SqlText *s, SearchRequest *req, const SearchWalk *w, const Searc
 	appendStringInfo(&s->sql, " ORDER BY q.s1 %s", direction);
 	for (int i = 1; i < req->nsorts; i++)
 		appendStringInfo(&s->sql, ", q.s%d %s NULLS %s", i + 1, down(&req->sorts[i], w->cur) ? "DESC" : "ASC",
-		                 w->cur->backward ? "FIRST" : "LAST");
+						 w->cur->backward ? "FIRST" : "LAST");
 	appendStringInfo(&s->sql, ", q.id %s", w->cur->backward ? "DESC" : "ASC");
 	sql_limit(s, w->limit);
 }

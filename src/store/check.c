@@ -324,8 +324,7 @@ check_extension(Check *c, const CheckPath *path, const ModelType *t, const Seen 
 	bool nested = element_seen(t, "extension", 9, seen);
 
 	if (value == nested)
-		check_finding(c, "invariant", path, NULL, 0, value ? "an extension has either a value or extensions, not both"
-														   : "an extension must have a value or extensions");
+		check_finding(c, "invariant", path, NULL, 0, value ? "an extension has either a value or extensions, not both" : "an extension must have a value or extensions");
 }
 
 static void

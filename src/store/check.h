@@ -26,7 +26,7 @@ typedef struct CheckValue {
 
 typedef struct CheckFinding {
 	const char *severity; /* "error" or "warning" */
-	const char *code; /* IssueType */
+	const char *code;	  /* IssueType */
 	char *expression;
 	char *diagnostics;
 } CheckFinding;

@@ -192,7 +192,7 @@ check_finding(Check *c, const char *code, const CheckPath *path, const char *nam
 
 /* ---- callers ---- */
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_no_resource(const CheckFinding *f)
 {
 	ereport(ERROR,

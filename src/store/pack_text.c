@@ -20,7 +20,12 @@
 #include "base/hex.h"
 #include "store/pack_text.h"
 
-enum { PART_UUID = 1, PART_TIME = 2, PART_MILLIS = 1, PART_OFFSET = 2, PART_END = 6 };
+enum { PART_UUID = 1,
+	   PART_TIME = 2,
+	   PART_MILLIS = 1,
+	   PART_OFFSET = 2,
+	   PART_END = 6,
+};
 
 #define UUID_TEXT 36
 #define FIRST_YEAR 1600

@@ -35,10 +35,10 @@ typedef struct StoreResult {
 	int32 version;
 	int64 rid;
 	TimestampTz last_updated;
-	bool created;	  /* a first version, or one after a delete */
-	bool unchanged;	  /* no-op: no new version was made */
-	bool deleted;	  /* the version is a delete; resource is NULL */
-	Jsonb *resource;  /* as stored, with id and meta; palloc'd */
+	bool created;	 /* a first version, or one after a delete */
+	bool unchanged;	 /* no-op: no new version was made */
+	bool deleted;	 /* the version is a delete; resource is NULL */
+	Jsonb *resource; /* as stored, with id and meta; palloc'd */
 } StoreResult;
 
 /* Each raises the errors of its SQL function. `doc` is any parsed resource; id/meta.versionId/meta.lastUpdated in it are replaced. */
@@ -65,7 +65,10 @@ extern void store_delete_conditional(const ModelType *type, const char *query, S
 extern Jsonb *store_history(const ModelType *type, const char *id, const char *query);
 
 /* What a Bundle's response says of each write beside its status: nothing, the resource as stored, an OperationOutcome. */
-typedef enum StoreReturn { STORE_RETURN_MINIMAL, STORE_RETURN_RESOURCE, STORE_RETURN_OUTCOME } StoreReturn;
+typedef enum StoreReturn { STORE_RETURN_MINIMAL,
+						   STORE_RETURN_RESOURCE,
+						   STORE_RETURN_OUTCOME,
+} StoreReturn;
 
 /* batch/transaction Bundle -> response Bundle. Interactions other than writes and reads go through hooks below. */
 extern Jsonb *store_transaction(Jsonb *bundle, StoreReturn wanted);

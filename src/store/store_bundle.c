@@ -13,7 +13,7 @@
 
 static const char *const method_names[] = {"DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"};
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_entry(const char *what, const char *value, const char *element)
 {
 	ereport(ERROR,

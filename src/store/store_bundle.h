@@ -11,25 +11,31 @@
 #include "store/store_internal.h"
 
 /* In the order of processing. */
-typedef enum BundleMethod { BUNDLE_DELETE, BUNDLE_POST, BUNDLE_PUT, BUNDLE_PATCH, BUNDLE_GET, BUNDLE_HEAD } BundleMethod;
+typedef enum BundleMethod { BUNDLE_DELETE,
+							BUNDLE_POST,
+							BUNDLE_PUT,
+							BUNDLE_PATCH,
+							BUNDLE_GET,
+							BUNDLE_HEAD,
+} BundleMethod;
 
 typedef struct BundleEntry {
 	int index;
 	BundleMethod method;
-	char *full_url; /* NULL: none */
-	char *url;		/* as given, relative to the base */
+	char *full_url;	 /* NULL: none */
+	char *url;		 /* as given, relative to the base */
 	char *condition; /* query of a conditional interaction, or ifNoneExist; NULL: none */
 	uint64 condition_hash;
 	char *if_match, *if_none_match;
 	JsonbContainer *resource; /* NULL: none */
 	const ModelType *type;	  /* NULL for GET */
 	char id[FHIR_ID_MAX + 1];
-	bool matched;	  /* the condition selected `id` */
-	int32 version;	  /* that the entry leaves, 0 unknown yet */
-	bool found;		  /* the row existed when it was locked */
+	bool matched;  /* the condition selected `id` */
+	int32 version; /* that the entry leaves, 0 unknown yet */
+	bool found;	   /* the row existed when it was locked */
 	StoreResult result;
-	Jsonb *answer;	/* of GET, or an OperationOutcome */
-	int status;		/* HTTP status, 0: by result */
+	Jsonb *answer; /* of GET, or an OperationOutcome */
+	int status;	   /* HTTP status, 0: by result */
 } BundleEntry;
 
 typedef struct Bundle {

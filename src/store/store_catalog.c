@@ -30,7 +30,7 @@
 
 static const char *const table_names[STORE_NTABLES] = {"resource", "version", "ordered", "string", "term", "word"};
 static const char *const index_names[STORE_NINDEXES] = {"resource_identity", "resource_pkey", "version_pkey",
-														"ordered_range",	 "string_rid",	"term_hash", "word_rid"};
+														"ordered_range", "string_rid", "term_hash", "word_rid"};
 
 static HTAB *stores;
 static StoreCatalog *last; /* of the previous call: nearly always the right one */
@@ -180,7 +180,7 @@ fill(StoreCatalog *cat)
 		cat->table[i] = i == STORE_WORD ? get_relname_relid(table_names[i], nsp) : require_relation(table_names[i], nsp, cat->name);
 	for (int i = 0; i < STORE_NINDEXES; i++)
 		cat->index[i] = i == STORE_IDX_WORD && !OidIsValid(cat->table[STORE_WORD]) ? InvalidOid
-																				  : require_relation(index_names[i], nsp, cat->name);
+																				   : require_relation(index_names[i], nsp, cat->name);
 	cat->rid_sequence = require_relation("resource_rid_seq", nsp, cat->name);
 	cat->params = get_relname_relid("search_param", nsp);
 	cat->params_valid = false;

@@ -60,7 +60,7 @@ store_condition_lock(uint64 hash)
 	LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_many(const ModelType *type, const char *query)
 {
 	ereport(ERROR,
@@ -193,7 +193,7 @@ store_update_conditional(Jsonb *doc, const char *query, const char *if_match, St
 		store_create_plain(doc, type, out);
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_none(const ModelType *type, const char *query)
 {
 	ereport(ERROR,

@@ -133,7 +133,7 @@ static const char *const store_ddl[] = {
 	"COMMENT ON TABLE %1$s.term IS 'dictionary of folded display texts; written by the extension only'",
 	WORD_COMMENT,
 	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '2'), ('key_version', '" CppAsString2(FHIR_KEY_VERSION) "'),"
-	" ('link_key', pg_catalog.replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', ''))",
+																														 " ('link_key', pg_catalog.replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', ''))",
 };
 
 static void
@@ -172,7 +172,8 @@ trigram_schema(void)
 
 	if (SPI_execute("SELECT n.nspname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n"
 					" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace WHERE e.extname OPERATOR(pg_catalog.=) 'pg_trgm'",
-					true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+					true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("extension pg_trgm is not installed"),

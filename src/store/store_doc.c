@@ -16,7 +16,6 @@
 #include "base/json.h"
 #include "store/store_internal.h"
 
-
 /* One member of the object that is being built. */
 typedef struct Part {
 	const char *key;
@@ -260,7 +259,8 @@ store_doc_splice(JsonbContainer *src, const DocMember *m, int n)
 	if (src)
 		read_parts(src, old);
 	while (i < nold || j < n) {
-		int cmp = i >= nold ? 1 : j >= n ? -1 : compare_keys(old[i].key, old[i].keylen, m[j].key, m[j].keylen);
+		int cmp = i >= nold ? 1 : j >= n ? -1
+										 : compare_keys(old[i].key, old[i].keylen, m[j].key, m[j].keylen);
 
 		if (cmp < 0) {
 			parts[count++] = old[i++];

@@ -24,7 +24,7 @@
 typedef struct Operation {
 	Patch p;
 	char *path, *name;
-	JsonbContainer *value; /* the part "value" */
+	JsonbContainer *value;			/* the part "value" */
 	int index, source, destination; /* -1: not given */
 } Operation;
 

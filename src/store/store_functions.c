@@ -144,9 +144,9 @@ fhir_delete(PG_FUNCTION_ARGS)
 	id = text_arg(fcinfo, 1);
 	store_delete(type, id, text_arg(fcinfo, 2), &r);
 	PG_RETURN_JSONB_P(store_outcome("information", "informational",
-									r.version == 0	 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
-									: r.unchanged	 ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
-													 : psprintf("%s/%s was deleted by version %d", type->name, id, r.version)));
+									r.version == 0 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
+									: r.unchanged  ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
+												   : psprintf("%s/%s was deleted by version %d", type->name, id, r.version)));
 }
 
 STORE_FUNCTION(fhir_history);

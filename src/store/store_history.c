@@ -30,18 +30,18 @@ typedef struct History {
 	const char *id;		   /* NULL: all */
 	int64 rid;
 	int count;
-	TimestampTz since;			  /* not earlier than */
-	bool at;					  /* only versions that were current within [at_lo, at_hi] */
+	TimestampTz since; /* not earlier than */
+	bool at;		   /* only versions that were current within [at_lo, at_hi] */
 	TimestampTz at_lo, at_hi;
-	bool cursor;				  /* after this row */
+	bool cursor; /* after this row */
 	TimestampTz c_updated;
 	int64 c_rid;
-	bool count_all;				  /* _total=accurate */
-	int64 total;				  /* -1: not counted */
-	StringInfoData link;		  /* parameters for links, without the cursor */
+	bool count_all;		 /* _total=accurate */
+	int64 total;		 /* -1: not counted */
+	StringInfoData link; /* parameters for links, without the cursor */
 } History;
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_parameter(const QueryParam *p, const char *hint)
 {
 	ereport(ERROR,
@@ -318,7 +318,8 @@ build_entry(Build *b, HeapTuple tup)
 	build_key(b, "response");
 	build_object(b);
 	build_string(b, "status",
-				 method == 'D' ? "204" : method == 'R' || (version == 1 && method != 'P') ? "201" : "200");
+				 method == 'D' ? "204" : method == 'R' || (version == 1 && method != 'P') ? "201"
+																						  : "200");
 	build_string(b, "etag", psprintf("W/\"%d\"", version));
 	build_string(b, "lastModified", store_instant(updated));
 	build_end_object(b);

@@ -78,7 +78,7 @@ describe(Relation index)
 	IndexInfo *info = BuildIndexInfo(index);
 	ListCell *lc;
 
-	foreach (lc, info->ii_Expressions)
+	foreach(lc, info->ii_Expressions)
 		info->ii_ExpressionsState =
 			lappend(info->ii_ExpressionsState, ExecInitExpr(expression_planner((Expr *) lfirst(lc)), NULL));
 	if (info->ii_Predicate)

@@ -33,12 +33,48 @@ typedef enum StoreTable {
 	STORE_NTABLES
 } StoreTable;
 
-enum { RES_RID, RES_SIDE_SIG, RES_PLACE, RES_KEY_VERSION, RES_UPDATED, RES_VERSION, RES_DELETED, RES_TYPE, RES_ID, RES_KEYS, RES_REFS, RES_ORD, RES_NATTS };
-enum { VER_RID, VER_UPDATED, VER_VERSION, VER_METHOD, VER_TYPE, VER_DOC, VER_NATTS };
-enum { ORD_KEY, ORD_LO, ORD_HI, ORD_RID, ORD_NATTS };
-enum { STR_KEY, STR_RID, STR_VALUE, STR_NATTS };
-enum { TERM_KEY, TERM_HASH, TERM_VALUE, TERM_NATTS };
-enum { WORD_RID, WORD_WORDS, WORD_NATTS };
+enum { RES_RID,
+	   RES_SIDE_SIG,
+	   RES_PLACE,
+	   RES_KEY_VERSION,
+	   RES_UPDATED,
+	   RES_VERSION,
+	   RES_DELETED,
+	   RES_TYPE,
+	   RES_ID,
+	   RES_KEYS,
+	   RES_REFS,
+	   RES_ORD,
+	   RES_NATTS,
+};
+enum { VER_RID,
+	   VER_UPDATED,
+	   VER_VERSION,
+	   VER_METHOD,
+	   VER_TYPE,
+	   VER_DOC,
+	   VER_NATTS,
+};
+enum { ORD_KEY,
+	   ORD_LO,
+	   ORD_HI,
+	   ORD_RID,
+	   ORD_NATTS,
+};
+enum { STR_KEY,
+	   STR_RID,
+	   STR_VALUE,
+	   STR_NATTS,
+};
+enum { TERM_KEY,
+	   TERM_HASH,
+	   TERM_VALUE,
+	   TERM_NATTS,
+};
+enum { WORD_RID,
+	   WORD_WORDS,
+	   WORD_NATTS,
+};
 
 /* How the rows begin: columns of fixed length that are never null. Read so where a row is at hand on its page. */
 typedef struct ResourceHead {
@@ -56,7 +92,8 @@ typedef struct VersionHead {
 	char method;
 } VersionHead;
 StaticAssertDecl(offsetof(ResourceHead, place) == 16 && offsetof(ResourceHead, key_version) == 22 && offsetof(ResourceHead, last_updated) == 24 &&
-				 offsetof(ResourceHead, deleted) == 36, "as the columns are aligned");
+					 offsetof(ResourceHead, deleted) == 36,
+				 "as the columns are aligned");
 
 /* Indexes that the store scans itself. */
 typedef enum StoreIndex {
@@ -78,13 +115,13 @@ typedef struct StoreCatalog {
 	Oid table[STORE_NTABLES];
 	Oid index[STORE_NINDEXES];
 	Oid rid_sequence;
-	Oid params;			 /* search_param; InvalidOid in a store that was made without it */
-	bool params_valid;	 /* user is what that table says */
-	KeyUserSet *user;	 /* parameters added by users; NULL: none */
+	Oid params;			  /* search_param; InvalidOid in a store that was made without it */
+	bool params_valid;	  /* user is what that table says */
+	KeyUserSet *user;	  /* parameters added by users; NULL: none */
 	uint64 params_digest; /* of what user was made from */
 	bool keys_stale;	  /* rows may have keys of an older format */
-	Oid acl_user;	/* whose rights are known */
-	uint32 acl_known; /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
+	Oid acl_user;		  /* whose rights are known */
+	uint32 acl_known;	  /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
 	char quoted[NAMEDATALEN * 2 + 3];
 	char link_key[72]; /* "": there is none */
 } StoreCatalog;
@@ -256,9 +293,9 @@ extern void store_require_id(const char *id);
 /* "W/\"3\"", "\"3\"", "3" -> 3; "*" -> 0; raises FH400 otherwise. */
 extern int32 store_parse_etag(const char *s);
 extern const ModelType *store_require_type(const char *name, int len);
-extern void store_raise_unknown(const ModelType *type, const char *id) pg_attribute_noreturn();
+pg_noreturn extern void store_raise_unknown(const ModelType *type, const char *id);
 /* Forgets which dictionary rows are known to be committed (store_writer.c). */
 extern void store_terms_forget(void);
-extern void store_raise_deleted(const ModelType *type, const char *id, int32 version, TimestampTz when) pg_attribute_noreturn();
+pg_noreturn extern void store_raise_deleted(const ModelType *type, const char *id, int32 version, TimestampTz when);
 
 #endif

@@ -29,14 +29,14 @@
 #define PACK_PLAIN 0x00
 #define PACK_DICTIONARY2 0x02
 #define PACK_LEVEL 3
-#define PACK_MAGIC 4 /* bytes of the frame's magic number */
+#define PACK_MAGIC 4						/* bytes of the frame's magic number */
 #define PACK_SPLIT_LIMIT (64 * 1024 * 1024) /* longer texts, which are attachments, are packed unsplit */
-#define PACK_TABLE_LOG 13 /* tables of 32 kB stay in the cache: a tenth of a create's CPU less than with zstd's own 256 kB */
+#define PACK_TABLE_LOG 13					/* tables of 32 kB stay in the cache: a tenth of a create's CPU less than with zstd's own 256 kB */
 
 static ZSTD_CCtx *pack_cctx;
 static ZSTD_DCtx *pack_dctx;
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 out_of_memory(void)
 {
 	ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
@@ -140,7 +140,7 @@ store_pack(Jsonb *doc)
 	return PointerGetDatum(out);
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 corrupted(const char *why)
 {
 	ereport(ERROR,

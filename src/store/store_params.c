@@ -51,7 +51,7 @@ on_transaction_end(XactEvent event, void *arg)
 
 	if (forgotten == NIL || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
 		return;
-	foreach (cell, forgotten)
+	foreach(cell, forgotten)
 		MemoryContextDelete(lfirst(cell));
 	list_free(forgotten);
 	forgotten = NIL;

@@ -23,9 +23,9 @@ enum {
 	UP_EXPRESSION,
 	UP_TARGETS,
 	UP_COMPONENTS, /* [{definition, expression}] */
-	UP_SCOPE,	  /* types whose rows may have to change */
-	UP_STATE,	  /* waiting, running, ready, failed */
-	UP_POSITION,	  /* rows up to this rid are done */
+	UP_SCOPE,	   /* types whose rows may have to change */
+	UP_STATE,	   /* waiting, running, ready, failed */
+	UP_POSITION,   /* rows up to this rid are done */
 	UP_DONE,
 	UP_TOTAL,
 	UP_BASE_URL, /* fhir.base_url, by which references are keyed */

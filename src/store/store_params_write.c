@@ -44,7 +44,7 @@ store_spi(const char *sql, int nargs, Oid *types, Datum *values, const char *nul
 
 /* ---- from the resource to a definition ---- */
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse(const char *element, const char *what, const char *detail, const char *hint)
 {
 	ereport(ERROR,

@@ -15,7 +15,10 @@ typedef struct PatchPath {
 	char **token;
 } PatchPath;
 
-typedef enum PatchOp { PATCH_ADD, PATCH_REMOVE, PATCH_REPLACE } PatchOp;
+typedef enum PatchOp { PATCH_ADD,
+					   PATCH_REMOVE,
+					   PATCH_REPLACE,
+} PatchOp;
 
 /* The operation at hand, for messages. */
 typedef struct Patch {
@@ -26,7 +29,7 @@ typedef struct Patch {
 extern JsonbValue patch_get(const Patch *p, const PatchPath *at, JsonbValue root);
 /* The root with one place in it changed; the document itself stays. Raises FH422 where the place does not exist. */
 extern JsonbValue patch_edit(const Patch *p, const PatchPath *at, JsonbValue root, PatchOp op, const JsonbValue *value);
-extern void patch_raise_malformed(const Patch *p, const char *what, const char *value) pg_attribute_noreturn();
-extern void patch_raise_misfit(const Patch *p, const char *what, const PatchPath *at) pg_attribute_noreturn();
+pg_noreturn extern void patch_raise_malformed(const Patch *p, const char *what, const char *value);
+pg_noreturn extern void patch_raise_misfit(const Patch *p, const char *what, const PatchPath *at);
 
 #endif

@@ -132,7 +132,7 @@ replace_link(Rewrite *r, const char *s, int len)
 	return NULL;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_unresolved(const char *reference, int len)
 {
 	ereport(ERROR,
@@ -193,7 +193,8 @@ rewrite_narrative(Rewrite *r, JsonbValue *v)
 	bool changed = false;
 
 	for (const char *p = s; p + 6 < end; p++) {
-		int attr = memcmp(p, "href=", 5) == 0 ? 5 : memcmp(p, "src=", 4) == 0 ? 4 : 0;
+		int attr = memcmp(p, "href=", 5) == 0 ? 5 : memcmp(p, "src=", 4) == 0 ? 4
+																			  : 0;
 		const char *from, *to;
 		char *link;
 

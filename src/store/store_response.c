@@ -87,7 +87,8 @@ build_done_outcome(Build *b, const BundleEntry *e)
 	if (e->method == BUNDLE_DELETE)
 		issue.diagnostics = e->id[0] ? psprintf("deleted %s/%s", e->type->name, e->id) : pstrdup("deleted nothing: there was no match");
 	else
-		issue.diagnostics = psprintf("%s %s/%s, version %d", r->created ? "created" : r->unchanged ? "unchanged" : "updated",
+		issue.diagnostics = psprintf("%s %s/%s, version %d", r->created ? "created" : r->unchanged ? "unchanged"
+																								   : "updated",
 									 e->type->name, e->id, r->version);
 	build_key(b, "outcome");
 	build_object(b);

@@ -65,7 +65,7 @@ store_read_row(TupleTableSlot *slot, StoreRow *row)
 	row->place = *(ItemPointer) DatumGetPointer(slot->tts_values[RES_PLACE]);
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_serialization(void)
 {
 	ereport(ERROR,

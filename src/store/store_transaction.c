@@ -145,7 +145,7 @@ check_conditions(Bundle *b)
 		struct {
 			uint64 hash;
 			BundleEntry *entry;
-		} *u;
+		} * u;
 
 		if (e->method != BUNDLE_POST || !e->condition)
 			continue;
@@ -165,7 +165,8 @@ lock_row(Bundle *b, BundleEntry *e)
 	StoreRow row;
 
 	e->found = store_writer_find(b->writer, e->type, e->id, e->method != BUNDLE_POST, &row);
-	e->version = !e->found ? 1 : e->method == BUNDLE_POST ? row.version : row.version + 1;
+	e->version = !e->found ? 1 : e->method == BUNDLE_POST ? row.version
+														  : row.version + 1;
 }
 
 static void

@@ -91,7 +91,7 @@ write_next(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer
 	return true;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_mismatch(const ModelType *type, const char *id, int32 wanted, int32 found)
 {
 	ereport(ERROR,

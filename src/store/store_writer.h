@@ -15,7 +15,7 @@
 #define STORE_BATCH_BYTES (256 * 1024)
 
 typedef struct WriterTable {
-	StoreOpen open; /* open.rel NULL: not opened yet */
+	StoreOpen open;			/* open.rel NULL: not opened yet */
 	TupleTableSlot **slots; /* rows waiting to be inserted, materialized */
 	int nwaiting;
 	Size bytes;
@@ -29,7 +29,7 @@ struct StoreWriter {
 	CommandId cid;
 	bool nested_snapshot;
 	WriterTable table[STORE_NTABLES];
-	HTAB *new_terms; /* dictionary rows that wait */
+	HTAB *new_terms;		/* dictionary rows that wait */
 	TupleTableSlot *placed; /* version row that waits for its index entries */
 	/* of each waiting version row: the resource row that waits for its place, NULL if none does */
 	TupleTableSlot *place_of[STORE_BATCH_ROWS];

@@ -21,9 +21,9 @@ typedef struct TermSet {
 	int n, max;
 	int *slots; /* hash table of positions + 1 */
 	int nslots;
-	bool missing;        /* there is no such value set */
+	bool missing;		 /* there is no such value set */
 	const char *unknown; /* why there may be more members, NULL: it is whole */
-	bool uncertain;      /* some of the members may be excluded */
+	bool uncertain;		 /* some of the members may be excluded */
 } TermSet;
 
 /* url: canonical, perhaps with |version, or "ValueSet/id". Raises FH400 when it is not known whole. */

@@ -20,7 +20,11 @@
 
 #define MAX_ENTRIES 64
 
-typedef enum EntryKind { ENTRY_VALUE_SET, ENTRY_CONCEPTS, ENTRY_BELOW, ENTRY_ABOVE } EntryKind;
+typedef enum EntryKind { ENTRY_VALUE_SET,
+						 ENTRY_CONCEPTS,
+						 ENTRY_BELOW,
+						 ENTRY_ABOVE,
+} EntryKind;
 
 typedef struct Entry {
 	EntryKind kind;
@@ -60,7 +64,7 @@ static void
 at_xact_end(XactEvent event, void *arg)
 {
 	if (nentries > 0 && event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT &&
-	    event != XACT_EVENT_PRE_PREPARE)
+		event != XACT_EVENT_PRE_PREPARE)
 		empty_cache();
 }
 
@@ -111,12 +115,12 @@ hierarchy(const char *system, const char *code, bool below)
 
 	if (c == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("code system \"%.200s\" is not known", system),
-		        errhint("Store it as a CodeSystem resource first."), fhir_issue("not-found", NULL));
+				errhint("Store it as a CodeSystem resource first."), fhir_issue("not-found", NULL));
 	at = terms_find(&c->codes, c->system, code);
 	if (at < 0)
 		ereport(ERROR, errcode(FH400), errmsg("code system \"%.200s\" has no code \"%.100s\"", system, code),
-		        c->complete ? 0 : errdetail("Only some of its codes are known."),
-		        fhir_issue("not-found", NULL));
+				c->complete ? 0 : errdetail("Only some of its codes are known."),
+				fhir_issue("not-found", NULL));
 	return chosen(c, terms_closure(c, at, below));
 }
 
@@ -146,7 +150,7 @@ cached(EntryKind kind, const char *name, const char *code)
 
 	for (int i = 0; i < nentries; i++)
 		if (entries[i].kind == kind && strcmp(entries[i].name, name) == 0 &&
-		    (code == NULL || strcmp(entries[i].code, code) == 0))
+			(code == NULL || strcmp(entries[i].code, code) == 0))
 			return entries[i].value;
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir terminology answer", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
@@ -177,12 +181,12 @@ terms_value_set(const char *url)
 	set = cached(ENTRY_VALUE_SET, url, NULL);
 	if (set->missing)
 		ereport(ERROR, errcode(FH400), errmsg("value set \"%.200s\" is not known", url),
-		        errhint("Store it as a ValueSet resource first."), fhir_issue("not-found", NULL));
+				errhint("Store it as a ValueSet resource first."), fhir_issue("not-found", NULL));
 	if (set->unknown)
 		ereport(ERROR, errcode(FH400), errmsg("members of value set \"%.200s\" are not known", url),
-		        errdetail("%s", set->unknown),
-		        errhint("Store what it needs, or the ValueSet with its whole expansion."),
-		        fhir_issue("not-supported", NULL));
+				errdetail("%s", set->unknown),
+				errhint("Store what it needs, or the ValueSet with its whole expansion."),
+				fhir_issue("not-supported", NULL));
 	return set;
 }
 

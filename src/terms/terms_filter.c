@@ -22,8 +22,8 @@ typedef struct Filter {
 	const char *property, *op, *value;
 	bool on_code;
 	const bool *closure; /* is-a and its like */
-	int root;            /* position of the value as a code, -1 */
-	TermSet values;      /* in, not-in */
+	int root;			 /* position of the value as a code, -1 */
+	TermSet values;		 /* in, not-in */
 } Filter;
 
 static bool
@@ -122,7 +122,7 @@ matches_regex(const char *code, const char *pattern)
 	text *re = cstring_to_text(anchored(pattern));
 
 	return RE_compile_and_execute(re, unconstify(char *, code), strlen(code), REG_ADVANCED | REG_NOSUB,
-	                              C_COLLATION_OID, 0, NULL);
+								  C_COLLATION_OID, 0, NULL);
 }
 
 /* The text of a property's value[x]; NULL for a kind that is not compared. */
@@ -142,8 +142,8 @@ property_text(JsonbContainer *property)
 	if (fhir_json_get_lit(property, "valueBoolean", &v) && v.type == jbvBool)
 		return v.val.boolean ? "true" : "false";
 	if ((fhir_json_get_lit(property, "valueInteger", &v) ||
-	     fhir_json_get_lit(property, "valueDecimal", &v)) &&
-	    v.type == jbvNumeric)
+		 fhir_json_get_lit(property, "valueDecimal", &v)) &&
+		v.type == jbvNumeric)
 		return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(v.val.numeric)));
 	coding = terms_object(property, "valueCoding");
 	return coding ? fhir_json_get_string(coding, "code") : NULL;
@@ -209,9 +209,9 @@ terms_filter(TermSet *out, const char *system, const char *version, JsonbContain
 		f->value = fhir_json_get_string(o, "value");
 		if (!f->property || !f->op || !f->value || c == NULL || !prepare(f, c)) {
 			terms_lacks(out,
-			            "It needs codes of \"%.200s\"%s with %.100s %.20s \"%.100s\", which are not known.",
-			            system, version ? psprintf(" (version %.50s)", version) : "",
-			            f->property ? f->property : "?", f->op ? f->op : "?", f->value ? f->value : "?");
+						"It needs codes of \"%.200s\"%s with %.100s %.20s \"%.100s\", which are not known.",
+						system, version ? psprintf(" (version %.50s)", version) : "",
+						f->property ? f->property : "?", f->op ? f->op : "?", f->value ? f->value : "?");
 			return;
 		}
 	}

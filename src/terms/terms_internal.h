@@ -27,7 +27,7 @@ extern void terms_lacks(TermSet *set, const char *fmt, ...) pg_attribute_printf(
 typedef struct TermConcepts {
 	const char *system;
 	bool complete;
-	TermSet codes;         /* code i is codes.codes[i] */
+	TermSet codes;		   /* code i is codes.codes[i] */
 	JsonbContainer **docs; /* of each code; NULL: compiled in */
 	const TermsEdge *edges;
 	int nedges;
@@ -54,8 +54,8 @@ extern JsonbContainer *terms_array(JsonbContainer *c, const char *name);
 extern JsonbContainer *terms_object(JsonbContainer *c, const char *name);
 extern JsonbContainer *terms_object_at(JsonbContainer *array, int i);
 
-#define TERMS_EACH(array, o)                                                                                 \
-	for (int i_ = 0, n_ = (array) ? (int)JsonContainerSize(array) : 0; i_ < n_; i_++)                        \
+#define TERMS_EACH(array, o) \
+	for (int i_ = 0, n_ = (array) ? (int) JsonContainerSize(array) : 0; i_ < n_; i_++) \
 		if ((o = terms_object_at(array, i_)) != NULL)
 
 /* Table entry by URL and perhaps |version; NULL if none. */

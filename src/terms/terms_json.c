@@ -20,7 +20,7 @@ terms_array(JsonbContainer *c, const char *name)
 	JsonbValue v;
 
 	if (!fhir_json_get(c, name, strlen(name), &v) || v.type != jbvBinary ||
-	    !JsonContainerIsArray(v.val.binary.data))
+		!JsonContainerIsArray(v.val.binary.data))
 		return NULL;
 	return v.val.binary.data;
 }
@@ -31,7 +31,7 @@ terms_object(JsonbContainer *c, const char *name)
 	JsonbValue v;
 
 	if (!fhir_json_get(c, name, strlen(name), &v) || v.type != jbvBinary ||
-	    !JsonContainerIsObject(v.val.binary.data))
+		!JsonContainerIsObject(v.val.binary.data))
 		return NULL;
 	return v.val.binary.data;
 }
@@ -49,12 +49,12 @@ static const void *
 find_row(const void *rows, int n, size_t size, const char *url)
 {
 	const char *bar = strchr(url, '|');
-	size_t len = bar ? (size_t)(bar - url) : strlen(url);
+	size_t len = bar ? (size_t) (bar - url) : strlen(url);
 	int lo = 0, hi = n - 1;
 
 	while (lo <= hi) {
 		int mid = (lo + hi) / 2;
-		const uint32 *row = (const uint32 *)((const char *)rows + mid * size);
+		const uint32 *row = (const uint32 *) ((const char *) rows + mid * size);
 		const char *have = terms_pool + row[0];
 		int cmp = strncmp(url, have, len);
 

@@ -47,7 +47,7 @@ grow(TermSet *set)
 {
 	set->max = set->max ? set->max * 2 : 64;
 	set->codes = set->codes ? repalloc_huge(set->codes, set->max * sizeof(TermCode))
-	                        : palloc(set->max * sizeof(TermCode));
+							: palloc(set->max * sizeof(TermCode));
 	set->nslots = set->max * 2;
 	set->slots = MemoryContextAllocHuge(CurrentMemoryContext, set->nslots * sizeof(int));
 	memset(set->slots, 0, set->nslots * sizeof(int));
@@ -76,10 +76,10 @@ terms_add(TermSet *set, const char *system, const char *code)
 	terms_put(set, system, code);
 	if (set->n > fhir_max_value_set_codes)
 		ereport(ERROR, errcode(FH400), errmsg("the value set has too many codes"),
-		        errdetail("More than fhir.max_value_set_codes, which is %d; the last is of \"%.200s\".",
-		                  fhir_max_value_set_codes, system),
-		        errhint("Raise the setting, or ask for a smaller value set."),
-		        fhir_issue("too-costly", NULL));
+				errdetail("More than fhir.max_value_set_codes, which is %d; the last is of \"%.200s\".",
+						  fhir_max_value_set_codes, system),
+				errhint("Raise the setting, or ask for a smaller value set."),
+				fhir_issue("too-costly", NULL));
 }
 
 bool

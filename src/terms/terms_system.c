@@ -26,7 +26,7 @@ add_edge(Builder *b, int child, int parent)
 	if (b->nedges == b->maxedges) {
 		b->maxedges = b->maxedges ? b->maxedges * 2 : 256;
 		b->edges = b->edges ? repalloc_huge(b->edges, b->maxedges * sizeof(TermsEdge))
-		                    : palloc(b->maxedges * sizeof(TermsEdge));
+							: palloc(b->maxedges * sizeof(TermsEdge));
 	}
 	b->edges[b->nedges++] = (TermsEdge){child, parent};
 }
@@ -37,7 +37,7 @@ add_docs(Builder *b, int at, JsonbContainer *doc)
 	if (at >= b->maxdocs) {
 		b->maxdocs = Max(256, b->maxdocs * 2);
 		b->c->docs = b->c->docs ? repalloc_huge(b->c->docs, b->maxdocs * sizeof(JsonbContainer *))
-		                        : palloc(b->maxdocs * sizeof(JsonbContainer *));
+								: palloc(b->maxdocs * sizeof(JsonbContainer *));
 	}
 	b->c->docs[at] = doc;
 }
@@ -127,7 +127,7 @@ terms_closure(const TermConcepts *c, int at, bool below)
 	int n = c->codes.n, ntodo = 0;
 	bool *in = palloc0(n * sizeof(bool));
 	int *first = palloc0(n * sizeof(int)), *next = palloc((c->nedges + 1) * sizeof(int)),
-	    *todo = palloc(n * sizeof(int));
+		*todo = palloc(n * sizeof(int));
 
 	/* the edges of each code as a list; numbers from 1 */
 	for (int i = 0; i < c->nedges; i++) {

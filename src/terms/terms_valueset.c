@@ -176,8 +176,8 @@ contained(TermSet *out, JsonbContainer *list)
 
 		n++;
 		if (system && code &&
-		    !(fhir_json_get_lit(o, "abstract", &abstract) && abstract.type == jbvBool &&
-		      abstract.val.boolean))
+			!(fhir_json_get_lit(o, "abstract", &abstract) && abstract.type == jbvBool &&
+			  abstract.val.boolean))
 			terms_add(out, system, code);
 		n += contained(out, terms_array(o, "contains"));
 	}
@@ -192,7 +192,7 @@ expanded(JsonbContainer *expansion)
 	JsonbValue total;
 
 	if (fhir_json_get_lit(expansion, "total", &total) && total.type == jbvNumeric &&
-	    DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(total.val.numeric))) > n)
+		DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(total.val.numeric))) > n)
 		terms_lacks(&out, "Its expansion lists only a part.");
 	return out;
 }
@@ -242,7 +242,7 @@ terms_resolve(TermSet *out, const char *url, List *path)
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	foreach (lc, path)
+	foreach(lc, path)
 		if (strcmp(lfirst(lc), url) == 0) {
 			terms_lacks(out, "Value set \"%.200s\" includes itself.", url);
 			return;
