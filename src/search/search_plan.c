@@ -49,10 +49,8 @@ sql_int8_array(const int64 *v, int n)
 	SET_VARSIZE(a, size);
 	a->ndim = 1;
 	a->elemtype = INT8OID;
-	ARR_DIMS(a)
-	[0] = n;
-	ARR_LBOUND(a)
-	[0] = 1;
+	*ARR_DIMS(a) = n;
+	*ARR_LBOUND(a) = 1;
 	memcpy(ARR_DATA_PTR(a), v, n * sizeof(int64));
 	return PointerGetDatum(a);
 }

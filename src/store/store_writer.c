@@ -204,10 +204,8 @@ store_int8_array(const void *values, int n)
 	a->ndim = n > 0 ? 1 : 0;
 	a->elemtype = INT8OID;
 	if (n > 0) {
-		ARR_DIMS(a)
-		[0] = n;
-		ARR_LBOUND(a)
-		[0] = 1;
+		*ARR_DIMS(a) = n;
+		*ARR_LBOUND(a) = 1;
 		memcpy(ARR_DATA_PTR(a), values, sizeof(int64) * n);
 	}
 	return PointerGetDatum(a);
