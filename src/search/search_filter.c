@@ -118,7 +118,7 @@ static Crit *
 bracketed(Filter *f, const char *prefix, const char *name)
 {
 	const char *start = f->text.at;
-	FilterText inner, rest = f->text;
+	FilterText inner, rest;
 	const KeyParam *p;
 	Crit *c = NULL;
 

@@ -20,7 +20,7 @@ typedef struct Members {
 	const ModelType *type;
 	const KeyParam *part_of;
 	char **ids;
-	int n, max, first; /* first: of the last level */
+	int n, max;
 } Members;
 
 /* The parameter by which resources of this type tell what they are part of; NULL if there is none. */

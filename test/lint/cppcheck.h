@@ -2,6 +2,8 @@
  * cppcheck.h: what cppcheck has to know of PostgreSQL, whose headers it does not read: which calls end, which macros
  * are loops, which are text. Included before each file by `make lint`; never compiled.
  */
+/* without it compat.h is an #error, and cppcheck passes over the file in silence */
+#define PG_VERSION_NUM 170000
 #define DEBUG1 14
 #define LOG 15
 #define INFO 17
@@ -16,7 +18,7 @@
 #define pg_unreachable() abort()
 #define PG_RE_THROW() abort()
 #define Assert(condition) do { if (!(condition)) abort(); } while (0)
-#define pg_attribute_noreturn() __attribute__((noreturn))
+#define pg_noreturn __attribute__((noreturn))
 #define pg_attribute_printf(f, a)
 #define PGDLLEXPORT
 #define PG_FUNCTION_ARGS FunctionCallInfo fcinfo
