@@ -21,7 +21,7 @@ CPPCHECK = cppcheck --quiet -j$(LINT_JOBS) --std=c11 --enable=warning,portabilit
 		--suppress=missingInclude --suppress=variableScope --suppress=constParameter --suppress=redundantAssignment \
 		--suppress=knownConditionTrueFalse --error-exitcode=1 --include=test/lint/cppcheck.h -Isrc
 check-cppcheck:
-	! $(CPPCHECK) test/lint/planted.c 2>/dev/null
+	$(CPPCHECK) test/lint/planted.c 2>&1 | grep -q arrayIndexOutOfBounds
 	$(CPPCHECK) $(STYLE_SOURCES)
 
 check-tidy: $(GENERATED)
