@@ -81,6 +81,18 @@ SELECT count(fhir_delete('Patient', 'p-4')); TABLE side;
 SELECT fhir_store_create('clinic_b');
 SELECT try($$SELECT fhir_store_create('clinic_b')$$);
 SELECT try($$SELECT fhir_store_create('public')$$);
+-- also one that holds no relations; default privileges may be there before the tables
+CREATE SCHEMA clinic_c;
+CREATE FUNCTION clinic_c.f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+ALTER DEFAULT PRIVILEGES IN SCHEMA clinic_c GRANT SELECT ON TABLES TO pg_monitor;
+SELECT try($$SELECT fhir_store_create('clinic_c')$$);
+DROP FUNCTION clinic_c.f;
+SELECT fhir_store_create('clinic_c');
+SELECT fhir_store_drop('clinic_c');
+-- a store that is not there
+SET fhir.store = 'clinic_d';
+SELECT try($$SELECT fhir_search('Patient')$$), try($$SELECT fhir_read('Patient', 'x')$$);
+RESET fhir.store;
 SELECT try($$SELECT fhir_store_create('Bad; name')$$);
 SET fhir.store = clinic_b;
 SELECT fhir_update('{"resourceType":"Patient","id":"only-b"}') ->> 'id';

@@ -182,14 +182,16 @@ trigram_schema(void)
 	return quote_identifier(TextDatumGetCString(d));
 }
 
-/* Does the schema hold any relation? */
+/* Does the schema hold anything, if only functions or an extension? Such a schema could never be dropped as a store. Default privileges may be set before. */
 static bool
 schema_in_use(Oid nsp)
 {
 	Oid argtypes[1] = {OIDOID};
 	Datum args[1] = {ObjectIdGetDatum(nsp)};
 
-	if (SPI_execute_with_args("SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) $1", 1, argtypes,
+	if (SPI_execute_with_args("SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass"
+							  " AND refobjid OPERATOR(pg_catalog.=) $1 AND classid OPERATOR(pg_catalog.<>) 'pg_catalog.pg_default_acl'::pg_catalog.regclass",
+							  1, argtypes,
 							  args, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "cannot look at a schema");
 	return SPI_processed > 0;
@@ -243,7 +245,7 @@ create_tables(const char *name, Oid nsp)
 		ereport(ERROR,
 				errcode(FH409),
 				errmsg("schema \"%s\" is in use", name),
-				errdetail("It is no FHIR store and holds relations."),
+				errdetail("It is no FHIR store, and holds other things."),
 				errhint("Choose another name."),
 				fhir_issue("conflict", NULL));
 	trgm = trigram_schema();
