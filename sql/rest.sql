@@ -58,6 +58,25 @@ SELECT http('GET', '/Basic/b1');
 SELECT http('GET', '/Basic/b1/_history/2');
 SELECT http('PUT', '/Basic/b1', '{"prefer": "return=minimal"}', '{"resourceType":"Basic","id":"b1","code":{"text":"y"}}');
 
+-- conditions that do not hold change nothing: a version of the match, none, a list; a precondition comes before what it guards
+SELECT http('PUT', '/Basic?code=urn:c|1', '{"if-match": "W/\"1\""}', '{"resourceType":"Basic","code":{"coding":[{"system":"urn:c","code":"1"}]}}');
+SELECT http('PUT', '/Basic?code=urn:c|1', '{"if-none-match": "*", "prefer": "return=minimal"}', '{"resourceType":"Basic","code":{"coding":[{"system":"urn:c","code":"1"}]}}');
+SELECT http('PUT', '/Basic?code=urn:c|1', '{"if-none-match": "*"}', '{"resourceType":"Basic","code":{"coding":[{"system":"urn:c","code":"1"}]}}') LIKE '412 %';
+SELECT http('DELETE', '/Basic?code=urn:c|1', '{"if-match": "W/\"7\""}') LIKE '412 %', http('DELETE', '/Basic?code=urn:c|2', '{"if-match": "W/\"7\""}') LIKE '412 %';
+SELECT http('PATCH', '/Basic?code=urn:c|1', '{"content-type": "application/json-patch+json", "if-match": "W/\"7\""}', '[{"op":"remove","path":"/subject"}]') LIKE '412 %';
+SELECT http('DELETE', '/Basic?code=urn:c|1', '{"if-match": "W/\"7\", W/\"1\""}');
+SELECT http('PUT', '/Basic/b0', '{"prefer": "return=minimal"}', '{"resourceType":"Basic","id":"b0","code":{"text":"x"}}') LIKE '201 %', http('DELETE', '/Basic/b0') LIKE '204 %';
+SELECT http('PUT', '/Basic/b0', '{"if-match": "W/\"2\""}', '{"resourceType":"Basic","id":"b0","code":{"text":"x"}}');
+SELECT http('PUT', '/Basic/b0', '{"if-none-match": "W/\"2\"", "prefer": "return=minimal"}', '{"resourceType":"Basic","id":"b0","code":{"text":"x"}}') LIKE '201 %';
+SELECT http('PUT', '/Basic/never', '{"if-match": "*"}', '{"resourceType":"Basic","id":"never","code":{"text":"x"}}');
+SELECT http('PUT', '/Basic/b0', '{"if-none-match": "one"}', '{"resourceType":"Basic","id":"b0","code":{"text":"x"}}');
+-- what If-None-Exist is about may be written before the question mark, and has to agree; a question mark may stand in a value
+SELECT http('POST', '/Basic', '{"if-none-exist": "http://test/fhir/Basic?code=http://c?x|1", "prefer": "return=minimal"}', '{"resourceType":"Basic","code":{"coding":[{"system":"http://c?x","code":"1"}]}}') LIKE '201 %';
+SELECT http('POST', '/Basic', '{"if-none-exist": "code=http://c?x|1", "prefer": "return=minimal"}', '{"resourceType":"Basic","code":{"text":"x"}}') LIKE '200 %';
+SELECT http('POST', '/Basic', '{"if-none-exist": "Patient?identifier=urn:s|1"}', '{"resourceType":"Basic","code":{"text":"x"}}');
+-- the three forms of an HTTP date
+SELECT http('GET', '/Patient/p1', jsonb_build_object('if-modified-since', d)) LIKE '304%' FROM unnest(ARRAY['Tuesday, 01-Jan-30 00:00:00 GMT', 'Tue Jan  1 00:00:00 2030', 'Sunday, 06-Nov-94 08:49:37 GMT', 'Sun Nov  6 08:49:37 1994', '2030-01-01']) d;
+
 -- histories
 SELECT status, b->>'type', b->'total', jsonb_path_query_array(b, '$.entry[*].request.method'), jsonb_path_query_array(b, '$.entry[*].response.status')
   FROM fhir_http('GET', '/Basic/b1/_history'), fhir_json(convert_from(body, 'UTF8')) b;
@@ -94,6 +113,17 @@ SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"transaction","e
   {"resource":{"resourceType":"Basic","id":"b3","code":{"text":"x"}},"request":{"method":"PUT","url":"Basic/b3"}},
   {"resource":{"resourceType":"Patient","nope":1},"request":{"method":"POST","url":"Patient"}}]}');
 SELECT http('GET', '/Basic/b3');
+-- conditional reads in a Bundle are those of a GET; a condition on the version, also where the criteria select it
+SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"batch","entry":[
+  {"request":{"method":"GET","url":"Basic/b1","ifModifiedSince":"2999-01-01T00:00:00Z"}},
+  {"request":{"method":"GET","url":"Basic/b1","ifModifiedSince":"2000-01-01T00:00:00Z"}},
+  {"request":{"method":"GET","url":"Basic/b1","ifModifiedSince":"yesterday"}},
+  {"request":{"method":"GET","url":"Basic/b1","ifNoneMatch":"*"}},
+  {"request":{"method":"GET","url":"Basic/b1/_history/1","ifNoneMatch":"W/\"7\", W/\"1\""}},
+  {"request":{"method":"DELETE","url":"Patient?identifier=urn:s|1","ifMatch":"W/\"77\""}},
+  {"resource":{"resourceType":"Patient"},"request":{"method":"PUT","url":"Patient?identifier=urn:s|1","ifNoneMatch":"*"}},
+  {"resource":{"resourceType":"Basic","code":{"text":"x"}},"request":{"method":"POST","url":"Basic","ifNoneExist":"Patient?identifier=urn:s|1"}},
+  {"request":{"method":"GET","url":"http://test/fhir2/Basic/b1"}}]}');
 -- Prefer is for every entry that writes: the resource as this entry left it, or an OperationOutcome
 SELECT http('POST', '/', '{"prefer": "return=representation"}', '{"resourceType":"Bundle","type":"batch","entry":[
   {"resource":{"resourceType":"Basic","id":"b4","code":{"text":"one"}},"request":{"method":"PUT","url":"Basic/b4"}},

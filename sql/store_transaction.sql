@@ -52,6 +52,12 @@ SELECT answer(fhir_transaction(bundle('transaction',
 	entry('DELETE', 'Organization?identifier=urn:o|3'),
 	entry('GET', 'Organization/o2'), entry('GET', 'Patient?identifier=urn:p|1'))));
 
+-- a conditional reference may mean an entry that is put on that condition
+SELECT answer(fhir_transaction(bundle('transaction',
+	entry('PUT', 'Organization/o5', '{"resourceType":"Organization","id":"o5","partOf":{"reference":"Organization?identifier=urn:o|6"}}'),
+	entry('PUT', 'Organization?identifier=urn:o|6', '{"resourceType":"Organization","id":"o6","identifier":[{"system":"urn:o","value":"6"}]}'))));
+SELECT stored FROM stored('Organization') WHERE stored ? 'partOf' AND stored #>> '{partOf,reference}' = 'Organization/o6';
+
 -- all or nothing, and the entry that failed is named
 SELECT count(*) AS before FROM fhir.version \gset
 SELECT try(format('SELECT fhir_transaction(%L)', b)) FROM unnest(ARRAY[
@@ -63,6 +69,10 @@ SELECT try(format('SELECT fhir_transaction(%L)', b)) FROM unnest(ARRAY[
 	bundle('transaction', entry('POST', 'Patient', '{"resourceType":"Patient"}', 'urn:uuid:1'), entry('POST', 'Patient', '{"resourceType":"Patient"}', 'urn:uuid:1')),
 	bundle('transaction', entry('POST', 'Patient', '{"resourceType":"Patient","managingOrganization":{"reference":"Organization?identifier=urn:o|none"}}')),
 	bundle('transaction', entry('POST', 'Patient', '{"resourceType":"Patient"}', NULL, '{"ifNoneExist":"active=true,false&_id=a,b"}'), entry('POST', 'Patient', '{"resourceType":"Patient"}', NULL, '{"ifNoneExist":"_id=a,b&active=true,false"}')),
+	bundle('transaction', entry('PUT', 'Patient?identifier=urn:p|9', '{"resourceType":"Patient"}'), entry('PUT', 'Patient?identifier=urn:p|9', '{"resourceType":"Patient"}')),
+	bundle('transaction', entry('PUT', 'Patient?identifier=urn:p|9', '{"resourceType":"Patient"}'), entry('POST', 'Patient', '{"resourceType":"Patient"}', NULL, '{"ifNoneExist":"identifier=urn:p|9"}')),
+	bundle('transaction', entry('DELETE', 'Patient?identifier=urn:p|9', NULL, NULL, '{"ifMatch":"W/\"1\""}')),
+	bundle('transaction', entry('DELETE', 'Patient?')), bundle('transaction', entry('POST', 'Patient', '{"resourceType":"Patient"}', NULL, '{"ifNoneExist":""}')),
 	bundle('transaction', entry('POST', 'Patient', '{"resourceType":"Patient"}'), entry('GET', 'Patient/nobody')),
 	bundle('transaction', entry('FETCH', 'Patient')),
 	bundle('transaction', entry('PUT', 'Patient', '{"resourceType":"Patient"}')),

@@ -8,6 +8,7 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
+#include "base/date.h"
 #include "base/json.h"
 #include "rest/rest_internal.h"
 
@@ -213,19 +214,41 @@ rest_http_date(TimestampTz t, char *buf)
 					month_names + 3 * (tm.tm_mon - 1), tm.tm_year, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-/* Reads the one form of date that senders may produce; anything else counts as no condition (RFC 9110 13.1.3). */
+/*
+ * The three forms of date that recipients must understand (RFC 9110 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT",
+ * "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994". False: none of them.
+ */
+static bool
+scan_http_date(const char *s, struct pg_tm *tm, char month[4])
+{
+	int end = 0, n;
+
+	/* NOLINTBEGIN(cert-err34-c): the widths keep each number in its range */
+	n = sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &tm->tm_mday, month, &tm->tm_year, &tm->tm_hour,
+			   &tm->tm_min, &tm->tm_sec, &end);
+	if (n == 6 && end > 0)
+		return true;
+	n = sscanf(s, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &tm->tm_mday, month, &tm->tm_year, &tm->tm_hour,
+			   &tm->tm_min, &tm->tm_sec, &end);
+	if (n == 6 && end > 0) {
+		tm->tm_year += tm->tm_year < 70 ? 2000 : 1900; /* HTTP is younger than 1970 */
+		return true;
+	}
+	n = sscanf(s, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, &tm->tm_mday, &tm->tm_hour, &tm->tm_min,
+			   &tm->tm_sec, &tm->tm_year, &end);
+	/* NOLINTEND(cert-err34-c) */
+	return n == 6 && end > 0;
+}
+
+/* Anything else than a date counts as no condition (RFC 9110 13.1.3). */
 static bool
 parse_http_date(const char *s, TimestampTz *out)
 {
 	struct pg_tm tm = {0};
 	char month[4];
 	const char *found;
-	int end = 0;
 
-	/* NOLINTNEXTLINE(cert-err34-c): the widths keep each number in its range */
-	if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
-			   &tm.tm_min, &tm.tm_sec, &end) != 6 ||
-		end == 0)
+	if (!scan_http_date(s, &tm, month))
 		return false;
 	found = strstr(month_names, month);
 	if (strlen(month) != 3 || found == NULL || (found - month_names) % 3 != 0 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
@@ -275,6 +298,24 @@ rest_not_modified(const RestRequest *req, int32 version, TimestampTz last_update
 		return etag_matches(tags, version); /* If-Modified-Since is then ignored (RFC 9110 13.2.2) */
 	date = rest_header(req, "if-modified-since");
 	return date && parse_http_date(date, &since) && last_updated / USECS_PER_SEC <= since / USECS_PER_SEC;
+}
+
+bool
+rest_entry_not_modified(const StoreGet *get, int32 version, TimestampTz last_updated)
+{
+	const char *since = get->if_modified_since;
+	FhirDateTime date;
+	int64 lo, hi;
+
+	if (get->if_none_match)
+		return etag_matches(pstrdup(get->if_none_match), version);
+	if (since == NULL)
+		return false;
+	if (!fhir_date_parse(since, (int) strlen(since), FHIR_KIND_INSTANT, &date))
+		ereport(ERROR, errcode(FH400), errmsg("ifModifiedSince is no instant"), errdetail("It is \"%.100s\".", since),
+				errhint("Write it as 2024-05-01T10:00:00Z."), fhir_issue("value", "Bundle.request.ifModifiedSince"));
+	fhir_date_interval(&date, &lo, &hi);
+	return last_updated + UNIX_EPOCH_SECS * USECS_PER_SEC <= hi;
 }
 
 /* ---- response ---- */

@@ -100,6 +100,8 @@ extern RestReturn rest_prefer_return(const RestRequest *req, RestReturn otherwis
 extern SearchHandling rest_prefer_handling(const RestRequest *req);
 /* If-None-Match / If-Modified-Since against the current version: true means 304. */
 extern bool rest_not_modified(const RestRequest *req, int32 version, TimestampTz last_updated);
+/* The same for an entry of a Bundle, whose ifModifiedSince is an instant. */
+extern bool rest_entry_not_modified(const StoreGet *get, int32 version, TimestampTz last_updated);
 /* "Sun, 06 Nov 1994 08:49:37 GMT"; buf >= 30 bytes. */
 extern int rest_http_date(TimestampTz t, char *buf);
 extern Jsonb *rest_response_headers(const RestResponse *res);
@@ -136,7 +138,7 @@ extern void rest_read_current(const RestRequest *req, RestResponse *res, StoreRe
 /* "fhirBase/Type/id/_history/version", relative without a base. palloc'd. */
 extern char *rest_location(const RestRequest *req, const StoreResult *r);
 /* store_get_hook: answers a GET entry of a batch or transaction. */
-extern Jsonb *rest_batch_get(const char *url, StoreResult *meta);
+extern Jsonb *rest_batch_get(const StoreGet *get, StoreResult *meta);
 /* Appends a resource to the response's body as the request wants it. */
 extern void rest_put_resource(const RestRequest *req, RestResponse *res, JsonbContainer *doc);
 

@@ -146,21 +146,23 @@ rest_history(RestRequest *req, RestResponse *res)
 }
 
 Jsonb *
-rest_batch_get(const char *url, StoreResult *meta)
+rest_batch_get(const StoreGet *get, StoreResult *meta)
 {
 	RestRequest req = {.method = REST_GET, .base = fhir_base_url ? fhir_base_url : ""};
 	RestResponse res = {0};
 
 	memset(meta, 0, sizeof(*meta));
-	rest_parse_url(&req, url, (int) strlen(url));
+	rest_parse_url(&req, get->url, (int) strlen(get->url));
 	rest_check_accept(&req);
 	if (req.shape == SHAPE_INSTANCE && !req.summary && !req.elements) {
 		rest_read_current(&req, &res, meta);
-		return meta->resource;
+		return rest_entry_not_modified(get, meta->version, meta->last_updated) ? NULL : meta->resource;
 	}
 	initStringInfo(&res.body);
 	rest_dispatch(&req, &res);
 	meta->version = res.version;
 	meta->last_updated = res.last_modified;
+	if (res.version > 0 && rest_entry_not_modified(get, res.version, res.last_modified))
+		return NULL;
 	return fhir_json_parse_own(res.body.data, res.body.len);
 }

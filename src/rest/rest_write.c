@@ -106,16 +106,15 @@ answer(RestRequest *req, RestResponse *res, const StoreResult *r, bool created)
 static const char *
 if_none_exist(RestRequest *req)
 {
-	char *value = rest_header(req, "if-none-exist"), *question;
+	const char *value = rest_header(req, "if-none-exist");
 
 	if (value == NULL)
 		return NULL;
-	question = strchr(value, '?');
-	if (question)
-		value = question + 1;
+	value = store_condition_query(req->type, value);
 	value = rest_take_parameters(req, value, (int) strlen(value));
 	if (value[0] == '\0')
-		ereport(ERROR, errcode(FH400), errmsg("If-None-Exist has no criteria"), fhir_issue("required", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("If-None-Exist has no criteria"),
+				errhint("For example identifier=system|value."), fhir_issue("required", NULL));
 	return value;
 }
 
@@ -167,7 +166,7 @@ rest_update_conditional(RestRequest *req, RestResponse *res)
 	StoreResult r;
 
 	check_writable();
-	store_update_conditional(parse_resource(req, req->type->name), query, if_match(req), &r);
+	store_update_conditional(parse_resource(req, req->type->name), query, if_match(req), rest_header(req, "if-none-match"), &r);
 	answer(req, res, &r, r.created);
 }
 
@@ -251,7 +250,7 @@ rest_delete_conditional(RestRequest *req, RestResponse *res)
 	StoreResult r;
 
 	check_writable();
-	store_delete_conditional(req->type, query, &r);
+	store_delete_conditional(req->type, query, if_match(req), &r);
 	answer_delete(req, res, &r, r.id[0] ? psprintf("%s/%s", req->type->name, r.id) : "nothing: there was no match");
 }
 

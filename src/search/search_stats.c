@@ -24,7 +24,7 @@
 static Oid
 resource_table(double *rows)
 {
-	Oid rel = get_relname_relid("resource", get_namespace_oid(fhir_store, false));
+	Oid rel = get_relname_relid("resource", store_namespace());
 	HeapTuple tup = SearchSysCache1(RELOID, ObjectIdGetDatum(rel));
 
 	*rows = -1;

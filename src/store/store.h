@@ -56,10 +56,12 @@ extern bool store_read_text(const ModelType *type, const char *id, StoreResult *
 extern int32 store_version_number(const char *s);
 extern bool store_vread(const ModelType *type, const char *id, int32 version, StoreResult *out);
 
-/* Conditional variants: query as in If-None-Exist. 0 matches: create/404; 1: that one; more: FH412. */
-extern void store_update_conditional(Jsonb *doc, const char *query, const char *if_match, StoreResult *out);
+/* The criteria of a condition that may be written with what they are about: "Type?criteria", "base/Type?criteria". Another type is FH400. */
+extern const char *store_condition_query(const ModelType *type, const char *condition);
+/* Conditional variants: query as in If-None-Exist. 0 matches: create/404, FH412 with if_match; 1: that one; more: FH412. */
+extern void store_update_conditional(Jsonb *doc, const char *query, const char *if_match, const char *if_none_match, StoreResult *out);
 extern void store_patch_conditional(const ModelType *type, const char *query, Jsonb *patch, const char *if_match, StoreResult *out);
-extern void store_delete_conditional(const ModelType *type, const char *query, StoreResult *out);
+extern void store_delete_conditional(const ModelType *type, const char *query, const char *if_match, StoreResult *out);
 
 /* History Bundle; any of type, id may be NULL. query: _count, _since, _at, _sort, page cursor. */
 extern Jsonb *store_history(const ModelType *type, const char *id, const char *query);
@@ -83,8 +85,16 @@ typedef struct StoreMatch {
 } StoreMatch;
 /* Matches of a search in a fresh snapshot, at most max; returns how many (max + 1 means more). Set by search. */
 extern int (*store_match_hook)(const ModelType *type, const char *query, StoreMatch *out, int max);
-/* GET inside a batch/transaction ("Patient?name=x", "Patient/1", "Patient/1/_history"): result resource. Set by rest. */
-extern Jsonb *(*store_get_hook)(const char *url, StoreResult *meta);
+/*
+ * GET inside a batch/transaction ("Patient?name=x", "Patient/1", "Patient/1/_history"): result resource; NULL: the client has it, by its
+ * conditions. Set by rest.
+ */
+typedef struct StoreGet {
+	const char *url;
+	char *if_none_match;	 /* entity tags, NULL: none */
+	char *if_modified_since; /* an instant, NULL: none */
+} StoreGet;
+extern Jsonb *(*store_get_hook)(const StoreGet *get, StoreResult *meta);
 
 /* Sets the hooks of lower layers; from _PG_init. */
 extern void store_init(void);
@@ -94,6 +104,8 @@ extern char *store_params_progress(int64 rid);
 /* Have rows of the store keys of an older format, until they are re-indexed? Searches by keys would miss them. */
 extern bool store_keys_stale(void);
 
+/* Its schema. */
+extern Oid store_namespace(void);
 /* Quoted schema of the current store ("fhir"), checked to exist and be a store; cached, invalidated on change. */
 extern const char *store_schema(void);
 /* What seals the links of the current store's searches: a secret text, the same on replicas and in dumps. */

@@ -13,13 +13,13 @@
 #include "base/json.h"
 #include "store/store_bundle.h"
 
-Jsonb *(*store_get_hook)(const char *url, StoreResult *meta);
+Jsonb *(*store_get_hook)(const StoreGet *get, StoreResult *meta);
 
 static void
 do_put(BundleEntry *e, Jsonb *doc)
 {
 	if (e->condition)
-		store_update_conditional(doc, e->condition, e->if_match, &e->result);
+		store_update_conditional(doc, e->condition, e->if_match, e->if_none_match, &e->result);
 	else
 		store_update(doc, e->if_match, e->if_none_match, &e->result);
 }
@@ -42,7 +42,7 @@ do_entry(Bundle *b, BundleEntry *e)
 	switch (e->method) {
 		case BUNDLE_DELETE:
 			if (e->condition)
-				store_delete_conditional(e->type, e->condition, &e->result);
+				store_delete_conditional(e->type, e->condition, e->if_match, &e->result);
 			else
 				store_delete(e->type, e->id, e->if_match, &e->result);
 			break;

@@ -44,7 +44,7 @@ relative_url(char *url)
 {
 	size_t base = strlen(fhir_base_url);
 
-	if (base > 0 && strncmp(url, fhir_base_url, base) == 0)
+	if (base > 0 && strncmp(url, fhir_base_url, base) == 0 && strchr("/?", url[base]))
 		url += base;
 	else if (strstr(url, "://") && strcspn(url, "?") > strstr(url, "://") - url)
 		raise_entry("the request's URL is not of this server", url, "Bundle.request.url");
@@ -103,6 +103,7 @@ static void
 parse_entry(Bundle *b, BundleEntry *e)
 {
 	JsonbValue request;
+	const char *condition;
 
 	JsonbContainer *c = e->resource; /* the entry itself, until now */
 
@@ -124,12 +125,14 @@ parse_entry(Bundle *b, BundleEntry *e)
 	e->url = relative_url(e->url);
 	e->if_match = fhir_json_get_string(r, "ifMatch");
 	e->if_none_match = fhir_json_get_string(r, "ifNoneMatch");
+	e->if_modified_since = fhir_json_get_string(r, "ifModifiedSince");
 	if (e->method < BUNDLE_GET) {
 		parse_target(e);
-		if (e->method == BUNDLE_POST)
-			e->condition = fhir_json_get_string(r, "ifNoneExist");
+		if (e->method == BUNDLE_POST && (condition = fhir_json_get_string(r, "ifNoneExist")) != NULL)
+			e->condition = store_condition_query(e->type, condition);
 		if (e->condition && !*e->condition)
-			e->condition = NULL;
+			raise_entry("the condition is empty", NULL,
+						e->method == BUNDLE_POST ? "Bundle.request.ifNoneExist" : "Bundle.request.url");
 	}
 	require_resource(e);
 	if (e->condition)

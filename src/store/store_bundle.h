@@ -22,11 +22,11 @@ typedef enum BundleMethod { BUNDLE_DELETE,
 typedef struct BundleEntry {
 	int index;
 	BundleMethod method;
-	char *full_url;	 /* NULL: none */
-	char *url;		 /* as given, relative to the base */
-	char *condition; /* query of a conditional interaction, or ifNoneExist; NULL: none */
+	char *full_url;		   /* NULL: none */
+	char *url;			   /* as given, relative to the base */
+	const char *condition; /* query of a conditional interaction, or ifNoneExist; NULL: none */
 	uint64 condition_hash;
-	char *if_match, *if_none_match;
+	char *if_match, *if_none_match, *if_modified_since;
 	JsonbContainer *resource; /* NULL: none */
 	const ModelType *type;	  /* NULL for GET */
 	char id[FHIR_ID_MAX + 1];
@@ -45,7 +45,7 @@ typedef struct Bundle {
 	int n;
 	BundleEntry *entries;
 	HTAB *full_urls;  /* hash of a fullUrl -> entry */
-	HTAB *conditions; /* hash of (type, ifNoneExist) -> entry */
+	HTAB *conditions; /* hash of (type, condition) -> the last entry that is created if nothing matches */
 	HTAB *references; /* conditional references resolved so far */
 	StoreWriter *writer;
 } Bundle;
@@ -57,6 +57,13 @@ extern void store_bundle_parse_entry(Bundle *b, BundleEntry *e);
 
 /* Calls fn for an entry; an error is raised again with the entry's place in its message and expressions. */
 extern void store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e));
+
+/* May the entry bring a new resource, if its condition matches nothing? */
+static inline bool
+store_bundle_creates(const BundleEntry *e)
+{
+	return e->method == BUNDLE_POST || e->method == BUNDLE_PUT;
+}
 
 /* References (store_references.c) */
 extern void store_references_init(Bundle *b);

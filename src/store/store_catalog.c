@@ -235,6 +235,12 @@ store_catalog_if_any(void)
 	return store_exists(name) ? store_catalog() : NULL;
 }
 
+Oid
+store_namespace(void)
+{
+	return store_catalog()->namespace;
+}
+
 const char *
 store_schema(void)
 {

@@ -24,6 +24,26 @@ int (*store_match_hook)(const ModelType *type, const char *query, StoreMatch *ou
 
 #define CONDITION_LOCK_CLASS 61
 
+const char *
+store_condition_query(const ModelType *type, const char *condition)
+{
+	size_t len = strcspn(condition, "?=&"); /* a question mark may also stand in a value */
+	size_t start = len;
+
+	if (condition[len] != '?')
+		return condition;
+	while (start > 0 && condition[start - 1] != '/')
+		start--;
+	if (len > 0 && (len - start != strlen(type->name) || strncmp(condition + start, type->name, len - start) != 0))
+		ereport(ERROR,
+				errcode(FH400),
+				errmsg("the condition is about another type"),
+				errdetail("It is \"%.300s\", for a %s.", condition, type->name),
+				errhint("Write the criteria only, such as identifier=system|value."),
+				fhir_issue("value", NULL));
+	return condition + len + 1;
+}
+
 static int
 compare_params(const void *a, const void *b)
 {
@@ -172,7 +192,19 @@ with_id(Jsonb *doc, const char *id)
 }
 
 void
-store_update_conditional(Jsonb *doc, const char *query, const char *if_match, StoreResult *out)
+store_require_no_version(const ModelType *type, const char *query, const char *if_match)
+{
+	if (if_match && *if_match)
+		ereport(ERROR,
+				errcode(FH412),
+				errmsg("the condition matches no %s whose version If-Match could name", type->name),
+				errdetail("Condition: %.500s; If-Match is %.100s.", query, if_match),
+				errhint("Leave If-Match out to go on without a match."),
+				fhir_issue("conflict", NULL));
+}
+
+void
+store_update_conditional(Jsonb *doc, const char *query, const char *if_match, const char *if_none_match, StoreResult *out)
 {
 	const ModelType *type = store_check(&doc->root);
 	char *id = fhir_json_get_string(&doc->root, "id");
@@ -186,9 +218,12 @@ store_update_conditional(Jsonb *doc, const char *query, const char *if_match, St
 					errdetail("The condition selects %s/%s, the resource has id \"%.64s\".", type->name, m.id, id),
 					errhint("Leave the id out, or update that resource by its id."),
 					fhir_issue("value", "id"));
-		store_update(id ? doc : with_id(doc, m.id), if_match, NULL, out);
-	} else if (id)
-		store_update(doc, if_match, "*", out); /* a match by id alone is another resource: not to be overwritten */
+		store_update(id ? doc : with_id(doc, m.id), if_match, if_none_match, out);
+		return;
+	}
+	store_require_no_version(type, query, if_match);
+	if (id)
+		store_update(doc, NULL, "*", out); /* a match by id alone is another resource: not to be overwritten */
 	else
 		store_create_plain(doc, type, out);
 }
@@ -214,14 +249,15 @@ store_patch_conditional(const ModelType *type, const char *query, Jsonb *patch, 
 }
 
 void
-store_delete_conditional(const ModelType *type, const char *query, StoreResult *out)
+store_delete_conditional(const ModelType *type, const char *query, const char *if_match, StoreResult *out)
 {
 	StoreMatch m;
 
 	if (lock_and_match(type, query, &m, "fhir_delete()")) {
-		store_delete(type, m.id, NULL, out);
+		store_delete(type, m.id, if_match, out);
 		return;
 	}
+	store_require_no_version(type, query, if_match);
 	memset(out, 0, sizeof(*out));
 	out->type = type;
 	out->deleted = out->unchanged = true;

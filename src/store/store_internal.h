@@ -281,6 +281,8 @@ extern uint64 store_condition_hash(const ModelType *type, const char *query);
 extern void store_condition_lock(uint64 hash);
 /* The one match as of now; false: none; more raise FH412. */
 extern bool store_match_one(const ModelType *type, const char *query, StoreMatch *match);
+/* If-Match asks for a version of what a condition selects; without a match there is none: FH412. */
+extern void store_require_no_version(const ModelType *type, const char *query, const char *if_match);
 extern void store_create_plain(Jsonb *doc, const ModelType *type, StoreResult *out);
 extern void store_create_conditional(Jsonb *doc, const ModelType *type, const char *query, StoreResult *out);
 
@@ -290,8 +292,11 @@ extern Jsonb *store_outcome(const char *severity, const char *code, const char *
 extern char *store_instant(TimestampTz t);
 extern bool store_id_valid(const char *id, int len);
 extern void store_require_id(const char *id);
-/* "W/\"3\"", "\"3\"", "3" -> 3; "*" -> 0; raises FH400 otherwise. */
-extern int32 store_parse_etag(const char *s);
+/* Does the list of entity tags (W/"3", "3", 3, *) that stood in `header` name the version? Raises FH400 for what is none. */
+extern bool store_etags_name(const char *list, int32 version, const char *header);
+/* If-Match and If-None-Match (NULL or empty: none) against the row, NULL when there is none; raises FH412 (store_write.c). */
+extern void store_check_preconditions(const ModelType *type, const char *id, const StoreRow *row, const char *if_match,
+									  const char *if_none_match);
 extern const ModelType *store_require_type(const char *name, int len);
 pg_noreturn extern void store_raise_unknown(const ModelType *type, const char *id);
 /* Forgets which dictionary rows are known to be committed (store_writer.c). */

@@ -57,6 +57,8 @@ store_write_patch(StoreWriter *w, const ModelType *type, const char *id, Jsonb *
 		store_raise_unknown(type, id);
 	if (row.deleted)
 		store_raise_deleted(type, id, row.version, row.last_updated);
+	/* first: a patch that was made for another version may well not fit this one */
+	store_check_preconditions(type, id, &row, if_match, NULL);
 	doc = apply(type, &store_writer_document(w, &row, NULL)->root, patch);
 	if (!JB_ROOT_IS_OBJECT(doc))
 		ereport(ERROR, errcode(FH422), errmsg("the patched document is no object"), fhir_issue("structure", NULL));

@@ -64,7 +64,7 @@ store_references_init(Bundle *b)
 
 		if (e->method >= BUNDLE_GET || e->method == BUNDLE_DELETE)
 			continue;
-		if (e->method == BUNDLE_POST && e->condition) {
+		if (store_bundle_creates(e) && e->condition) {
 			u = hash_search(b->conditions, &e->condition_hash, HASH_ENTER, &found);
 			u->entry = e;
 		}
@@ -139,7 +139,7 @@ raise_unresolved(const char *reference, int len)
 			errcode(FH412),
 			errmsg("a conditional reference matches nothing"),
 			errdetail("Reference: %.*s", Min(len, 500), reference),
-			errhint("Create its target first, or in the same transaction with the same condition as ifNoneExist."),
+			errhint("Create its target first, or in the same transaction on the same condition."),
 			fhir_issue("not-found", NULL));
 }
 

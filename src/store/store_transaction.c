@@ -136,7 +136,10 @@ sort_identities(Bundle *b, BundleEntry **sorted)
 	return n;
 }
 
-/* Two entries that would both be created on the same condition. */
+/*
+ * Two entries with the same condition are about the same resource, or would both create it: neither sees what the other writes. Of two
+ * deletions nothing can come twice.
+ */
 static void
 check_conditions(Bundle *b)
 {
@@ -147,15 +150,17 @@ check_conditions(Bundle *b)
 			BundleEntry *entry;
 		} * u;
 
-		if (e->method != BUNDLE_POST || !e->condition)
+		if (!store_bundle_creates(e) || !e->condition)
 			continue;
 		u = hash_search(b->conditions, &e->condition_hash, HASH_FIND, NULL);
 		if (u->entry != e)
 			ereport(ERROR,
 					errcode(FH400),
-					errmsg("two entries are created on the same condition"),
+					errmsg("two entries are written on the same condition"),
 					errdetail("Bundle.entry[%d] and Bundle.entry[%d]: %.300s", e->index, u->entry->index, e->condition),
-					fhir_issue("duplicate", psprintf("Bundle.entry[%d].request.ifNoneExist", u->entry->index)));
+					errhint("Send one entry, with a fullUrl to which the others refer."),
+					fhir_issue("duplicate", psprintf("Bundle.entry[%d].request.%s", u->entry->index,
+													 u->entry->method == BUNDLE_POST ? "ifNoneExist" : "url")));
 	}
 }
 
@@ -173,6 +178,7 @@ static void
 do_delete(Bundle *b, BundleEntry *e)
 {
 	if (e->id[0] == '\0') { /* the condition matched nothing */
+		store_require_no_version(e->type, e->condition, e->if_match);
 		e->result.type = e->type;
 		e->result.deleted = e->result.unchanged = true;
 		return;
@@ -269,14 +275,13 @@ write_entries(Bundle *b, BundleEntry **sorted, int nsorted)
 void
 store_bundle_get(Bundle *b, BundleEntry *e)
 {
+	StoreGet get = {e->url, e->if_none_match, e->if_modified_since};
+
 	if (!store_get_hook)
 		ereport(ERROR, errcode(FH501), errmsg("reads in a Bundle need the REST layer"), fhir_issue("not-supported", NULL));
-	e->answer = store_get_hook(e->url, &e->result);
-	e->status = 200;
-	/* a conditional read: the client has this version */
-	if (e->if_none_match && e->result.version > 0 && store_parse_etag(e->if_none_match) == e->result.version)
-		e->status = 304;
-	if (e->method == BUNDLE_HEAD || e->status == 304)
+	e->answer = store_get_hook(&get, &e->result);
+	e->status = e->answer ? 200 : 304;
+	if (e->method == BUNDLE_HEAD)
 		e->answer = NULL;
 }
 

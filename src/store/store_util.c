@@ -33,22 +33,18 @@ store_require_id(const char *id)
 				fhir_issue("value", NULL));
 }
 
-int32
-store_parse_etag(const char *s)
+/* The version that one entity tag names: W/"3", "3" or 3; 0: "*", any. Raises FH400 for what names none. */
+static int32
+parse_etag(const char *p, size_t len, const char *list, const char *header)
 {
-	const char *p = s;
-	size_t len;
 	int64 v = 0;
 
-	while (*p == ' ')
-		p++;
-	if (strncmp(p, "W/", 2) == 0)
-		p += 2;
-	len = strlen(p);
-	while (len > 0 && p[len - 1] == ' ')
-		len--;
 	if (len == 1 && *p == '*')
 		return 0;
+	if (len > 2 && strncmp(p, "W/", 2) == 0) {
+		p += 2;
+		len -= 2;
+	}
 	if (len >= 2 && p[0] == '"' && p[len - 1] == '"') {
 		p++;
 		len -= 2;
@@ -62,11 +58,30 @@ store_parse_etag(const char *s)
 	if (len == 0)
 		ereport(ERROR,
 				errcode(FH400),
-				errmsg("invalid version in If-Match"),
-				errdetail("Value: %.100s", s),
+				errmsg("invalid version in %s", header),
+				errdetail("Value: %.100s", list),
 				errhint("Write it as W/\"3\"."),
 				fhir_issue("value", NULL));
 	return v > PG_INT32_MAX ? PG_INT32_MAX : (int32) v;
+}
+
+bool
+store_etags_name(const char *list, int32 version, const char *header)
+{
+	bool found = false;
+
+	for (const char *p = list; p; p = strchr(p, ',')) {
+		size_t len;
+		int32 v;
+
+		p += strspn(p, p == list ? " \t" : ", \t");
+		len = strcspn(p, ",");
+		while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
+			len--;
+		v = parse_etag(p, len, list, header);
+		found |= v == 0 || v == version;
+	}
+	return found;
 }
 
 const ModelType *

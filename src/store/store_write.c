@@ -92,37 +92,32 @@ write_next(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer
 }
 
 pg_noreturn static void
-raise_mismatch(const ModelType *type, const char *id, int32 wanted, int32 found)
+raise_mismatch(const ModelType *type, const char *id, const char *wanted, const StoreRow *row)
 {
 	ereport(ERROR,
 			errcode(FH412),
 			errmsg("%s/%s is not at the version that If-Match names", type->name, id),
-			found > 0 ? errdetail("Wanted version %d, current version %d.", wanted, found)
-					  : errdetail("Wanted version %d, but the resource does not exist.", wanted),
+			!row		   ? errdetail("If-Match is %.100s, but the resource does not exist.", wanted)
+			: row->deleted ? errdetail("If-Match is %.100s, but the resource is deleted, by version %d.", wanted, row->version)
+						   : errdetail("If-Match is %.100s, the current version is %d.", wanted, row->version),
 			errhint("Read the current version, apply the change to it, and send that."),
 			fhir_issue("conflict", NULL));
 }
 
-/* If-Match and If-None-Match against the row, NULL when absent. */
-static void
-check_preconditions(const ModelType *type, const char *id, const StoreRow *row, const char *if_match, const char *if_none_match)
+/* No tag names a resource that is not there, or is deleted (RFC 9110, 13.1.1). */
+void
+store_check_preconditions(const ModelType *type, const char *id, const StoreRow *row, const char *if_match, const char *if_none_match)
 {
-	if (if_match && *if_match) {
-		int32 wanted = store_parse_etag(if_match);
+	bool exists = row && !row->deleted;
 
-		if (!row || row->deleted || (wanted != 0 && wanted != row->version))
-			raise_mismatch(type, id, wanted, row ? row->version : 0);
-	}
-	if (if_none_match && *if_none_match && row && !row->deleted) {
-		int32 unwanted = store_parse_etag(if_none_match);
-
-		if (unwanted == 0 || unwanted == row->version)
-			ereport(ERROR,
-					errcode(FH412),
-					errmsg("%s/%s exists already", type->name, id),
-					errdetail("Current version %d.", row->version),
-					fhir_issue("duplicate", NULL));
-	}
+	if (if_match && *if_match && (!store_etags_name(if_match, row ? row->version : 0, "If-Match") || !exists))
+		raise_mismatch(type, id, if_match, row);
+	if (if_none_match && *if_none_match && store_etags_name(if_none_match, row ? row->version : 0, "If-None-Match") && exists)
+		ereport(ERROR,
+				errcode(FH412),
+				errmsg("%s/%s exists already", type->name, id),
+				errdetail("Current version %d; If-None-Match is %.100s.", row->version, if_none_match),
+				fhir_issue("duplicate", NULL));
 }
 
 /* With fhir.update_noop: does the update leave the current version as it is? */
@@ -147,10 +142,10 @@ store_write_update(StoreWriter *w, const ModelType *type, const char *id, JsonbC
 	Jsonb *current;
 
 	if (!store_writer_find(w, type, id, lock, &row)) {
-		check_preconditions(type, id, NULL, if_match, if_none_match);
+		store_check_preconditions(type, id, NULL, if_match, if_none_match);
 		return store_write_new(w, type, id, doc, keys, method, false, out);
 	}
-	check_preconditions(type, id, &row, if_match, if_none_match);
+	store_check_preconditions(type, id, &row, if_match, if_none_match);
 	if (is_noop(w, id, doc, &row, &current)) {
 		fill_result(out, type, id, &row, current);
 		out->unchanged = true;
@@ -167,7 +162,7 @@ store_write_delete(StoreWriter *w, const ModelType *type, const char *id, const 
 	KeySet none = {0};
 
 	if (!store_writer_find(w, type, id, lock, &row)) {
-		check_preconditions(type, id, NULL, if_match, NULL);
+		store_check_preconditions(type, id, NULL, if_match, NULL);
 		memset(out, 0, sizeof(*out));
 		out->type = type;
 		strlcpy(out->id, id, sizeof(out->id));
@@ -175,12 +170,12 @@ store_write_delete(StoreWriter *w, const ModelType *type, const char *id, const 
 		return true;
 	}
 	if (row.deleted) {
-		check_preconditions(type, id, NULL, if_match, NULL);
+		store_check_preconditions(type, id, &row, if_match, NULL);
 		fill_result(out, type, id, &row, NULL);
 		out->unchanged = true;
 		return true;
 	}
-	check_preconditions(type, id, &row, if_match, NULL);
+	store_check_preconditions(type, id, &row, if_match, NULL);
 	return write_next(w, type, id, NULL, &none, 'D', &row, out);
 }
 
@@ -206,7 +201,7 @@ store_create(Jsonb *doc, const char *if_none_exist, StoreResult *out)
 	const ModelType *type = store_check(&doc->root);
 
 	if (if_none_exist && *if_none_exist)
-		store_create_conditional(doc, type, if_none_exist, out);
+		store_create_conditional(doc, type, store_condition_query(type, if_none_exist), out);
 	else
 		store_create_plain(doc, type, out);
 }
