@@ -148,6 +148,9 @@ SELECT status, b->>'fhirVersion', b #>> '{implementation,url}', jsonb_array_leng
        jsonb_path_query_array(b, '$.rest[0].resource[*] ? (@.type == "Patient").interaction[*].code'), jsonb_path_query_array(b, '$.rest[0].interaction[*].code')
   FROM fhir_http('GET', '/metadata', '{"accept": "application/json"}'), fhir_json(convert_from(body, 'UTF8')) b;
 SELECT fhir_check(fhir_capabilities());
+-- as any resource in part; nothing is told that isn't served
+SELECT http('GET', '/metadata?_elements=fhirVersion') LIKE '%SUBSETTED%"fhirVersion":"4.0.1"%', length(http('GET', '/metadata?_summary=true')) < length(http('GET', '/metadata')), http('GET', '/metadata?_summary=x') LIKE '400 %';
+SELECT count(*) FROM jsonb_path_query(fhir_capabilities(), '$.rest[0].resource[*].searchParam[*] ? (@.name == "_query")');
 
 -- 400, 404, 405, 406, 415: findings all at once
 SELECT http('POST', '/Patient', '{"x-request-id": "abc-1"}', '{"resourceType":"Patient","active":"yes","nope":1,"birthDate":"2020-13-01"}');

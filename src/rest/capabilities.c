@@ -55,6 +55,8 @@ put_search_param(const KeyParam *p, void *arg)
 {
 	ListArg *l = arg;
 
+	if (strcmp(p->code, "_query") == 0) /* published for every type, but there is no named query */
+		return;
 	appendStringInfo(l->out, "%s{\"name\":", l->n++ ? "," : "");
 	put_string(l->out, p->code);
 	if (p->url) {
@@ -230,7 +232,12 @@ rest_capabilities(RestRequest *req, RestResponse *res)
 	int len;
 	const char *text = rest_capability_text(req->base, &len);
 
-	if (req->pretty)
+	if (req->summary || req->elements) {
+		static const char type[] = "CapabilityStatement";
+
+		req->type = model_resource(type, (int) strlen(type)); /* so that it is known what is to be left out */
+		rest_put_resource(req, res, &fhir_json_parse_own(text, len)->root);
+	} else if (req->pretty)
 		fhir_json_indent_text(&res->body, text, len);
 	else
 		appendBinaryStringInfo(&res->body, text, len);
