@@ -1,5 +1,9 @@
 /*
  * store_batch.c: a batch Bundle: each entry on its own, in a subtransaction; its error becomes its answer.
+ *
+ * All entries are one transaction, which keeps each row's lock to its end. So they are not done as they stand, but in the order in which
+ * every Bundle locks: conditions by their hashes, then identities by type and id, entries of the same identity as they stand. What
+ * reads comes last, as in a transaction. R4 lets no entry of a batch depend on another.
  */
 #include "base/compat.h"
 
@@ -38,7 +42,6 @@ do_patch(BundleEntry *e)
 static void
 do_entry(Bundle *b, BundleEntry *e)
 {
-	store_bundle_parse_entry(b, e);
 	switch (e->method) {
 		case BUNDLE_DELETE:
 			if (e->condition)
@@ -65,7 +68,10 @@ do_entry(Bundle *b, BundleEntry *e)
 		e->result.resource = NULL;
 }
 
-/* Errors that are not the entry's own: the server stops, the query is cancelled, the transaction must be retried. */
+/*
+ * Errors that are not the entry's own: the server stops, the query is cancelled, the transaction must be retried. So it is after a
+ * deadlock: the batch still has the locks of the entries before, and would meet the other transaction again at the next.
+ */
 static bool
 concerns_all(int code)
 {
@@ -74,12 +80,16 @@ concerns_all(int code)
 	return class == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
 		   class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
 		   class == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR) || code == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		   code == ERRCODE_T_R_DEADLOCK_DETECTED ||
 		   code == ERRCODE_DATA_CORRUPTED || code == ERRCODE_INDEX_CORRUPTED;
 }
 
-/* Reads have nothing to be undone, but locks and buffers to be released after an error: each entry has a subtransaction. */
+/*
+ * Calls fn for the entry in `scratch`. Reads have nothing to be undone, but locks and buffers to be released after an error: each entry has a
+ * subtransaction.
+ */
 static void
-run_entry(Bundle *b, BundleEntry *e, MemoryContext scratch)
+run_entry(Bundle *b, BundleEntry *e, MemoryContext scratch, void (*fn)(Bundle *b, BundleEntry *e))
 {
 	ResourceOwner owner = CurrentResourceOwner;
 
@@ -88,7 +98,7 @@ run_entry(Bundle *b, BundleEntry *e, MemoryContext scratch)
 	MemoryContextSwitchTo(scratch);
 	PG_TRY();
 	{
-		do_entry(b, e);
+		fn(b, e);
 		ReleaseCurrentSubTransaction();
 		CurrentResourceOwner = owner;
 	}
@@ -113,14 +123,44 @@ run_entry(Bundle *b, BundleEntry *e, MemoryContext scratch)
 		e->answer = memcpy(palloc(VARSIZE(e->answer)), e->answer, VARSIZE(e->answer));
 }
 
+/* 0: writes a resource that it names, 1: writes another, 2: reads */
+static int
+turn(const BundleEntry *e)
+{
+	return e->method >= BUNDLE_GET ? 2 : e->id[0] ? 0
+												  : 1;
+}
+
+static int
+compare_turns(const void *a, const void *b)
+{
+	const BundleEntry *x = *(BundleEntry *const *) a, *y = *(BundleEntry *const *) b;
+	int cmp = turn(x) - turn(y);
+
+	if (cmp == 0 && turn(x) == 0)
+		cmp = store_bundle_compare(x, y);
+	return cmp ? cmp : x->index - y->index;
+}
+
 void
 store_batch(Bundle *b)
 {
 	MemoryContext scratch = AllocSetContextCreate(b->context, "FHIR Bundle entry", ALLOCSET_DEFAULT_SIZES);
+	BundleEntry **todo = palloc(sizeof(BundleEntry *) * Max(b->n, 1));
+	int n = 0;
 
 	for (int i = 0; i < b->n; i++) {
 		CHECK_FOR_INTERRUPTS();
-		run_entry(b, &b->entries[i], scratch);
+		run_entry(b, &b->entries[i], b->context, store_bundle_parse_entry);
+		if (b->entries[i].status == 0)
+			todo[n++] = &b->entries[i];
+	}
+	qsort(todo, n, sizeof(BundleEntry *), compare_turns);
+	if (!XactReadOnly)
+		store_bundle_lock_conditions(todo, n);
+	for (int i = 0; i < n; i++) {
+		CHECK_FOR_INTERRUPTS();
+		run_entry(b, todo[i], scratch, do_entry);
 		MemoryContextReset(scratch); /* what the response needs of the entry was copied */
 	}
 }

@@ -74,6 +74,11 @@ extern JsonbContainer *store_references_rewrite(Bundle *b, BundleEntry *e);
 extern Jsonb *store_bundle_response(const Bundle *b);
 extern Jsonb *store_error_outcome(const ErrorData *edata);
 
+/* Order of identities, by type and id: in it rows are locked. */
+extern int store_bundle_compare(const BundleEntry *x, const BundleEntry *y);
+/* All conditions' locks, in order of their hashes, before any match is looked for. */
+extern void store_bundle_lock_conditions(BundleEntry **entries, int nentries);
+
 extern void store_batch(Bundle *b);
 extern void store_bundle_get(Bundle *b, BundleEntry *e);
 /* Patch of an entry: Parameters, or a Binary that holds JSON Patch. */

@@ -25,16 +25,15 @@ compare_hashes(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* All conditions' locks, in order of their hashes, before any match is looked for. */
-static void
-lock_conditions(Bundle *b)
+void
+store_bundle_lock_conditions(BundleEntry **entries, int nentries)
 {
-	uint64 *hashes = palloc(sizeof(uint64) * Max(b->n, 1));
+	uint64 *hashes = palloc(sizeof(uint64) * Max(nentries, 1));
 	int n = 0;
 
-	for (int i = 0; i < b->n; i++)
-		if (b->entries[i].condition)
-			hashes[n++] = b->entries[i].condition_hash;
+	for (int i = 0; i < nentries; i++)
+		if (entries[i]->condition)
+			hashes[n++] = entries[i]->condition_hash;
 	qsort(hashes, n, sizeof(uint64), compare_hashes);
 	for (int i = 0; i < n; i++)
 		if (i == 0 || hashes[i] != hashes[i - 1])
@@ -102,13 +101,18 @@ assign_identities(Bundle *b)
 	}
 }
 
-static int
-compare_identities(const void *a, const void *b)
+int
+store_bundle_compare(const BundleEntry *x, const BundleEntry *y)
 {
-	const BundleEntry *x = *(BundleEntry *const *) a, *y = *(BundleEntry *const *) b;
 	int cmp = strcmp(x->type->name, y->type->name);
 
 	return cmp ? cmp : strcmp(x->id, y->id);
+}
+
+static int
+compare_identities(const void *a, const void *b)
+{
+	return store_bundle_compare(*(BundleEntry *const *) a, *(BundleEntry *const *) b);
 }
 
 /* The entries that change identities known beforehand, in (type, id) order. */
@@ -302,11 +306,13 @@ run_transaction(Bundle *b)
 	BundleEntry **sorted = palloc(sizeof(BundleEntry *) * Max(b->n, 1));
 	bool writes = false;
 
-	for (int i = 0; i < b->n; i++)
+	for (int i = 0; i < b->n; i++) {
+		sorted[i] = &b->entries[i];
 		writes |= b->entries[i].method < BUNDLE_GET;
+	}
 	if (writes) {
 		PreventCommandIfReadOnly("fhir_transaction()");
-		lock_conditions(b);
+		store_bundle_lock_conditions(sorted, b->n);
 		store_references_init(b);
 		check_conditions(b);
 		assign_identities(b);

@@ -1,4 +1,4 @@
-# Many writers at once: bundles over the same resources do not deadlock, conditional creates make no duplicates,
+# Many writers at once: transactions and batches over the same resources do not deadlock, conditional creates make no duplicates,
 # updates of one resource count every version.
 use strict;
 use warnings;
@@ -32,6 +32,26 @@ SQL
 is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT fhir_read('Patient', 'p' || i)->'meta'->>'versionId', ',') FROM generate_series(1, 10) i}),
 	'800', 'bundles: each resource has one version for each bundle');
 is($node->safe_psql('postgres', q{SELECT count(*) - count(DISTINCT (rid, version)) FROM fhir.version}), '0', 'bundles: no version twice');
+
+# Batches keep every row's lock to their end, too: of resources that are there, beside transactions; of new ones; on conditions.
+bench('batches', 8, 100, <<'SQL');
+SELECT fhir_transaction(jsonb_build_object('resourceType', 'Bundle', 'type', CASE WHEN random() < 0.7 THEN 'batch' ELSE 'transaction' END, 'entry',
+  (SELECT jsonb_agg(jsonb_build_object('resource', jsonb_build_object('resourceType', 'Patient', 'id', 'p' || i, 'multipleBirthInteger', (random() * 1000)::int),
+     'request', jsonb_build_object('method', 'PUT', 'url', 'Patient/p' || i)) ORDER BY random()) FROM generate_series(1, 10) i)));
+SQL
+is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT fhir_read('Patient', 'p' || i)->'meta'->>'versionId', ',') FROM generate_series(1, 10) i}),
+	'1600', 'batches: each resource has one version for each Bundle');
+bench('batches of new resources', 8, 60, <<'SQL');
+\set k random(1, 100)
+SELECT fhir_transaction(jsonb_build_object('resourceType', 'Bundle', 'type', 'batch', 'entry',
+  (SELECT jsonb_agg(jsonb_build_object('resource', jsonb_build_object('resourceType', 'Patient', 'id', 'q' || i, 'multipleBirthInteger', (random() * 1000)::int),
+     'request', jsonb_build_object('method', 'PUT', 'url', 'Patient/q' || i)) ORDER BY random()) FROM generate_series(:k, :k + 10) i)));
+SELECT fhir_transaction(jsonb_build_object('resourceType', 'Bundle', 'type', 'batch', 'entry',
+  (SELECT jsonb_agg(jsonb_build_object('resource', jsonb_build_object('resourceType', 'Basic', 'code', '{"text":"x"}'::jsonb, 'identifier', jsonb_build_array(jsonb_build_object('system', 'urn:q', 'value', 'k' || i))),
+     'request', jsonb_build_object('method', 'POST', 'url', 'Basic', 'ifNoneExist', 'identifier=urn:q|k' || i)) ORDER BY random()) FROM generate_series(:k, :k + 10) i)));
+SQL
+is($node->safe_psql('postgres', q{SELECT fhir_count('Basic', 'identifier=urn:q|') = count(DISTINCT resource->'identifier'->0->>'value') AND count(*) > 50 FROM fhir_search_rows('Basic', 'identifier=urn:q|&_count=1000')}), 't', 'batches: each condition creates once');
+$node->safe_psql('postgres', q{SELECT count(fhir_delete('Basic', id)) FROM fhir_search_rows('Basic', 'identifier=urn:q|&_count=1000')});
 
 # Conditional creates of few identifiers by many clients.
 bench('conditional creates', 8, 100, <<'SQL');
