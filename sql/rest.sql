@@ -77,6 +77,13 @@ SELECT http('POST', '/Basic', '{"if-none-exist": "Patient?identifier=urn:s|1"}',
 -- the three forms of an HTTP date
 SELECT http('GET', '/Patient/p1', jsonb_build_object('if-modified-since', d)) LIKE '304%' FROM unnest(ARRAY['Tuesday, 01-Jan-30 00:00:00 GMT', 'Tue Jan  1 00:00:00 2030', 'Sunday, 06-Nov-94 08:49:37 GMT', 'Sun Nov  6 08:49:37 1994', '2030-01-01']) d;
 
+-- a Binary as what it holds: sent, read, and as a resource
+SELECT http('PUT', '/Binary/c1', '{"content-type": "text/plain; charset=latin1", "x-security-context": "Patient/p1"}', 'as it is');
+SELECT http('GET', '/Binary/c1', '{"accept": "image/png, text/*;q=0.5"}'), (SELECT headers ->> 'Content-Type' FROM fhir_http('GET', '/Binary/c1/_history/1', '{"accept": "text/plain"}'));
+SELECT http('GET', '/Binary/c1', '{"accept": "image/png"}');
+SELECT http('GET', '/Binary/c1', '{"accept": "text/plain, */*;q=0.1"}') LIKE '200 %"resourceType":"Binary"%', http('GET', '/Binary/c1', '{"accept": "text/plain", "if-none-match": "W/\"1\""}') LIKE '304 %', http('GET', '/Binary/none', '{"accept": "text/plain"}') LIKE '404 %';
+SELECT http('POST', '/Binary', '{"content-type": "text/plain"}', '') LIKE '415 %', http('POST', '/Binary', '{"content-type": "application/json"}', '{"a":1}') LIKE '400 %', http('PATCH', '/Binary/c1', '{"content-type": "text/plain"}', 'x') LIKE '415 %';
+
 -- histories
 SELECT status, b->>'type', b->'total', jsonb_path_query_array(b, '$.entry[*].request.method'), jsonb_path_query_array(b, '$.entry[*].response.status')
   FROM fhir_http('GET', '/Basic/b1/_history'), fhir_json(convert_from(body, 'UTF8')) b;

@@ -96,18 +96,20 @@ acceptable(char *element)
 	return true;
 }
 
-pg_noreturn static void
-not_acceptable(const char *what, const char *value)
+void
+rest_not_acceptable(const RestRequest *req)
 {
-	ereport(ERROR, errcode(FH406), errmsg("the format is not supported"), errdetail("%s is \"%.200s\".", what, value),
+	ereport(ERROR, errcode(FH406), errmsg("the format is not supported"),
+			req->format ? errdetail("_format is \"%.200s\".", req->format)
+						: errdetail("Accept is \"%.200s\".", rest_header(req, "accept")),
 			errhint("This server speaks application/fhir+json of FHIR 4.0."));
 }
 
 /* _format stands above Accept. */
-void
-rest_check_accept(const RestRequest *req)
+bool
+rest_accepts_json(const RestRequest *req)
 {
-	char *accept, *list, *element;
+	char *list, *element;
 
 	if (req->format) {
 		char *format = pstrdup(req->format);
@@ -115,18 +117,38 @@ rest_check_accept(const RestRequest *req)
 		for (char *p = format; *p; p++)
 			if (*p == ' ')
 				*p = '+'; /* an unencoded plus of application/fhir+json */
-		if (!acceptable(format))
-			not_acceptable("_format", req->format);
-		return;
+		return acceptable(format);
 	}
-	accept = rest_header(req, "accept");
-	if (accept == NULL || accept[0] == '\0')
-		return;
-	list = pstrdup(accept);
+	list = rest_header(req, "accept");
+	if (list == NULL || list[0] == '\0')
+		return true;
 	while ((element = next_element(&list, ',')) != NULL)
 		if (acceptable(element))
-			return;
-	not_acceptable("Accept", accept);
+			return true;
+	return false;
+}
+
+void
+rest_check_accept(const RestRequest *req)
+{
+	if (!rest_accepts_json(req))
+		rest_not_acceptable(req);
+}
+
+bool
+rest_accepts_type(const RestRequest *req, const char *type)
+{
+	char *list = rest_header(req, "accept"), *element;
+	size_t len = strcspn(type, "; "), kind = strcspn(type, "/");
+
+	while ((element = next_element(&list, ',')) != NULL) {
+		char *media = next_element(&element, ';');
+
+		if ((strlen(media) == len && pg_strncasecmp(media, type, len) == 0) ||
+			(strlen(media) == kind + 2 && pg_strncasecmp(media, type, kind) == 0 && strcmp(media + kind, "/*") == 0))
+			return true;
+	}
+	return false;
 }
 
 char *
@@ -139,6 +161,8 @@ rest_content_type(const RestRequest *req)
 	rest = pstrdup(type);
 	media = next_element(&rest, ';');
 	lower(media);
+	if (rest_is_content(req, media))
+		return media; /* its parameters are the content's */
 	while ((parameter = next_element(&rest, ';')) != NULL) {
 		lower(parameter);
 		if (other_version(parameter))
@@ -350,10 +374,14 @@ rest_response_headers(const RestResponse *res)
 	if (res->retry)
 		set_header(&pairs[n++], "Retry-After", "1");
 	if (res->body.len > VARHDRSZ)
-		set_header(&pairs[n++], "Content-Type", CONTENT_TYPE);
+		set_header(&pairs[n++], "Content-Type", res->content_type ? res->content_type : CONTENT_TYPE);
 	if (res->version > 0) {
 		rest_http_date(res->last_modified, date);
 		set_header(&pairs[n++], "Last-Modified", date);
+	}
+	if (res->content_type) { /* what a client has stored must not run as a page of this server */
+		set_header(&pairs[n++], "X-Content-Type-Options", "nosniff");
+		set_header(&pairs[n++], "Content-Security-Policy", "sandbox");
 	}
 	object.val.object.pairs = pairs;
 	object.val.object.nPairs = n;

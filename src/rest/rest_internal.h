@@ -80,6 +80,7 @@ typedef struct RestResponse {
 	char *location;			   /* NULL none */
 	char *allow;			   /* 405: the methods that are allowed */
 	bool retry;				   /* Retry-After */
+	char *content_type;		   /* of the content of a Binary; NULL: FHIR JSON */
 } RestResponse;
 
 /* ---- rest_request.c ---- */
@@ -93,7 +94,12 @@ extern bool rest_valid_id(const char *s, size_t len);
 /* ---- rest_headers.c ---- */
 /* Header by lower-case name as palloc'd string, NULL if absent. */
 extern char *rest_header(const RestRequest *req, const char *name);
+/* Raises FH406 unless the answer may be JSON. */
 extern void rest_check_accept(const RestRequest *req);
+pg_noreturn extern void rest_not_acceptable(const RestRequest *req);
+extern bool rest_accepts_json(const RestRequest *req);
+/* Does Accept name this media type, or all of its kind ("image/ *")? */
+extern bool rest_accepts_type(const RestRequest *req, const char *type);
 /* The media type of the body in lower case, "" without one; raises FH415 for charsets but UTF-8 and FHIR versions but 4.0. */
 extern char *rest_content_type(const RestRequest *req);
 extern RestReturn rest_prefer_return(const RestRequest *req, RestReturn otherwise);
@@ -105,6 +111,19 @@ extern bool rest_entry_not_modified(const StoreGet *get, int32 version, Timestam
 /* "Sun, 06 Nov 1994 08:49:37 GMT"; buf >= 30 bytes. */
 extern int rest_http_date(TimestampTz t, char *buf);
 extern Jsonb *rest_response_headers(const RestResponse *res);
+
+/* Is it FHIR's JSON, by any of its names, or none? (rest_write.c) */
+extern bool rest_is_json_media(const char *media);
+
+/* ---- rest_binary.c ---- */
+/* Is this a read of a Binary whose client wants no JSON? */
+extern bool rest_wants_content(const RestRequest *req);
+/* The content of the Binary `doc` as the response; raises FH406 if the client does not accept its type. */
+extern void rest_put_content(const RestRequest *req, RestResponse *res, JsonbContainer *doc);
+/* Is a body of this media type the content of a Binary? */
+extern bool rest_is_content(const RestRequest *req, const char *media);
+/* A Binary whose content is the body. */
+extern Jsonb *rest_binary_of_body(const RestRequest *req);
 
 /* ---- rest_outcome.c ---- */
 extern void rest_write_outcome(StringInfo out, const char *id, const FhirIssue *issues, int n, bool pretty);

@@ -93,7 +93,7 @@ rest_error_response(const RestRequest *req, const ErrorData *edata, RestResponse
 	const char *id = outcome_id(req);
 
 	res->status = fhir_http_status(edata->sqlerrcode);
-	res->location = NULL;
+	res->location = res->content_type = NULL;
 	if (res->status != 410)
 		res->version = 0;
 	for (int i = 0; i < n; i++)

@@ -36,6 +36,10 @@ subset(const RestRequest *req, JsonbContainer *doc)
 void
 rest_put_resource(const RestRequest *req, RestResponse *res, JsonbContainer *doc)
 {
+	if (rest_wants_content(req)) {
+		rest_put_content(req, res, doc);
+		return;
+	}
 	if (req->summary || req->elements)
 		doc = subset(req, doc);
 	fhir_json_write(&res->body, doc, req->pretty ? 0 : -1);
@@ -115,7 +119,7 @@ rest_read(RestRequest *req, RestResponse *res)
 {
 	StoreResult r;
 
-	if (!req->summary && !req->elements && !req->pretty) {
+	if (!req->summary && !req->elements && !req->pretty && !rest_wants_content(req)) {
 		answer_whole(req, res);
 		return;
 	}

@@ -68,7 +68,8 @@ rest_dispatch(RestRequest *req, RestResponse *res)
 {
 	for (int i = 0; i < lengthof(routes); i++)
 		if (routes[i].shape == req->shape && (routes[i].methods & req->method)) {
-			rest_check_accept(req);
+			if (!rest_wants_content(req))
+				rest_check_accept(req);
 			routes[i].handler(req, res);
 			return;
 		}

@@ -37,8 +37,8 @@ parse_json_body(const RestRequest *req)
 	return fhir_json_parse(req->body, req->body_len);
 }
 
-static bool
-is_json_media(const char *media)
+bool
+rest_is_json_media(const char *media)
 {
 	return media[0] == '\0' || strcmp(media, "application/fhir+json") == 0 || strcmp(media, "application/json") == 0 ||
 		   strcmp(media, "text/json") == 0 || strcmp(media, "application/json+fhir") == 0;
@@ -51,8 +51,11 @@ parse_resource(const RestRequest *req, const char *type)
 	char *media = rest_content_type(req), *name;
 	Jsonb *doc;
 
-	if (!is_json_media(media))
+	if (!rest_is_json_media(media)) {
+		if (rest_is_content(req, media))
+			return rest_binary_of_body(req);
 		unsupported_media(media, "Send application/fhir+json.");
+	}
 	doc = parse_json_body(req);
 	name = fhir_json_get_string(&doc->root, "resourceType");
 	if (name == NULL)
@@ -181,7 +184,7 @@ parse_patch(const RestRequest *req)
 	Jsonb *patch;
 	char *type;
 
-	if (!json_patch && !is_json_media(media))
+	if (!json_patch && !rest_is_json_media(media))
 		unsupported_media(media, hint);
 	patch = parse_json_body(req);
 	type = fhir_json_get_string(&patch->root, "resourceType");
