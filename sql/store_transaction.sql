@@ -72,6 +72,7 @@ SELECT try(format('SELECT fhir_transaction(%L)', b)) FROM unnest(ARRAY[
 	bundle('transaction', entry('PUT', 'Patient?identifier=urn:p|9', '{"resourceType":"Patient"}'), entry('PUT', 'Patient?identifier=urn:p|9', '{"resourceType":"Patient"}')),
 	bundle('transaction', entry('PUT', 'Patient?identifier=urn:p|9', '{"resourceType":"Patient"}'), entry('POST', 'Patient', '{"resourceType":"Patient"}', NULL, '{"ifNoneExist":"identifier=urn:p|9"}')),
 	bundle('transaction', entry('DELETE', 'Patient?identifier=urn:p|9', NULL, NULL, '{"ifMatch":"W/\"1\""}')),
+	bundle('transaction', entry('DELETE', 'Patient/a', NULL, NULL, '{"ifMatch":""}')), bundle('transaction', entry('DELETE', 'Patient/a', NULL, NULL, '{"ifMatch":1}')), bundle('transaction', entry('DELETE', 'Patient/a', NULL, NULL, '{"ifmatch":"W/\"1\""}')),
 	bundle('transaction', entry('DELETE', 'Patient?')), bundle('transaction', entry('POST', 'Patient', '{"resourceType":"Patient"}', NULL, '{"ifNoneExist":""}')),
 	bundle('transaction', entry('POST', 'Patient', '{"resourceType":"Patient"}'), entry('GET', 'Patient/nobody')),
 	bundle('transaction', entry('FETCH', 'Patient')),

@@ -99,6 +99,28 @@ require_resource(BundleEntry *e)
 	}
 }
 
+/* A member that is a condition or unknown to R4 must not be passed by: it was meant to keep something from being done. */
+static void
+check_request(JsonbContainer *r)
+{
+	static const char *const known[] = {"method", "url", "ifNoneMatch", "ifModifiedSince", "ifMatch", "ifNoneExist", "id", "extension", "modifierExtension"};
+	DocMember *members;
+	int n = store_doc_members(r, &members);
+
+	for (int i = 0; i < n; i++) {
+		const char *name = pnstrdup(members[i].key, members[i].keylen);
+		const JsonbValue *v = &members[i].value;
+		int k = 0;
+
+		while (k < lengthof(known) && strcmp(known[k], name[0] == '_' ? name + 1 : name) != 0)
+			k++;
+		if (k == lengthof(known))
+			raise_entry("unknown element of a request", name, "Bundle.request");
+		if (k < 6 && name[0] != '_' && (v->type != jbvString || v->val.string.len == 0))
+			raise_entry("an element of a request is a text that is not empty", name, psprintf("Bundle.request.%s", name));
+	}
+}
+
 static void
 parse_entry(Bundle *b, BundleEntry *e)
 {
@@ -118,6 +140,7 @@ parse_entry(Bundle *b, BundleEntry *e)
 	if (fhir_json_get_lit(c, "resource", &resource) && resource.type == jbvBinary &&
 		JsonContainerIsObject(resource.val.binary.data))
 		e->resource = resource.val.binary.data;
+	check_request(r);
 	parse_method(e, r);
 	e->url = fhir_json_get_string(r, "url");
 	if (!e->url || !*e->url)

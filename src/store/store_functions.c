@@ -5,6 +5,7 @@
 
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -36,6 +37,8 @@ require_arg(FunctionCallInfo fcinfo, int n, const char *name)
 		ereport(ERROR,
 				errcode(FH400),
 				errmsg("argument \"%s\" must not be null", name),
+				errdetail("The function is %s.", get_func_name(fcinfo->flinfo->fn_oid)),
+				errhint("Where a query finds nothing to pass, leave the call out by WHERE."),
 				fhir_issue("required", NULL));
 }
 
