@@ -70,6 +70,20 @@ keeps(const Subset *s, const ModelType *type, bool root, const JsonbValue *key, 
 
 static void copy_object(Subset *s, const ModelType *type, bool root, JsonbContainer *c, JsonbValue *result);
 
+static bool
+keeps_any(const Subset *s, const ModelType *type, JsonbContainer *c)
+{
+	JsonbIterator *it = JsonbIteratorInit(c);
+	JsonbIteratorToken t;
+	JsonbValue v;
+	const ModelProperty *p;
+
+	while ((t = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+		if (t == WJB_KEY && keeps(s, type, false, &v, &p))
+			return true;
+	return false;
+}
+
 /* A value of declared type `type`: objects are cut, too; a resource says its own type. */
 static void
 copy_value(Subset *s, const ModelType *type, JsonbIteratorToken token, JsonbValue *v)
@@ -100,7 +114,11 @@ copy_value(Subset *s, const ModelType *type, JsonbIteratorToken token, JsonbValu
 
 		type = own ? own : type;
 	}
-	copy_object(s, type, false, c, NULL);
+	/* FHIR knows no empty element: one that has only extensions, say, stays as it is */
+	if (keeps_any(s, type, c))
+		copy_object(s, type, false, c, NULL);
+	else
+		pushJsonbValue(&s->state, token, v);
 }
 
 static void

@@ -99,6 +99,40 @@ begin_entry(BundleWriter *w)
 	w->first = false;
 }
 
+/* What _elements names of a resource: all that it names of its type, and of a match also what it names of no type. 0: nothing, it stays whole. */
+static int
+elements_of(const SearchRequest *req, const ModelType *type, bool match, const char ***names)
+{
+	int n = 0;
+
+	*names = palloc((req->nelements + 1) * sizeof(char *));
+	for (int i = 0; i < req->nelements; i++) {
+		const char *name = req->elements[i], *dot = strchr(name, '.');
+
+		if (dot ? model_resource(name, dot - name) == type : match)
+			(*names)[n++] = name;
+	}
+	return n;
+}
+
+/* What _elements or _summary leave of it; doc itself where they leave all. */
+static Jsonb *
+shown(const SearchRequest *req, const ModelType *type, bool match, Jsonb *doc)
+{
+	const char **names;
+	int n = elements_of(req, type, match, &names);
+
+	if (n > 0)
+		return model_subset(type, &doc->root, SUBSET_ELEMENTS, names, n);
+	if (req->summary == SUMMARY_TRUE)
+		return model_subset(type, &doc->root, SUBSET_SUMMARY, NULL, 0);
+	if (req->summary == SUMMARY_TEXT)
+		return model_subset(type, &doc->root, SUBSET_TEXT, NULL, 0);
+	if (req->summary == SUMMARY_DATA)
+		return model_subset(type, &doc->root, SUBSET_DATA, NULL, 0);
+	return doc;
+}
+
 static void
 write_entry(int i, Jsonb *doc, void *arg)
 {
@@ -120,15 +154,8 @@ write_entry(int i, Jsonb *doc, void *arg)
 		appendStringInfo(w->out, "/%s/%s\",", row->type, row->id);
 	}
 	appendStringInfoString(w->out, "\"resource\":");
-	if (req->nelements)
-		doc = model_subset(type, &doc->root, SUBSET_ELEMENTS, (const char *const *) req->elements,
-						   req->nelements);
-	else if (req->summary == SUMMARY_TRUE)
-		doc = model_subset(type, &doc->root, SUBSET_SUMMARY, NULL, 0);
-	else if (req->summary == SUMMARY_TEXT)
-		doc = model_subset(type, &doc->root, SUBSET_TEXT, NULL, 0);
-	else if (req->summary == SUMMARY_DATA)
-		doc = model_subset(type, &doc->root, SUBSET_DATA, NULL, 0);
+	if (doc)
+		doc = shown(req, type, strcmp(row->mode, "match") == 0, doc);
 	if (doc)
 		fhir_json_write(w->out, &doc->root, -1);
 	else

@@ -38,6 +38,7 @@
 #define SEARCH_FEW_ASKED 2
 #define SEARCH_MANY_ASKED 20
 #define SEARCH_FEW_LONG 3
+#define SEARCH_PLANS 5
 #else
 #define SEARCH_INDEXED_KEYS \
 	64							   /* more hashes are listed one by one, or looked up in each row: a GIN scan for n costs n a row */
@@ -52,6 +53,7 @@
 #define SEARCH_FEW_ASKED 500	   /* rows that are asked what they refer to rather than find that first */
 #define SEARCH_MANY_ASKED 2000	   /* rows of a walk that are asked what they refer to, or what refers to them */
 #define SEARCH_FEW_LONG 5000	   /* long intervals that are sorted by their start */
+#define SEARCH_PLANS 400		   /* statements whose plans a session keeps */
 #endif
 
 /* ---- criteria ---- */

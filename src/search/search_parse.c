@@ -149,6 +149,7 @@ parse_contained_type(const char *value)
 	return strcmp(value, "contained") == 0;
 }
 
+/* A name alone is an element of the matches, "Patient.name" one of the Patients, be they matches or included. */
 static void
 parse_elements(SearchRequest *req, const char *value)
 {
@@ -159,20 +160,16 @@ parse_elements(SearchRequest *req, const char *value)
 								  : palloc(n * sizeof(char *));
 	for (int i = 0; i < n; i++) {
 		char *name = parts[i], *dot = strchr(name, '.');
+		const ModelType *named = dot ? model_resource(name, dot - name) : NULL, *type = named ? named : req->type;
+		const ModelProperty *p[1];
 
-		/* "Patient.name" is taken for "name" where the type fits */
-		if (dot && model_resource(name, dot - name))
+		if (named)
 			name = dot + 1;
 		if (*name == '\0')
 			search_bad_value("_elements", value, "an element's name is empty", NULL);
-		if (req->type && !model_property(req->type, name, strlen(name))) {
-			const ModelProperty *p[1];
-
-			if (model_element(req->type, name, strlen(name), p, 1) == 0)
-				search_bad_value("_elements", value,
-								 psprintf("%s has no element \"%s\"", req->type->name, name), NULL);
-		}
-		req->elements[req->nelements++] = name;
+		if (type && !model_property(type, name, strlen(name)) && model_element(type, name, strlen(name), p, 1) == 0)
+			search_bad_value("_elements", value, psprintf("%s has no element \"%s\"", type->name, name), NULL);
+		req->elements[req->nelements++] = parts[i];
 	}
 }
 

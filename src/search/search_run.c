@@ -20,14 +20,13 @@
 #include "base/hash.h"
 #include "search/search_internal.h"
 
-#define MAX_PLANS 400
-
 typedef struct PlanEntry {
 	uint64 hash; /* key */
 	char *sql;	 /* in plan_context */
 	SPIPlanPtr plan;
 } PlanEntry;
 
+static int running = 0; /* statements within statements (the order of a chain): no plan may go meanwhile */
 static HTAB *plans = NULL;
 static MemoryContext plan_context =
 	NULL; /* texts and the table; child of TopMemoryContext, emptied when full */
@@ -55,7 +54,7 @@ plan_entry(const char *sql)
 
 	if (plan_context == NULL)
 		plan_context = AllocSetContextCreate(TopMemoryContext, "fhir search plans", ALLOCSET_DEFAULT_SIZES);
-	if (plans && hash_get_num_entries(plans) >= MAX_PLANS)
+	if (plans && running == 0 && hash_get_num_entries(plans) >= SEARCH_PLANS)
 		forget_plans();
 	if (plans == NULL) {
 		HASHCTL ctl = {0};
@@ -161,8 +160,19 @@ static int
 run_plan(void *arg)
 {
 	RunPlan *r = arg;
+	int rc;
 
-	return SPI_execute_plan(r->plan, r->values, r->nulls, true, 0);
+	running++;
+	PG_TRY();
+	{
+		rc = SPI_execute_plan(r->plan, r->values, r->nulls, true, 0);
+	}
+	PG_FINALLY();
+	{
+		running--;
+	}
+	PG_END_TRY();
+	return rc;
 }
 
 void

@@ -69,7 +69,7 @@ export function load() {
 	const odd = readFileSync(join(root, 'test/oracle/odd.json'), 'utf8').split('\n').filter((l) => l.startsWith('{')).map((l) => l.replace(/,$/, ''));
 	batch(odd.map((r) => [r.slice(0, 60), `fhir_update(${lit(r)})`]));
 	if (failures.length) console.log(`${failures.length} documents were refused; the first:\n  ${failures.slice(0, 5).join('\n  ')}`);
-	psql(readFileSync(join(root, 'test/oracle/oracle.sql'), 'utf8'));
+	for (const f of ['oracle.sql', 'laws.sql']) psql(readFileSync(join(root, 'test/oracle', f), 'utf8'));
 	psql('SELECT oracle.fill();\nSELECT oracle.fill_refs();\nSELECT oracle.fill_vals();\nVACUUM ANALYZE;');
 	return loaded;
 }

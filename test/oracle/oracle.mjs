@@ -1,12 +1,15 @@
 // oracle.mjs: random searches, each answered twice. Most are criteria: by the search (keys, SQL) and by fhir_matches over every document of the
-// type. The others are whole searches with order, pages, includes and result controls: against whole.mjs.
+// type. Others are whole searches with order, pages, includes and result controls: against whole.mjs. The rest are laws between searches: laws.mjs.
 // The seed is printed; the same seed and data give the same queries. Closing line: "N passed, N failed, N skipped".
 import { spawn } from 'node:child_process';
 import { chance, criterion, db, join2, lit, load, model, pick, psql, seed, survey, wheel } from './generate.mjs';
-import { judge, label, randomWhole, study } from './whole.mjs';
+import { describe, holds, randomLaw } from './laws.mjs';
+import { defined } from './shape.mjs';
+import { judge, label, randomContained, randomWhole, study } from './whole.mjs';
 
 const total = Number(process.env.FHIR_ORACLE_QUERIES ?? 3000);
 const part = Number(process.env.FHIR_ORACLE_WHOLE ?? 0.4); // share of whole searches
+const among = Number(process.env.FHIR_ORACLE_LAWS ?? 0.15); // share of laws between searches
 const show = Number(process.env.FHIR_ORACLE_SHOW ?? 25);
 
 console.log(`oracle: seed ${seed}, ${total} queries`);
@@ -31,15 +34,20 @@ function randomInside() {
 }
 const queries = [];
 while (queries.length < total) {
-	const q = chance(part) ? { whole: randomWhole() } : inside.length && chance(0.1) ? randomInside() : randomCriteria();
+	if (chance(among)) {
+		const law = randomLaw();
+		if (law) queries.push({ law });
+		continue;
+	}
+	const q = chance(part) ? { whole: inside.length && chance(0.1) ? randomContained(inside) : randomWhole() } : inside.length && chance(0.1) ? randomInside() : randomCriteria();
 	if (q) queries.push(q);
 }
 const array = (a) => `ARRAY[${a.join(',')}]`;
-const statement = ({ t, q, within, whole: w }) => (w
-	? `SELECT oracle.whole(${array(w.ts.map(lit))}, ${lit(JSON.stringify(w.tree))}, ${w.type ? lit(w.type) : 'NULL'}, ${w.path ? lit(w.path) : 'NULL'}, ${lit(w.q)}, ${array(w.sizes)}, ${Boolean(w.subset)});`
+const statement = ({ t, q, within, whole: w, law }) => (law ? law.sql : w
+	? `SELECT oracle.whole(${array(w.ts.map(lit))}, ${lit(JSON.stringify(w.tree))}, ${w.type ? lit(w.type) : 'NULL'}, ${w.path ? lit(w.path) : 'NULL'}, ${lit(w.q)}, ${array(w.sizes)}, ${defined() && !w.inside}, ${w.inside ? lit(w.inside.q) : 'NULL'}, ${lit(w.explain)});`
 	: `SELECT oracle.compare(${lit(t)}, ${lit(q)}, ${Boolean(within)});`);
 
-let passed = 0, failed = 0, skipped = 0, empty = 0, errors = 0, shown = 0, pages = 0;
+let passed = 0, failed = 0, skipped = 0, held = 0, empty = 0, errors = 0, shown = 0, pages = 0;
 const skips = new Map(), byParam = new Map();
 function differs(text, r) {
 	failed++;
@@ -47,8 +55,13 @@ function differs(text, r) {
 	byParam.set(key, (byParam.get(key) ?? 0) + 1);
 	if (shown++ < show) console.log(`not ok - ${text}\n    ${typeof r === 'string' ? r : JSON.stringify(r)}`);
 }
-function take({ t, q, within, whole: w }, r) {
-	if (r.skip ?? (r.want_error === 'FH501' && r.want_message)) {
+function take({ t, q, within, whole: w, law }, r) {
+	if (law) {
+		const d = holds(law, r);
+		if (d) return differs(describe(law), d);
+		passed++;
+		held++;
+	} else if (r.skip ?? (r.want_error === 'FH501' && r.want_message)) {
 		const why = r.skip ?? r.want_message;
 		skipped++;
 		skips.set(why, (skips.get(why) ?? 0) + 1);
@@ -87,6 +100,6 @@ const worker = (mine) => new Promise((done) => {
 await Promise.all([0, 1].map((k) => worker(queries.filter((_, i) => i % 2 === k))));
 if (byParam.size) console.log('differences: ' + [...byParam].sort((a, b) => b[1] - a[1]).slice(0, 30).map(([k, n]) => `${k} ${n}`).join(', '));
 if (skips.size) console.log('left out: ' + [...skips].map(([k, n]) => `${k} (${n})`).join('; '));
-console.log(`seed ${seed}: ${passed} agree (${queries.filter((q) => q.whole).length} whole searches, ${pages} pages; ${empty} without a match, ${errors} refused by both)`);
+console.log(`seed ${seed}: ${passed} agree (${queries.filter((q) => q.whole).length} whole searches, ${pages} pages; ${held} laws; ${empty} without a match, ${errors} refused by both)`);
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exit(failed ? 1 : 0);

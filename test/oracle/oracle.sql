@@ -1,14 +1,14 @@
 -- oracle.sql: compares one search with fhir_matches over every document of the type.
 CREATE SCHEMA oracle;
 CREATE TABLE oracle.docs AS
-  SELECT r.type, r.id, fhir_document(v.doc) AS doc FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE NOT r.deleted LIMIT 0;
+  SELECT r.type, r.id, fhir_document(v.doc) AS doc, r.last_updated AS changed FROM fhir.resource r JOIN fhir.version v USING (rid, version) WHERE NOT r.deleted LIMIT 0;
 
 -- Contained resources: id is "Type/id#contained" of their container.
 CREATE TABLE oracle.inside (type text, id text, container text, doc jsonb);
 
 CREATE FUNCTION oracle.fill() RETURNS void LANGUAGE sql AS $$
   TRUNCATE oracle.docs;
-  INSERT INTO oracle.docs SELECT r.type, r.id, fhir_read(r.type, r.id) FROM fhir.resource r WHERE NOT r.deleted;
+  INSERT INTO oracle.docs SELECT r.type, r.id, fhir_read(r.type, r.id), r.last_updated FROM fhir.resource r WHERE NOT r.deleted;
   CREATE INDEX IF NOT EXISTS docs_type ON oracle.docs (type);
   TRUNCATE oracle.inside;
   INSERT INTO oracle.inside SELECT c ->> 'resourceType', d.type || '/' || d.id || '#' || (c ->> 'id'), d.type || '/' || d.id, c
@@ -35,7 +35,7 @@ BEGIN
             LATERAL (SELECT DISTINCT ON (y.type) y.type, y.id FROM oracle.docs y WHERE (y.type = ANY (p.targets) OR 'Resource' = ANY (p.targets) OR p.targets = '{}')
                 AND (f #>> '{}' = y.type || '/' || y.id OR (y.doc ->> 'url' = split_part(f #>> '{}', '|', 1)
                   AND (f #>> '{}' NOT LIKE '%|%' OR y.doc ->> 'version' = split_part(f #>> '{}', '|', 2))))
-              ORDER BY y.type, y.doc #>> '{meta,lastUpdated}' DESC) x
+              ORDER BY y.type, y.changed DESC) x
           WHERE jsonb_typeof(f) = 'string';
           -- "#id": within the container; a restriction by resolve() is evaluated branch by branch
           INSERT INTO oracle.refs
@@ -213,7 +213,7 @@ END $$;
 CREATE FUNCTION oracle.link(b jsonb, rel text) RETURNS text LANGUAGE sql AS
 $$ SELECT split_part(l ->> 'url', '?', 2) FROM jsonb_array_elements(b -> 'link') l WHERE l ->> 'relation' = rel $$;
 CREATE FUNCTION oracle.names(b jsonb, what text) RETURNS jsonb LANGUAGE sql AS $$
-  SELECT coalesce(jsonb_agg((e #>> '{resource,resourceType}') || '/' || (e #>> '{resource,id}') ORDER BY n), '[]')
+  SELECT coalesce(jsonb_agg(coalesce(substring(e ->> 'fullUrl' FROM '[A-Z][A-Za-z]+/[^/#]+#.*$'), (e #>> '{resource,resourceType}') || '/' || (e #>> '{resource,id}')) ORDER BY n), '[]')
   FROM jsonb_array_elements(b -> 'entry') WITH ORDINALITY x(e, n) WHERE e #>> '{search,mode}' = what $$;
 
 -- All pages of a search by "next", with page sizes that change on the way, and back by "previous" from the last one.
@@ -245,8 +245,8 @@ BEGIN
 END $$;
 
 -- Both answers to one whole search; errors by their SQLSTATE.
-CREATE FUNCTION oracle.whole(types text[], tree jsonb, t text, path text, q text, rate float[], docs boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE want jsonb := '{}'; got jsonb; x text; n int := 0; merr text; mmsg text; serr text; smsg text; ids text[]; rows jsonb; c bigint;
+CREATE FUNCTION oracle.whole(types text[], tree jsonb, t text, path text, q text, rate float[], docs boolean, contained text, explain text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE want jsonb := '{}'; got jsonb; x text; n int := 0; merr text; mmsg text; serr text; smsg text; ids text[]; inside text[]; rows jsonb; c bigint; xerr text;
 BEGIN
   BEGIN
     FOREACH x IN ARRAY types LOOP
@@ -254,15 +254,27 @@ BEGIN
       n := n + cardinality(ids);
       want := want || jsonb_build_object(x, to_jsonb(ids));
     END LOOP;
+    IF contained IS NOT NULL THEN
+      inside := CASE WHEN contained = '' THEN ARRAY(SELECT x.id FROM oracle.inside x WHERE x.type = t) ELSE oracle.brute(t, contained, true) END;
+      n := n + cardinality(inside);
+    END IF;
   EXCEPTION WHEN OTHERS THEN merr := SQLSTATE; mmsg := SQLERRM;
   END;
+  -- a contained resource is known by its fullUrl alone
+  IF contained IS NOT NULL THEN PERFORM set_config('fhir.base_url', 'http://oracle.example.org', true); END IF;
   BEGIN
     got := oracle.walk(t, path, q, ARRAY(SELECT 1 + floor(r * (2 + n / 4))::int FROM unnest(rate) r), docs);
-    IF path IS NULL THEN
+    IF path IS NULL OR contained IS NOT NULL THEN
       SELECT coalesce(jsonb_agg(r.type || '/' || r.id) FILTER (WHERE r.mode = 'match'), '[]') INTO rows FROM fhir_search_rows(t, q || CASE WHEN q = '' THEN '' ELSE '&' END || '_count=100000') r;
       c := fhir_count(t, q);
     END IF;
   EXCEPTION WHEN OTHERS THEN serr := SQLSTATE; smsg := SQLERRM;
   END;
-  RETURN jsonb_build_object('want', want, 'got', got, 'rows', rows, 'count', c, 'want_error', merr, 'got_error', serr, 'want_message', mmsg, 'got_message', smsg);
+  IF path IS NULL AND explain <> '' AND serr IS NULL THEN
+    BEGIN
+      PERFORM fhir_explain(t, q, explain = 'run');
+    EXCEPTION WHEN OTHERS THEN xerr := SQLSTATE || ' ' || SQLERRM;
+    END;
+  END IF;
+  RETURN jsonb_build_object('explain_error', xerr, 'inside', to_jsonb(inside), 'want', want, 'got', got, 'rows', rows, 'count', c, 'want_error', merr, 'got_error', serr, 'want_message', mmsg, 'got_message', smsg);
 END $$;

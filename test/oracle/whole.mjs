@@ -2,9 +2,10 @@
 // computed here from the documents and from what the published expressions find in them; nothing of the search is used.
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { chance, criterion, edges, esc, int, join2, model, npm, pick, psql, rnd, simple, types, wheel } from './generate.mjs';
+import { chance, criterion, edges, int, join2, model, npm, pick, psql, rnd, simple, wheel } from './generate.mjs';
+import { define, defined, namesOf, score, shown } from './shape.mjs';
 
-const docs = new Map(), byType = new Map(), values = new Map(), from = new Map(), to = new Map(), compartments = new Map(), elements = new Map();
+const docs = new Map(), byType = new Map(), values = new Map(), from = new Map(), to = new Map(), compartments = new Map();
 const push = (map, key, v) => (map.get(key) ?? map.set(key, []).get(key)).push(v);
 const lines = (sql) => psql(sql).split('\n').filter(Boolean).map((l) => JSON.parse(l));
 
@@ -23,10 +24,7 @@ export function study() {
 		const d = JSON.parse(readFileSync(join(dir, `CompartmentDefinition-${c}.json`), 'utf8'));
 		for (const r of d.resource) if (r.param) compartments.set(`${d.code} ${r.code}`, r.param);
 	}
-	for (const t of byType.keys()) {
-		const file = join(dir, `StructureDefinition-${t}.json`);
-		if (existsSync(file)) elements.set(t, JSON.parse(readFileSync(file, 'utf8')).snapshot.element.filter((e) => e.path.split('.').length === 2));
-	}
+	define();
 }
 
 // ---- order
@@ -73,13 +71,20 @@ const plain = (v) => (typeof v === 'string' ? [v] : typeof v === 'boolean' ? [St
 const bytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 const compare = (a, b) => (typeof a === 'string' ? bytes(a, b) : a < b ? -1 : a > b ? 1 : 0);
 
-function sortValue(name, { code, kind, descending, chain }) {
+const scores = new Map();
+function fits(name, texts) {
+	const key = `${name} ${JSON.stringify(texts)}`;
+	if (!scores.has(key)) scores.set(key, score(docs.get(name), texts, fold));
+	return scores.get(key);
+}
+function sortValue(name, { code, kind, descending, chain, texts }) {
 	const [t, id] = name.split('/');
 	if (chain) { // the least or greatest of what it refers to there
 		const [via, type, rest] = chain;
 		const there = (from.get(name) ?? []).filter((r) => r.code === via && r.other.startsWith(type + '/') && docs.has(r.other)).map((r) => sortValue(r.other, { ...rest, descending })).filter((x) => x !== null).sort(compare);
 		return there.length ? there[descending ? there.length - 1 : 0] : null;
 	}
+	if (code === '_score') return fits(name, texts);
 	if (code === '_id') return id;
 	if (code === '_lastUpdated') return instant(docs.get(name).meta.lastUpdated);
 	const vs = values.get(`${t}/${id} ${code}`) ?? [];
@@ -154,6 +159,8 @@ function randomSort(ts) {
 	}
 	return sorts;
 }
+/** Some order, as text. */
+export const randomOrder = (ts) => randomSort(ts).map((s) => (s.descending ? '-' : '') + s.code).join(',');
 function randomIncludes(ts) {
 	const incs = [], n = pick([1, 1, 2, 3]);
 	for (let i = 0; i < n; i++) {
@@ -235,6 +242,28 @@ function compartmentTree(c, t) {
 	return { ids };
 }
 
+const wordy = (t) => { const p = pick(model.get(t).filter((x) => x.kind === 'words')); return p ? criterion(p) : null; };
+function randomSubset(ts, incs) {
+	if (chance(0.5)) return { summary: pick([incs.length ? 'data' : 'text', 'data', 'true', 'true', 'true']) };
+	const elements = ts.length === 1 ? namesOf(ts[0]).filter(() => chance(0.1)).map((n) => (chance(0.2) ? `${ts[0]}.${n}` : n)) : [];
+	const of = pick([...ts, ...incs.map((i) => i.target ?? i.source)]);
+	if (of && chance(0.4)) elements.push(...namesOf(of).filter(() => chance(0.1)).map((n) => `${of}.${n}`));
+	return elements.length ? { elements } : null;
+}
+
+// what contained resources answer: containers, or they themselves
+export function randomContained(inside) {
+	const t = pick(inside), cs = Array.from({ length: pick([0, 1, 1, 1, 2]) }, () => (chance(0.1) ? join2(t) : simple(t))).filter((c) => c?.[1] && !c[0].includes('_has:') && !c[0].startsWith('_lastUpdated'));
+	const sorts = chance(0.7) ? [pick([{ code: '_id' }, { code: '_lastUpdated' }]), ...(chance(0.3) ? [{ code: '_id' }] : [])].map((s) => ({ ...s, descending: chance(0.5) })) : [];
+	const both = chance(0.5), alone = chance(0.6), total = pick([null, 'accurate', 'none']), q = cs.map((c) => `${c[0]}=${encodeURIComponent(c[1])}`);
+	const pairs = [...q, `_contained=${both ? 'both' : 'true'}`];
+	if (alone || chance(0.3)) pairs.push(`_containedType=${alone ? 'contained' : 'container'}`);
+	if (sorts.length) pairs.push(`_sort=${sorts.map((s) => (s.descending ? '-' : '') + s.code).join(',')}`);
+	if (total) pairs.push(`_total=${total}`);
+	return { ts: [t], type: t, path: `/${t}`, q: pairs.join('&'), inside: { both, alone, q: q.join('&') }, tree: { and: [{ q: q.join('&') }] }, sorts, incs: [], total, subset: null, found: [], explain: '',
+		sizes: Array.from({ length: 1 + int(4) }, rnd) };
+}
+
 export function randomWhole() {
 	const r = rnd();
 	let ts = [pick(wheel)], comp = null;
@@ -246,7 +275,7 @@ export function randomWhole() {
 		const within = wheel.filter((t) => compartments.has(`${owner} ${t}`));
 		ts = [pick(within)];
 	}
-	const pairs = [], and = [];
+	const pairs = [], and = [], found = []; // found: criteria on texts
 	if (ts.length > 1 && !comp) pairs.push(`_type=${ts.join(',')}`);
 	if (comp && chance(0.2)) { // the whole compartment
 		ts = [...byType.keys()].filter((x) => compartments.has(`${comp.type} ${x}`) || x === comp.type).sort(bytes);
@@ -259,8 +288,9 @@ export function randomWhole() {
 		if (ts.length > 1) {
 			const p = pick(model.get(t).filter((x) => x.values.length && ts.every((y) => model.get(y).some((z) => z.code === x.code && z.kind === x.kind))));
 			c = p && !['composite'].includes(p.kind) ? criterion(p) : null;
-		} else c = chance(0.15) ? join2(t) : simple(t);
+		} else c = chance(0.15) ? join2(t) : chance(0.15) ? wordy(t) : simple(t);
 		if (c && c[1]) {
+			if (['_text', '_content'].includes(c[0])) found.push(c);
 			const q = `${c[0]}=${encodeURIComponent(c[1])}`;
 			pairs.push(q);
 			and.push({ q });
@@ -280,51 +310,37 @@ export function randomWhole() {
 		and.push({ ids: lt });
 	}
 	const sorts = chance(0.75) ? randomSort(ts) : [];
+	if (found.length && defined() && chance(0.5)) sorts.splice(int(sorts.length + 1), 0, { code: '_score', texts: found, descending: chance(0.7) });
 	if (sorts.length) pairs.push(`_sort=${sorts.map((s) => (s.descending ? '-' : '') + s.code).join(',')}`);
 	const incs = chance(0.3) ? randomIncludes(ts) : [];
 	for (const i of incs) pairs.push(`${i.reverse ? '_revinclude' : '_include'}${i.iterate ? ':iterate' : ''}=${i.text}`);
 	const total = pick([null, null, null, 'accurate', 'accurate', 'none', 'estimate']);
 	if (total) pairs.push(`_total=${total}`);
-	let subset = null;
-	if (elements.has(t) && ts.length === 1 && chance(0.12)) {
-		subset = pick([incs.length ? 'data' : 'text', 'data', 'elements', 'elements']);
-		if (subset === 'elements') {
-			const names = elements.get(t).map((e) => e.path.split('.')[1].replace('[x]', '')).filter(() => chance(0.15));
-			subset = names.length ? { names } : null;
-			if (subset) pairs.push(`_elements=${names.join(',')}`);
-		} else pairs.push(`_summary=${subset}`);
-	}
+	const subset = defined() && chance(0.15) ? randomSubset(ts, incs) : null;
+	if (subset) pairs.push(subset.elements ? `_elements=${subset.elements.join(',')}` : `_summary=${subset.summary}`);
 	// controls and criteria in any order
 	for (let i = pairs.length - 1; i > 0; i--) { const k = int(i + 1); [pairs[i], pairs[k]] = [pairs[k], pairs[i]]; }
-	return { ts, type: ts.length > 1 ? null : t, path: comp ? `/${comp.type}/${comp.id}/${ts.length > 1 ? '*' : t}` : null, q: pairs.join('&'), tree: { and: and.length ? and : [{ q: '' }] }, sorts, incs, total, subset,
-		sizes: Array.from({ length: 1 + int(4) }, rnd) };
+	return { ts, type: ts.length > 1 ? null : t, path: comp ? `/${comp.type}/${comp.id}/${ts.length > 1 ? '*' : t}` : null, q: pairs.join('&'), tree: { and: and.length ? and : [{ q: '' }] }, sorts, incs, total, subset, found,
+		explain: pick(['', '', 'plan', 'run']), sizes: Array.from({ length: 1 + int(4) }, rnd) };
 }
 export const label = (w) => `${w.path ?? w.type ?? ''}?${decodeURIComponent(w.q)}`;
 
-// ---- _elements, _summary=text and data: the root's elements
-function subsetOf(w, doc) {
-	const keep = (e) => {
-		const name = e.path.split('.')[1], base = name.replace('[x]', '');
-		if (['id', 'meta'].includes(name) || e.min > 0 || e.isModifier) return true;
-		return w.subset === 'text' ? name === 'text' : w.subset.names.includes(base);
-	};
-	const out = { resourceType: doc.resourceType };
-	for (const [k, v] of Object.entries(doc)) {
-		const bare = k.replace(/^_/, '');
-		if (w.subset === 'data') { if (k !== 'text') out[k] = v; continue; }
-		const e = elements.get(doc.resourceType).find((x) => { const n = x.path.split('.')[1]; return n === bare || (n.endsWith('[x]') && bare.startsWith(n.slice(0, -3)) && /^[A-Z]/.test(bare.slice(n.length - 3))); });
-		if (e && keep(e)) out[k] = v;
-	}
-	const subsetted = { code: 'SUBSETTED', system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue' };
-	out.meta = { ...out.meta, tag: [...(out.meta?.tag ?? []), subsetted] };
-	return out;
-}
+const difference = (x, y) => Object.keys({ ...x, ...y }).filter((k) => canon(x[k]) !== canon(y[k])).map((k) => `${k}: ${canon(x[k])} for ${canon(y[k])}`).join('; ').slice(0, 600);
 const canon = (x) => JSON.stringify(x, (k, v) => (v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v));
 
+// containers in their order; of each, itself and its contained resources as they stand there
+function containers(w, a) {
+	const own = new Set(w.inside.both ? a.want[w.type].map((id) => `${w.type}/${id}`) : []), of = new Map();
+	for (const id of a.inside) push(of, id.slice(0, id.indexOf('#')), id.slice(id.indexOf('#') + 1));
+	const order = inOrder([...new Set([...own, ...of.keys()])], w.sorts);
+	if (!w.inside.alone) return order;
+	return order.flatMap((c) => [...(own.has(c) ? [c] : []), ...docs.get(c).contained?.map((x) => x.id).filter((x) => of.get(c)?.includes(x)).map((x) => `${c}#${x}`) ?? []]);
+}
 // null when all agrees, else what differs
 export function judge(w, a) {
 	if (a.want_error || a.got_error) return a.want_error === a.got_error ? null : `errors differ: ${a.want_error ?? '-'} (${a.want_message ?? ''}), ${a.got_error ?? '-'} (${(a.got_message ?? '').slice(0, 300)})`;
-	const want = inOrder(w.ts.flatMap((t) => a.want[t].map((id) => `${t}/${id}`)), w.sorts);
+	if (a.explain_error) return `fhir_explain: ${a.explain_error}`;
+	const want = w.inside ? containers(w, a) : inOrder(w.ts.flatMap((t) => a.want[t].map((id) => `${t}/${id}`)), w.sorts);
 	const same = (x, y) => x.length === y.length && x.every((v, i) => v === y[i]);
 	const show = (x, y) => { const i = x.findIndex((v, k) => v !== y[k]); return `${x.length} for ${y.length}, at ${i < 0 ? x.length : i}: ${x.slice(Math.max(i, 0), i + 3)} for ${y.slice(Math.max(i, 0), i + 3)}`; };
 	const { pages, back } = a.got;
@@ -339,16 +355,21 @@ export function judge(w, a) {
 		if (p.o) return `page ${i + 1} has an outcome`;
 		const inc = included(p.m, w.incs);
 		if (!same(p.i, inc)) return `page ${i + 1} includes ${show(p.i, inc)}`;
-		if (w.total === 'none' ? p.total !== null : w.total || pages.length === 1 ? p.total !== want.length : p.total !== null && p.total !== want.length) return `page ${i + 1}: total ${p.total} for ${want.length}`;
+		const rough = w.total === 'estimate' && pages.length > 1 && w.ts.reduce((n, t) => n + (byType.get(t)?.length ?? 0), 0) > 1000;
+		if (rough ? !Number.isInteger(p.total) || p.total < 0 : w.total === 'none' ? p.total !== null : w.total || pages.length === 1 ? p.total !== want.length : p.total !== null && p.total !== want.length) return `page ${i + 1}: total ${p.total} for ${want.length}`;
 	}
 	const all = [...back.flat(), ...(pages.at(-1)?.m ?? [])];
 	if (!same(all, want)) return `backward: ${show(all, want)}`;
 	if (a.rows && !same(a.rows, want)) return `rows: ${show(a.rows, want)}`;
 	if (a.count !== null && a.count !== want.length) return `count ${a.count} for ${want.length}`;
-	for (const e of w.subset ? a.got.sample ?? [] : []) {
-		if (e.search.mode !== 'match') continue;
-		const doc = subsetOf(w, docs.get(`${e.resource.resourceType}/${e.resource.id}`));
-		if (canon(e.resource) !== canon(doc)) return `subset of ${e.resource.id}: ${canon(e.resource).slice(0, 400)} for ${canon(doc).slice(0, 400)}`;
+	for (const e of a.got.sample ?? []) {
+		const name = `${e.resource.resourceType}/${e.resource.id}`, match = e.search.mode === 'match';
+		if (w.subset) {
+			const doc = shown(w.subset, docs.get(name), match);
+			if (canon(e.resource) !== canon(doc)) return `subset of ${name}: ${difference(e.resource, doc)}`;
+		}
+		const fit = match && w.found.length ? fits(name, w.found) / 1e6 : undefined;
+		if (fit === undefined ? e.search.score !== undefined : !(Math.abs(e.search.score - fit) < 1e-9)) return `score of ${name}: ${e.search.score} for ${fit}`;
 	}
 	return null;
 }
