@@ -42,6 +42,9 @@ SELECT count(fhir_update(r)) FROM (VALUES
  ('{"resourceType":"QuestionnaireResponse","id":"b","status":"completed","questionnaire":"http://x.org/q|2"}'),
  ('{"resourceType":"QuestionnaireResponse","id":"c","status":"completed","questionnaire":"http://x.org/r"}')) v(r);
 SELECT sorted('QuestionnaireResponse', '_sort=questionnaire.title'), sorted('QuestionnaireResponse', '_sort=-questionnaire.title');
+-- more shapes than a session keeps plans for: what such an order looks up runs within a statement whose plan must stay
+WITH k AS (SELECT unnest('{authored,-authored,status,-status,_lastUpdated,-_lastUpdated}'::text[]) k)
+SELECT sorted('QuestionnaireResponse', format('_sort=%squestionnaire.title,%s,%s,%s', d, a.k, b.k, c.k)), count(*) FROM unnest('{"",-}'::text[]) d, k a, k b, k c GROUP BY 1 ORDER BY 1;
 
 -- each page by its links, forwards and backwards, gives the same order
 CREATE FUNCTION walk_pages(type text, query text, relation text) RETURNS text LANGUAGE plpgsql AS $$
