@@ -307,7 +307,8 @@ export function survey() {
 		model.set(t, [...params.values()].filter((p) => p.kind !== 'special' && (kinds?.includes(p.kind) ?? true) && (p.kind === 'words' || !['_text', '_content', '_list', '_query', '_filter', '_type'].includes(p.code))));
 	}
 	// types with many documents more often, but every type its share
-	wheel = types.flatMap(([t, n]) => Array(Math.ceil(1 + Math.log2(Number(n)))).fill(t));
+	const only = process.env.FHIR_ORACLE_TYPES?.split(',');
+	wheel = types.filter(([t]) => only?.includes(t) ?? true).flatMap(([t, n]) => Array(Math.ceil(1 + Math.log2(Number(n)))).fill(t));
 	// who refers to whom: [type, code, target type]
 	edges = psql("SELECT jsonb_build_array(type, code, target_type, bool_and(canonical)) FROM oracle.refs GROUP BY type, code, target_type ORDER BY type, code, target_type").trim().split('\n').filter(Boolean).map((l) => JSON.parse(l));
 }

@@ -1,7 +1,7 @@
 // laws.mjs: what must hold between searches, whatever they find. It needs no evaluation: `a,b` finds the union, repetition the intersection,
 // `:not` the rest, the order of parameters does not matter, every door gives the same answer, links can't be forged.
 import { chance, criterion, edges, int, join2, lit, model, pick, rnd, simple, types, wheel } from './generate.mjs';
-import { randomOrder } from './whole.mjs';
+import { byType, docs, randomOrder } from './whole.mjs';
 
 const enc = ([name, value]) => `${name}=${encodeURIComponent(value)}`;
 const array = (a) => `ARRAY[${a.map((x) => (x === null ? 'NULL' : lit(x))).join(',')}]::text[]`;
@@ -53,12 +53,39 @@ function targets(t) { // an untyped chain is the union of the typed ones
 	return searches('chain without type', [[t, `${code}.${enc(c)}`], ...typed], ([all, ...parts]) => same('chain', all, union(...parts.map((x) => (Array.isArray(x) ? x : [])))));
 }
 function doors(t) {
+	if (chance(0.15)) {
+		const u = pick(wheel), q = `_type=${t},${u}&_count=${1 + int(30)}${chance(0.5) ? '&_sort=-_lastUpdated' : ''}`;
+		return { name: 'doors', list: [[null, q]], sql: `SELECT oracle.doors(NULL, ${lit(q)});` };
+	}
 	const pairs = [one(t), chance(0.3) ? one(t) : null].filter((c) => c?.[1]).map(enc), sort = chance(0.5) && randomOrder([t]), around = edges.filter((e) => e[0] === t);
 	if (sort) pairs.push(`_sort=${sort}`);
 	pairs.push(`_count=${chance(0.3) ? int(4) : 1000}`);
 	if (around.length && chance(0.3)) pairs.push(`_include=${t}:${pick(around)[1]}`);
 	if (chance(0.2)) pairs.push('_total=accurate');
 	return { name: 'doors', list: [[t, pairs.join('&')]], sql: `SELECT oracle.doors(${lit(t)}, ${lit(pairs.join('&'))});` };
+}
+// what is not understood changes nothing but an outcome that tells it, if the client says so
+function lenient(t) {
+	const c = one(t), q = c?.[1] ? enc(c) : '_total=accurate';
+	return { name: 'lenient', list: [[t, q]], sql: `SELECT oracle.lenient(${lit(t)}, ${lit(q)}, ${lit(pick(['nosuch=1', 'nosuch:exact=a,b', '_nosuch=x', '_has:Nosuch:subject:code=x', '_offset=3']))});` };
+}
+// any character may be written by its code
+function encoding(t) {
+	const c = one(t);
+	if (!c?.[1]) return null;
+	const all = [...Buffer.from(c[1])].map((b) => (b === 0x20 && chance(0.5) ? '+' : `%${b.toString(16)[chance(0.5) ? 'toUpperCase' : 'toLowerCase']().padStart(2, '0')}`)).join('');
+	return searches('encoding', [[t, `${encodeURIComponent(c[0])}=${all}`], [t, enc(c)]], ([x, y]) => same('encoded', x, y));
+}
+const within = (name, code, id) => (docs.get(name).contained ?? []).some((x) => x.id === id); // a chain leads there, too
+function identity(t) { // by a reference, and by a chain to the id of what it names
+	const [, code, target, canonical] = pick(edges.filter((e) => e[0] === t && model.has(e[2]))) ?? [];
+	if (!code || canonical) return null;
+	const id = pick(byType.get(target));
+	return searches('identity', [[t, `${code}=${target}/${id}`], [t, `${code}:${target}=${id}`], [t, `${code}:${target}._id=${id}`]], ([x, y, z]) => same('Type/id and :Type', x, y) ?? same('Type/id and a chain to _id', z.filter((n) => !within(n, code, id)), x));
+}
+function moment(t) { // before and from then on
+	const all = byType.get(t), at = docs.get(`${t}/${pick(all)}`).meta.lastUpdated;
+	return searches('moment', [[t, `_lastUpdated=lt${at}`], [t, `_lastUpdated=ge${at}`], [t, '']], ([x, y, whole]) => same('before and after', [...x, ...y], whole));
 }
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 function forge(t) {
@@ -67,7 +94,7 @@ function forge(t) {
 	const r = d?.[1] ? `${q}&${enc(d)}` : '_lastUpdated=gt1971';
 	return { name: 'forged links', list: [[t, q], [u, r]], sql: `SELECT oracle.forge(${lit(t)}, ${lit(q)}, ${lit(u)}, ${lit(r)}, ${rnd().toFixed(6)}, ${lit(pick([...LETTERS]))});` };
 }
-const laws = [alternatives, alternatives, conjunction, complement, missing, permutation, system, targets, doors, doors, forge];
+const laws = [alternatives, alternatives, conjunction, complement, missing, permutation, system, targets, doors, doors, forge, lenient, encoding, identity, moment];
 export const randomLaw = () => pick(laws)(pick(wheel));
 export const describe = (l) => `${l.name}: ${l.list.map(([t, q]) => `${t ?? ''}?${decodeURIComponent(q)}`).join(' | ')}`;
 /** null when the law holds, else what is wrong. Where one of the searches is refused there is nothing to hold, unless it alone is. */

@@ -22,8 +22,8 @@ CREATE FUNCTION oracle.without_urls(b jsonb) RETURNS jsonb LANGUAGE sql AS $$
 CREATE FUNCTION oracle.doors(t text, q text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE g record; p record; a jsonb; b jsonb; s jsonb; rows jsonb; want jsonb; e text := 'FH200'; r text := 'FH200';
 BEGIN
-  SELECT * INTO g FROM fhir_http('GET', '/' || t || '?' || q, '{}', NULL);
-  SELECT * INTO p FROM fhir_http('POST', '/' || t || '/_search', '{"content-type": "application/x-www-form-urlencoded"}', convert_to(q, 'UTF8'));
+  SELECT * INTO g FROM fhir_http('GET', '/' || coalesce(t, '') || '?' || q, '{}', NULL);
+  SELECT * INTO p FROM fhir_http('POST', coalesce('/' || t, '') || '/_search', '{"content-type": "application/x-www-form-urlencoded"}', convert_to(q, 'UTF8'));
   BEGIN
     s := oracle.without_urls(fhir_search(t, q));
   EXCEPTION WHEN OTHERS THEN e := SQLSTATE;
@@ -66,4 +66,19 @@ BEGIN
     n := n + 1;
   END LOOP;
   RETURN jsonb_build_object('n', n);
+END $$;
+
+-- With Prefer: handling=lenient a pair that is not understood is left out, and told; without it is refused.
+CREATE FUNCTION oracle.lenient(t text, q text, pair text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE plain record; l record; s record; a jsonb; b jsonb;
+BEGIN
+  SELECT * INTO plain FROM fhir_http('GET', '/' || t || '?' || q || '&_count=1000', '{}', NULL);
+  IF plain.status <> 200 THEN RETURN jsonb_build_object('error', 'FH' || plain.status); END IF;
+  SELECT * INTO l FROM fhir_http('GET', '/' || t || '?' || q || '&_count=1000&' || pair, '{"prefer": "handling=lenient"}', NULL);
+  SELECT * INTO s FROM fhir_http('GET', '/' || t || '?' || pair || '&' || q || '&_count=1000', '{"prefer": "handling=strict"}', NULL);
+  IF l.status <> 200 OR s.status <> 400 THEN RETURN jsonb_build_object('differ', format('lenient %s, strict %s', l.status, s.status), 'pair', pair); END IF;
+  a := convert_from(plain.body, 'UTF8')::jsonb;
+  b := convert_from(l.body, 'UTF8')::jsonb;
+  RETURN jsonb_build_object('n', jsonb_array_length(oracle.names(a, 'match')), 'pair', pair, 'differ', CASE WHEN oracle.names(a, 'match') <> oracle.names(b, 'match') THEN 'matches differ'
+    WHEN jsonb_array_length(oracle.names(b, 'outcome')) <> 1 THEN 'no outcome' WHEN oracle.link(a, 'self') <> oracle.link(b, 'self') THEN 'self: ' || oracle.link(b, 'self') WHEN a -> 'total' <> b -> 'total' THEN 'total' END);
 END $$;

@@ -61,6 +61,7 @@ function take({ t, q, within, whole: w, law }, r) {
 		if (d) return differs(describe(law), d);
 		passed++;
 		held++;
+		if (r.error || r.sets?.some((x) => typeof x === 'string')) errors++;
 	} else if (r.skip ?? (r.want_error === 'FH501' && r.want_message)) {
 		const why = r.skip ?? r.want_message;
 		skipped++;

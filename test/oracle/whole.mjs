@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { chance, criterion, edges, int, join2, model, npm, pick, psql, rnd, simple, wheel } from './generate.mjs';
 import { define, defined, namesOf, score, shown } from './shape.mjs';
 
-const docs = new Map(), byType = new Map(), values = new Map(), from = new Map(), to = new Map(), compartments = new Map();
+export const docs = new Map(), byType = new Map();
+const values = new Map(), from = new Map(), to = new Map(), compartments = new Map();
 const push = (map, key, v) => (map.get(key) ?? map.set(key, []).get(key)).push(v);
 const lines = (sql) => psql(sql).split('\n').filter(Boolean).map((l) => JSON.parse(l));
 
