@@ -31,6 +31,7 @@ SELECT inside('Patient', 'family=inner&_contained=true&_containedType=contained'
 SELECT inside('Medication', 'manufacturer=Organization/acme&_contained=true&_containedType=contained'), inside('Medication', 'manufacturer.name=acme&_contained=both&_containedType=contained'), inside('Medication', 'manufacturer.name=zeta&_contained=true&_containedType=contained');
 -- nobody refers to them from outside; they have no date of change
 SELECT inside('Patient', '_has:Observation:subject:status=final&_contained=true'), inside('Medication', '_lastUpdated=gt2000&_contained=true'), inside('Medication', '_lastUpdated=gt2000&_contained=both&_containedType=contained');
+SELECT inside('MedicationRequest', 'medication._lastUpdated:missing=true'), inside('MedicationRequest', 'medication._lastUpdated:missing=false'), inside('MedicationRequest', '_filter=medication[_lastUpdated pr false].code eq A');
 -- every type
 SELECT inside(NULL, '_contained=true&_containedType=contained'), inside(NULL, '_type=Organization,Medication&_contained=true&_containedType=contained'), inside(NULL, '_id=p&_contained=both&_containedType=contained');
 SELECT fhir_count('Medication', 'code=A&_contained=true'), fhir_count('Medication', '_contained=true'), fhir_count('Medication', '_contained=true&_containedType=contained'), fhir_count('Medication', '_contained=both&_containedType=contained'), fhir_count('Medication', 'code=Z&_contained=true&_containedType=contained');

@@ -173,9 +173,9 @@ search_present(const KeyLeg *leg)
 	return n ? crit_not(missing_groups(m, n)) : crit_new(CRIT_FALSE);
 }
 
+/* contained: it is asked of contained resources, too. */
 static Crit *
-missing(const SearchRequest *req, const ModelType *const *types, int ntypes, const char *code,
-		const char *value)
+missing(const ModelType *const *types, int ntypes, const char *code, const char *value, bool contained)
 {
 	Crit *c = NULL;
 	bool wanted;
@@ -186,8 +186,8 @@ missing(const SearchRequest *req, const ModelType *const *types, int ntypes, con
 		wanted = false;
 	else
 		search_bad_value(psprintf("%s:missing", code), value, "not a boolean", "Use true or false.");
-	if (req->contained && strcmp(code, "_lastUpdated") == 0) {
-		/* contained resources have none */
+	if (contained && strcmp(code, "_lastUpdated") == 0) {
+		/* they have none */
 		c = crit_new(CRIT_UPDATED);
 		crit_add_box(c, 0, PG_INT64_MIN, PG_INT64_MAX, PG_INT64_MIN, PG_INT64_MAX);
 		return wanted ? crit_not(c) : c;
@@ -339,7 +339,7 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 		(c = special_comparison(req, types, ntypes, &n, value)) != NULL)
 		return c;
 	if (n.modifier && !n.rest && strcmp(n.modifier, "missing") == 0)
-		return missing(req, types, ntypes, n.code, value);
+		return missing(types, ntypes, n.code, value, req->contained != CONTAINED_FALSE || depth > 0);
 	if (!n.rest && (c = special(req, types, ntypes, &n, value)) != NULL)
 		return c;
 	negated = n.modifier && !n.rest && (strcmp(n.modifier, "not") == 0 || strcmp(n.modifier, "not-in") == 0);
