@@ -92,6 +92,13 @@ SELECT line FROM fhir_explain('Observation', '_content=m') line WHERE line ~ '^(
 SELECT line FROM fhir_explain('Observation', '_content=barefoot') line WHERE line ~ '^(criterion|WARNING)';
 SELECT line FROM fhir_explain('Basic', '_text=w1y') line WHERE line ~ '^(criterion|WARNING)';
 
+-- markup: entities are their characters, what is in tags and comments does not count, and ">" may stand anywhere
+SELECT put(jsonb_build_object('resourceType', 'Basic', 'id', 'markup', 'code', '{"text": "x"}'::jsonb, 'text', jsonb_build_object('status', 'generated', 'div',
+  '<div xmlns="http://www.w3.org/1999/xhtml">caf&#233; M&uuml;ller &#x3b1;lpha &beta;-blocker AT&amp;T 5&nbsp;mg &lt;low&gt; d&eacute;j&#224;<br title="in>side"/><!-- hidden - it''s --> a&b &nosuch; '
+  || repeat('a>', 20000) || '</div>')));
+SELECT v, find('Basic', '_id=markup&_text=' || v), fhir_matches(fhir_read('Basic', 'markup'), '_text=' || v) FROM unnest('{café,cafe,muller,αlpha,β-block,at%26t,mg,low,deja,a>a,b}'::text[]) v;
+SELECT v, find('Basic', '_id=markup&_text=' || v), fhir_matches(fhir_read('Basic', 'markup'), '_text=' || v) FROM unnest('{uuml,233,amp,nbsp,gt,in,side,title,hidden,nosuch}'::text[]) v;
+
 -- a store that was made before there were words: they are made by the re-index
 DROP TABLE sw.word;
 CREATE ROLE sw_reader;

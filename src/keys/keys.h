@@ -28,7 +28,7 @@
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
 
-#define FHIR_KEY_VERSION 6 /* of hashes and extraction; resource.key_version */
+#define FHIR_KEY_VERSION 7 /* of hashes and extraction; resource.key_version */
 
 typedef enum KeyClass {
 	KEYS_TOKEN,
@@ -332,8 +332,6 @@ typedef enum KeyTextKind { KEYS_PLAIN,
 typedef void (*KeyTextFn)(void *arg, KeyTextKind kind, const char *text, int len);
 /* Calls fn for each text of a document that _content (the narrative: _text) looks at. */
 extern void keys_texts(const ModelType *type, JsonbContainer *doc, KeyTextFn fn, void *arg);
-/* Markup without its tags, each a space. palloc'd. */
-extern char *keys_without_tags(const char *s, int len, int *outlen);
 /* The next word of a folded text: a run of letters and digits. Not NUL-terminated. */
 extern bool keys_next_word(const char **at, const char *end, const char **word, int *len);
 /* Does a word of a folded text begin with `word`? A `word` with other characters in it must stand there as it is. */

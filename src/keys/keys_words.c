@@ -19,6 +19,7 @@
 #include "tsearch/ts_utils.h"
 
 #include "base/hash.h"
+#include "base/xhtml.h"
 #include "keys/keys_internal.h"
 
 /* ---- texts of a document ---- */
@@ -183,26 +184,6 @@ keys_texts(const ModelType *type, JsonbContainer *doc, KeyTextFn fn, void *arg)
 	Walk w = {fn, arg};
 
 	walk_object(&w, type, doc, AT_ROOT);
-}
-
-char *
-keys_without_tags(const char *s, int len, int *outlen)
-{
-	char *out = palloc_extended((Size) len + 1, MCXT_ALLOC_HUGE);
-	bool tag = false;
-	int n = 0;
-
-	for (int i = 0; i < len; i++) {
-		tag |= s[i] == '<';
-		if (!tag)
-			out[n++] = s[i];
-		if (s[i] == '>') {
-			tag = false;
-			out[n++] = ' ';
-		}
-	}
-	*outlen = n;
-	return out;
 }
 
 /* ---- words ---- */
@@ -479,7 +460,7 @@ text_words(void *arg, KeyTextKind kind, const char *raw, int len)
 	if (is_covered(b, raw))
 		return;
 	if (kind == KEYS_NARRATIVE || kind == KEYS_MARKUP)
-		raw = keys_without_tags(raw, len, &len);
+		raw = fhir_xhtml_text(raw, len, &len);
 	folded = keys_fold(raw, len, &len);
 	if (kind == KEYS_COMMON && len <= COMMON_MAX) {
 		add_common(b, folded, len);

@@ -6,6 +6,7 @@
 
 #include "miscadmin.h"
 
+#include "base/xhtml.h"
 #include "keys/keys.h"
 #include "search/match.h"
 
@@ -40,7 +41,6 @@ append_text(StringInfo out, const FpItem *item)
 	const ModelProperty *reference = model_property(model_type_by_id(MODEL_T_Reference), "reference", 9);
 	ModelTypeId type = item->type;
 	MatchText t = match_scalar(item);
-	bool inside = false;
 
 	if (t.s == NULL || item->json.type != jbvString)
 		return;
@@ -49,16 +49,9 @@ append_text(StringInfo out, const FpItem *item)
 	if (item->property != NULL && (strcmp(item->property->name, "id") == 0 || item->property == reference))
 		return;
 	appendStringInfoChar(out, ' ');
-	for (int i = 0; i < t.len; i++) {
-		if (type == MODEL_T_xhtml && t.s[i] == '<')
-			inside = true;
-		if (!inside)
-			appendStringInfoChar(out, t.s[i]);
-		if (type == MODEL_T_xhtml && t.s[i] == '>') {
-			appendStringInfoChar(out, ' ');
-			inside = false;
-		}
-	}
+	if (type == MODEL_T_xhtml)
+		t.s = fhir_xhtml_text(t.s, t.len, &t.len);
+	appendBinaryStringInfo(out, t.s, t.len);
 }
 
 bool

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/xhtml.h"
 #include "search/search_internal.h"
 #include "store/store.h"
 
@@ -328,7 +329,7 @@ collect(void *arg, KeyTextKind kind, const char *text, int len)
 	StringInfo out = arg;
 
 	if (kind == KEYS_NARRATIVE || kind == KEYS_MARKUP)
-		text = keys_without_tags(text, len, &len);
+		text = fhir_xhtml_text(text, len, &len);
 	appendStringInfoCharMacro(out, ' ');
 	appendBinaryStringInfo(out, text, len);
 }
