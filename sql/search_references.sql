@@ -61,4 +61,10 @@ SELECT count(fhir_update(r)) FROM (VALUES
 SELECT refs('Observation', '_include=Observation:subject&_id=' || id) FROM unnest('{a1,a2,a3}'::text[]) id;
 SELECT refs('Patient', '_revinclude=Observation:subject&_id=p2'), refs('Observation', 'subject.gender=other'), refs('Patient', '_has:Observation:subject:status=final');
 SELECT refs('QuestionnaireResponse', '_id=abs&_include=QuestionnaireResponse:questionnaire'), refs('QuestionnaireResponse', 'questionnaire.title=Other');
+-- a version of a resource elsewhere is found without the version, too
+SELECT count(fhir_update(r)) FROM (VALUES
+ ('{"resourceType":"Observation","id":"a4","status":"final","code":{"text":"x"},"subject":{"reference":"http://there.org/fhir/Patient/p2/_history/3"}}'::jsonb),
+ ('{"resourceType":"Observation","id":"a5","status":"final","code":{"text":"x"},"subject":{"reference":"http://there.org/fhir/Patient/p22/_history/3"}}')) v(r);
+SELECT q, refs('Observation', q), (SELECT string_agg(o.id, ' ' ORDER BY o.id) FROM fhir_search_rows('Observation') o WHERE fhir_matches(o.resource, q)) AS matches
+  FROM unnest('{subject,patient}'::text[]) p, unnest('{/_history/3,/_history/4,""}'::text[]) v, LATERAL (SELECT p || '=http://there.org/fhir/Patient/p2' || v) x(q);
 SELECT fhir_store_drop('references_test', force => true);

@@ -269,7 +269,7 @@ strip_base(const char **ref, int *len)
 
 /*
  * A literal reference: all its keys. "Type/id" is identity ^ salt; whatever else is hashed as text: versioned, absolute to other
- * servers, urn. A version of a local resource has the key of the resource, too; a canonical with |version that of the url alone.
+ * servers, urn. A version has the key of the resource, too, here or elsewhere; a canonical with |version that of the url alone.
  * *identity: of the local resource, else 0; *type: by the text, else MODEL_NONE.
  */
 int
@@ -293,7 +293,8 @@ keys_reference_forms(const KeySource *s, const char *ref, int len, bool canonica
 		out[n++] = *identity ^ keys_reference_salt(s);
 		if (p.unversioned == len)
 			return n;
-	}
+	} else if (p.type != NULL && p.unversioned < len)
+		out[n++] = fhir_hash(ref, p.unversioned, seed);
 	out[n++] = fhir_hash(ref, len, seed);
 	if (!canonical)
 		return n;

@@ -289,6 +289,24 @@ canonical_is(MatchText t, MatchText value)
 	return same(t, value) || (bar != NULL && same((MatchText){t.s, bar - t.s}, value));
 }
 
+/* Does it refer to a version of a resource of another server, "http://.../Type/id/_history/v", and the value to that resource? */
+static bool
+foreign_version_of(MatchText t, MatchText value)
+{
+	static const char infix[] = "/_history/";
+	const int n = sizeof(infix) - 1;
+	MatchText type, id, version;
+
+	if (value.s == NULL || t.len <= value.len + n || memcmp(t.s, value.s, value.len) != 0 || memcmp(t.s + value.len, infix, n) != 0)
+		return false;
+	if (memchr(t.s + value.len + n, '/', t.len - value.len - n) != NULL)
+		return false;
+	for (const char *p = memchr(value.s, '/', value.len); p; p = memchr(p + 1, '/', value.s + value.len - p - 1))
+		if (local_reference((MatchText){p + 1, value.s + value.len - p - 1}, &type, &id, &version) && version.s == NULL)
+			return true;
+	return false;
+}
+
 static bool
 target_allowed(const MatchCriterion *c, MatchText type)
 {
@@ -343,7 +361,7 @@ match_reference(const MatchCriterion *c, const FpItem *item, const char *value)
 		return false;
 	want = relative((MatchText){text, strlen(text)});
 	if (!local_reference(have, &htype, &hid, &hversion))
-		return o != NULL ? same(have, want) : canonical_is(have, want);
+		return same(have, want) || foreign_version_of(have, want) || (o == NULL && canonical_is(have, want));
 	only_id = memchr(want.s, '/', want.len) == NULL;
 	if (only_id)
 		return same(hid, want) && target_allowed(c, htype);
