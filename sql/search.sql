@@ -124,6 +124,10 @@ $$ SELECT l ->> 'url' FROM jsonb_array_elements($1 -> 'link') l WHERE l ->> 'rel
 CREATE FUNCTION bundle_ids(bundle jsonb) RETURNS jsonb LANGUAGE sql AS
 $$ SELECT jsonb_path_query_array($1, '$.entry[*].resource.id') $$;
 SELECT fhir_search('Patient', 'gender=female&_elements=birthDate') #- '{meta}' #- '{entry,0,resource,meta,lastUpdated}' #- '{entry,1,resource,meta,lastUpdated}';
+-- of a type, each by itself; a type that none is asked of is whole
+SELECT e #>> '{resource,resourceType}', (e -> 'resource') - 'meta' FROM jsonb_array_elements(fhir_search('Patient', '_id=p1&_include=Patient:organization&_elements=Patient.gender,Organization.active') -> 'entry') e;
+SELECT e #>> '{resource,resourceType}', e #> '{resource,meta,tag}' IS NULL AS whole FROM jsonb_array_elements(fhir_search('Patient', '_id=p1&_include=Patient:organization&_elements=Organization.name') -> 'entry') e;
+SELECT fhir_search('Patient', '_elements=Organization.gender');
 SELECT b -> 'total', b -> 'entry', link(b, 'self') FROM fhir_search('Patient', 'family=nobody') b;
 SELECT b -> 'total', b -> 'entry' FROM fhir_search('Patient', '_summary=count') b;
 SELECT b -> 'total', bundle_ids(b) FROM fhir_search('Patient', '_count=1&_total=accurate&gender=female') b;

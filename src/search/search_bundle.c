@@ -107,10 +107,10 @@ elements_of(const SearchRequest *req, const ModelType *type, bool match, const c
 
 	*names = palloc((req->nelements + 1) * sizeof(char *));
 	for (int i = 0; i < req->nelements; i++) {
-		const char *name = req->elements[i], *dot = strchr(name, '.');
+		const SearchElement *e = &req->elements[i];
 
-		if (dot ? model_resource(name, dot - name) == type : match)
-			(*names)[n++] = name;
+		if (e->type ? e->type == type : match)
+			(*names)[n++] = e->name;
 	}
 	return n;
 }

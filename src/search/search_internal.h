@@ -200,6 +200,12 @@ typedef enum SearchContained { CONTAINED_FALSE,
 							   CONTAINED_BOTH,
 } SearchContained;
 
+/* Of _elements: "name" of all types, or "Type.name" of this one. */
+typedef struct SearchElement {
+	const ModelType *type; /* NULL: all */
+	const char *name;
+} SearchElement;
+
 typedef struct SearchRequest {
 	const ModelType *type;	 /* NULL: system level */
 	const ModelType **types; /* what is searched, sorted by name (bytes) */
@@ -216,7 +222,7 @@ typedef struct SearchRequest {
 	int count_asked;
 	SearchTotal total;
 	SearchSummary summary;
-	char **elements;
+	SearchElement *elements;
 	int nelements;
 	SearchInclude *includes;
 	int nincludes;

@@ -149,6 +149,18 @@ parse_contained_type(const char *value)
 	return strcmp(value, "contained") == 0;
 }
 
+/* Unless it tells its type, a name is one of the type searched for. */
+static void
+check_element(const ModelType *type, const char *name, const char *value)
+{
+	const ModelProperty *p[1];
+
+	if (*name == '\0')
+		search_bad_value("_elements", value, "an element's name is empty", NULL);
+	if (type && !model_property(type, name, strlen(name)) && model_element(type, name, strlen(name), p, 1) == 0)
+		search_bad_value("_elements", value, psprintf("%s has no element \"%s\"", type->name, name), NULL);
+}
+
 /* A name alone is an element of the matches, "Patient.name" one of the Patients, be they matches or included. */
 static void
 parse_elements(SearchRequest *req, const char *value)
@@ -156,20 +168,16 @@ parse_elements(SearchRequest *req, const char *value)
 	char **parts;
 	int n = search_split(value, ',', &parts);
 
-	req->elements = req->elements ? repalloc(req->elements, (req->nelements + n) * sizeof(char *))
-								  : palloc(n * sizeof(char *));
+	req->elements = req->elements ? repalloc(req->elements, (req->nelements + n) * sizeof(SearchElement))
+								  : palloc(n * sizeof(SearchElement));
 	for (int i = 0; i < n; i++) {
-		char *name = parts[i], *dot = strchr(name, '.');
-		const ModelType *named = dot ? model_resource(name, dot - name) : NULL, *type = named ? named : req->type;
-		const ModelProperty *p[1];
+		const char *name = parts[i], *dot = strchr(name, '.');
+		const ModelType *type = dot ? model_resource(name, dot - name) : NULL;
 
-		if (named)
+		if (type)
 			name = dot + 1;
-		if (*name == '\0')
-			search_bad_value("_elements", value, "an element's name is empty", NULL);
-		if (type && !model_property(type, name, strlen(name)) && model_element(type, name, strlen(name), p, 1) == 0)
-			search_bad_value("_elements", value, psprintf("%s has no element \"%s\"", type->name, name), NULL);
-		req->elements[req->nelements++] = parts[i];
+		check_element(type ? type : req->type, name, value);
+		req->elements[req->nelements++] = (SearchElement){type, name};
 	}
 }
 
