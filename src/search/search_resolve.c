@@ -33,6 +33,11 @@ search_unknown_param(const ModelType *t, const char *code)
 										   "_summary", "_elements", "_include", "_revinclude", "_has",
 										   "_type", "_filter", "_list", "_contained", "_containedType"};
 
+	for (int i = 0; i < lengthof(controls); i++)
+		if (strcmp(code, controls[i]) == 0 && strcmp(code, "_has") != 0)
+			ereport(ERROR, errcode(FH400), errmsg("\"%s\" can't be used here", code),
+					errdetail("It belongs to the search as a whole, and takes no modifier."),
+					fhir_issue("not-supported", NULL));
 	keys_params_each(t, offer_param, &near);
 	for (int i = 0; i < lengthof(controls); i++)
 		search_nearest_offer(&near, controls[i]);
