@@ -158,6 +158,9 @@ SELECT fhir_check(fhir_capabilities());
 -- as any resource in part; nothing is told that isn't served
 SELECT http('GET', '/metadata?_elements=fhirVersion') LIKE '%SUBSETTED%"fhirVersion":"4.0.1"%', length(http('GET', '/metadata?_summary=true')) < length(http('GET', '/metadata')), http('GET', '/metadata?_summary=x') LIKE '400 %';
 SELECT count(*) FROM jsonb_path_query(fhir_capabilities(), '$.rest[0].resource[*].searchParam[*] ? (@.name == "_query")');
+-- what is listed works: no _query of each type
+SELECT jsonb_path_query_array(c, '$.rest[0].searchParam[*].name'), jsonb_path_query_array(c, '$.rest[0].resource[*] ? (@.type == "Patient").searchParam[*].name ? (@ starts with "_")')
+  FROM fhir_capabilities() c;
 
 -- 400, 404, 405, 406, 415: findings all at once
 SELECT http('POST', '/Patient', '{"x-request-id": "abc-1"}', '{"resourceType":"Patient","active":"yes","nope":1,"birthDate":"2020-13-01"}');

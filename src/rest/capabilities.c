@@ -171,7 +171,9 @@ put_rest(StringInfo out)
 		}
 	appendStringInfoString(out, "],\"interaction\":[");
 	rest_interactions(true, put_interaction, &l);
-	appendStringInfoChar(out, ']');
+	/* of all types, and without a definition in R4 */
+	appendStringInfoString(out, "],\"searchParam\":[{\"name\":\"_filter\",\"type\":\"special\"},{\"name\":\"_has\",\"type\":\"special\"},"
+								"{\"name\":\"_list\",\"type\":\"special\"},{\"name\":\"_type\",\"type\":\"token\"}]");
 	put_compartments(out);
 	appendStringInfoString(out, "}]");
 }
