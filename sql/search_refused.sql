@@ -21,6 +21,11 @@ SELECT refused(NULL, '_type=Patent');
 SELECT convert_from(body, 'UTF8')::jsonb #>> '{link,0,url}', jsonb_path_query_array(convert_from(body, 'UTF8')::jsonb, '$.entry[*].resource.issue[*].diagnostics')
   FROM fhir_http('GET', '/Patient?gendr=male&_maxresults=3&gender:nto=x&birthdate=1980-13&_query=q&gender=male&_sort=nothing', '{"prefer":"handling=lenient"}', NULL);
 
+-- as many values as allowed, of whatever parameter
+SET fhir.max_search_values = 2;
+SELECT q || ': ' || coalesce(refused('Patient', q), '?') FROM unnest('{"_id=a,b","_id=a,b,c","_id:not=a,b,c","gender=a,b,c","_lastUpdated=2001,2002,2003","_list=a,b,c","_content=a,b,c","general-practitioner._id=a,b,c"}'::text[]) q;
+RESET fhir.max_search_values;
+
 -- _list with _type; functional lists are refused above
 SELECT count(fhir_update(r)) FROM (VALUES ('{"resourceType":"Patient","id":"p"}'::jsonb), ('{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"}}'),
  ('{"resourceType":"List","id":"l","status":"current","mode":"working","entry":[{"item":{"reference":"Patient/p"}},{"item":{"reference":"Observation/o"}}]}')) v(r);

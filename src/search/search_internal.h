@@ -312,6 +312,8 @@ extern void crit_add_value(Crit *c, char *value);
 extern void crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 hi_min, int64 hi_max);
 
 /* ---- search_value.c ---- */
+/* FH400 if n values are more than fhir.max_search_values. */
+extern void search_limit_values(const char *code, int n);
 /* The values of one parameter of one type: an OR. :missing and the negation of :not are the caller's. */
 extern Crit *search_values(const KeyParam *p, const char *modifier, const char *value);
 extern Crit *search_updated_values(const char *code, const char *value);

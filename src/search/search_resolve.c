@@ -261,8 +261,11 @@ list(const char *value)
 static Crit *
 special(SearchRequest *req, const ModelType *const *types, int ntypes, const SearchName *n, const char *value)
 {
+	char **values;
 	Crit *c;
 
+	if (n->code[0] == '_' && strcmp(n->code, "_filter") != 0)
+		search_limit_values(n->code, search_split(value, ',', &values));
 	if (strcmp(n->code, "_id") == 0)
 		c = ids(value);
 	else if (strcmp(n->code, "_lastUpdated") == 0)

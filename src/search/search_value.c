@@ -449,6 +449,15 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 			fhir_issue("not-supported", NULL));
 }
 
+void
+search_limit_values(const char *code, int n)
+{
+	if (n > fhir_max_search_values)
+		ereport(ERROR, errcode(FH400), errmsg("too many values of search parameter \"%s\"", code),
+				errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),
+				fhir_issue("too-costly", NULL));
+}
+
 Crit *
 search_values(const KeyParam *p, const char *modifier, const char *value)
 {
@@ -458,10 +467,7 @@ search_values(const KeyParam *p, const char *modifier, const char *value)
 
 	if (modifier && *modifier == '~') /* of _filter */
 		return search_filter_values(p, modifier + 1, value);
-	if (n > fhir_max_search_values)
-		ereport(ERROR, errcode(FH400), errmsg("too many values of search parameter \"%s\"", p->code),
-				errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),
-				fhir_issue("too-costly", NULL));
+	search_limit_values(p->code, n);
 	if (p->nlegs == 0)
 		ereport(ERROR, errcode(FH400),
 				errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
