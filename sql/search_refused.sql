@@ -12,7 +12,7 @@ END $$;
 \pset format unaligned
 \pset tuples_only on
 SELECT q2 || ': ' || refused('Patient', q2) FROM unnest('{_query=everyone,_maxresults=5,_graph=x,_in=x,_language=de,_score=1,_offset=3,_page=2,_has=x,
- gender:code-text=x,gender:text-advanced=x,gender:nto=x,name:exac=x,_id:exact=1,_text:not=x,
+ gender:code-text=x,gender:text-advanced=x,gender:nto=x,gender:of-type=a|b|c,name:exac=x,_id:exact=1,_text:not=x,
  gendr=male,_sort:desc=birthdate,_has:Observation:patient:_count=2,_list:missing=true,_contaned=true,_sorts=x,_sort=birthdat,_elements=nam,_total=exact,_summary=yes,_count=-1,
  _include=Patient:generalpractitioner,_revinclude=Obsrvation:patient,_include=Patient:link:Patent,_has:Observation:patient:cod=1,
  general-practitioner:Practitoner.name=x,_list=$current-allergies,_type=Patient,birthdate=1980-13,_contained=maybe}'::text[]) WITH ORDINALITY u(q, n), LATERAL (SELECT btrim(q, E' \n')) x(q2) ORDER BY n;

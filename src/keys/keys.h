@@ -54,6 +54,7 @@ typedef struct KeySource {
 	const char *system;				/* the implied system, or NULL */
 	uint16 codes;					/* codes of one required binding stand here, see model_code_known; or 0 */
 	bool booleans;					/* nothing but true and false stands here */
+	bool identifiers;				/* KEYS_TOKEN: Identifiers may stand here */
 	uint8 nparts;					/* KEYS_STRING: places of names and addresses have a key a part (family, city ...) */
 	const uint64 *parts;			/* their string keys */
 	bool user;						/* only parameters of users look here */

@@ -49,9 +49,12 @@ static void
 define_token(KeySource *s, const KeyTypes *types)
 {
 	s->fixed_system = types->n > 0;
-	for (int i = 0; i < types->n; i++)
+	s->identifiers = types->n == 0;
+	for (int i = 0; i < types->n; i++) {
 		if (model_type_by_id(types->types[i])->kind != MODEL_PRIMITIVE)
 			s->fixed_system = false;
+		s->identifiers |= types->types[i] == MODEL_T_Identifier || model_type_by_id(types->types[i])->abstract;
+	}
 	if (!s->fixed_system)
 		return;
 	s->system = types->system;

@@ -134,11 +134,23 @@ mime_types(const KeyLeg *leg, const char *type, bool below)
 
 /* ---- token ---- */
 
+/* The modifiers of a token: :of-type is one of identifiers alone. */
+static const char *
+token_modifiers(const KeyParam *p)
+{
+	for (int i = 0; i < p->nlegs; i++)
+		if (p->legs[i].source->identifiers)
+			return "missing, not, text, in, not-in, above, below, of-type";
+	return "missing, not, text, in, not-in, above, below";
+}
+
 static Crit *
 token_of_type(const KeyParam *p, const KeyLeg *leg, char **parts, int n, const char *value)
 {
 	Crit *c = crit_new(CRIT_KEYS);
 
+	if (strstr(token_modifiers(p), "of-type") == NULL)
+		search_bad_modifier(p->code, "of-type", token_modifiers(p));
 	if (n != 3)
 		search_bad_value(p->code, value, "not of the form system|code|value",
 						 "For example http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053.");
@@ -184,7 +196,7 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 	if (modifier && strcmp(modifier, "of-type") == 0)
 		return token_of_type(p, leg, parts, n, value);
 	if (modifier && strcmp(modifier, "not") != 0)
-		search_bad_modifier(p->code, modifier, "missing, not, text, in, not-in, above, below, of-type");
+		search_bad_modifier(p->code, modifier, token_modifiers(p));
 	if (n > 2)
 		search_bad_value(p->code, value, "more than one |", "Write a | within a value as \\|.");
 	for (int i = 0; i < n; i++)
