@@ -39,7 +39,7 @@ CREATE FUNCTION fhir_identity(type text, id text) RETURNS bigint
 AS 'MODULE_PATHNAME', 'fhir_identity' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3;
 COMMENT ON FUNCTION fhir_identity(text, text) IS 'internal to search: hash of Type/id, as in resource.refs';
 CREATE FUNCTION fhir_sort_text(stored bytea, code text, highest boolean) RETURNS text
-AS 'MODULE_PATHNAME', 'fhir_sort_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+AS 'MODULE_PATHNAME', 'fhir_sort_text' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION fhir_sort_text(bytea, text, boolean) IS 'internal to search: text that a parameter sorts by';
 -- STABLE: the number means something during one search only. RESTRICTED: to the backend that runs it.
 CREATE FUNCTION fhir_contained_count(stored bytea, program bigint) RETURNS integer
@@ -54,7 +54,7 @@ CREATE FUNCTION fhir_sort_references(stored bytea, code text, target text) RETUR
 AS 'MODULE_PATHNAME', 'fhir_sort_references' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION fhir_sort_references(bytea, text, text) IS 'internal to search: ids of the resources of a type that a reference parameter leads to';
 CREATE FUNCTION fhir_search_score(stored bytea, texts text[]) RETURNS bigint
-AS 'MODULE_PATHNAME', 'fhir_search_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 500;
+AS 'MODULE_PATHNAME', 'fhir_search_score' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
 COMMENT ON FUNCTION fhir_search_score(bytea, text[]) IS 'internal to search: how well a document fits _text and _content, in millionths';
 -- STABLE: "ap" on dates depends on the time of the transaction.
 CREATE FUNCTION fhir_search_recheck(stored bytea, name text, value text) RETURNS boolean

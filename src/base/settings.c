@@ -24,12 +24,16 @@ int fhir_max_search_values = 2000;
 int fhir_max_value_set_codes = 10000;
 int fhir_check_mode = FHIR_CHECK_FULL;
 bool fhir_reindex_worker = true;
+int fhir_dictionary = FHIR_DICTIONARY_ON;
 
 static const struct config_enum_entry id_formats[] = {
 	{"uuidv7", FHIR_ID_UUIDV7, false}, {"uuidv4", FHIR_ID_UUIDV4, false}, {NULL, 0, false}};
 
 static const struct config_enum_entry check_modes[] = {
 	{"full", FHIR_CHECK_FULL, false}, {"structure", FHIR_CHECK_STRUCTURE, false}, {NULL, 0, false}};
+
+static const struct config_enum_entry dictionary_modes[] = {
+	{"on", FHIR_DICTIONARY_ON, false}, {"manual", FHIR_DICTIONARY_MANUAL, false}, {"off", FHIR_DICTIONARY_OFF, false}, {NULL, 0, false}};
 
 /* A store's name is the name of its schema. Whether that exists is asked when the store is used. */
 static bool
@@ -95,6 +99,10 @@ define_texts(void)
 							 "It is started by the session that stores the SearchParameter, or by one that finds such work waiting; off: "
 							 "CALL fhir_reindex().",
 							 &fhir_reindex_worker, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("fhir.dictionary", "Documents are packed with a dictionary made of the store's own documents.",
+							 "on: a background worker makes it when the store has grown enough; manual: fhir_dictionary_train() makes it; "
+							 "off: new documents are packed without it. What was packed with one is read in any case.",
+							 &fhir_dictionary, FHIR_DICTIONARY_ON, dictionary_modes, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 void

@@ -15,6 +15,7 @@ extern int fhir_max_body_bytes;		/* fhir.max_body_bytes: largest document in byt
 extern int fhir_max_depth;			/* fhir.max_depth: deepest JSON nesting, 100 */
 extern int fhir_max_issues;			/* fhir.max_issues: findings reported at once, 100 */
 extern int fhir_max_bundle_entries; /* fhir.max_bundle_entries, 10000 */
+extern int fhir_dictionary;			/* fhir.dictionary: on | manual | off */
 extern int fhir_check_mode;			/* fhir.check_mode: full | structure */
 
 extern int fhir_max_include;		   /* fhir.max_include: most resources that a page includes, 10000 */
@@ -28,6 +29,10 @@ enum FhirIdFormat { FHIR_ID_UUIDV7,
 };
 enum FhirCheckMode { FHIR_CHECK_FULL,
 					 FHIR_CHECK_STRUCTURE,
+};
+enum FhirDictionary { FHIR_DICTIONARY_ON,
+					  FHIR_DICTIONARY_MANUAL,
+					  FHIR_DICTIONARY_OFF,
 };
 
 extern void fhir_settings_init(void);

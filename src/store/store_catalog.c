@@ -26,6 +26,7 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "store/pack_codec.h"
 #include "store/store_internal.h"
 
 static const char *const table_names[STORE_NTABLES] = {"resource", "version", "ordered", "string", "term", "word"};
@@ -62,6 +63,11 @@ on_relcache(Datum arg, Oid relid)
 			hit = cat->index[i] == relid;
 		if (cat->params == relid || !OidIsValid(relid))
 			cat->params_valid = false;
+		if (cat->dictionary == relid || !OidIsValid(relid)) {
+			cat->dictionary_known = false;
+			cat->dictionary_user = InvalidOid;
+			pack_codec_forget(relid);
+		}
 		if (hit || cat->rid_sequence == relid) {
 			cat->valid = false;
 			store_terms_forget();
@@ -135,6 +141,15 @@ store_exists(const char *name)
 	return OidIsValid(info) && read_info(info, "format") > 0;
 }
 
+int64
+store_info_number(StoreCatalog *cat, const char *name)
+{
+	Oid info = get_relname_relid("store_info", cat->namespace);
+	char *text = OidIsValid(info) ? read_info_text(info, name) : NULL;
+
+	return text ? strtoll(text, NULL, 10) : -1;
+}
+
 int
 store_key_version(StoreCatalog *cat)
 {
@@ -184,6 +199,10 @@ fill(StoreCatalog *cat)
 	cat->rid_sequence = require_relation("resource_rid_seq", nsp, cat->name);
 	cat->params = get_relname_relid("search_param", nsp);
 	cat->params_valid = false;
+	cat->dictionary = get_relname_relid("dictionary", nsp);
+	cat->dictionary_known = false;
+	cat->dictionary_asked = 0;
+	cat->dictionary_user = InvalidOid;
 	cat->acl_user = InvalidOid;
 	cat->acl_known = 0;
 	strlcpy(cat->link_key, link_key ? link_key : "", sizeof(cat->link_key));

@@ -10,6 +10,7 @@
  *   store_info name -> value; 'format' is the version of this layout, 'link_key' a random secret that seals the links of searches.
  *   search_param  search parameters that users have added, and how far their keys are (store_params.c, store_reindex.c);
  *              rid 0 stands for all keys.
+ *   dictionary what documents are packed with (store_dictionary.c); rows stay as long as the documents.
  *
  * A store's tables never belong to the extension: DROP EXTENSION must not take clinical data with it, and
  * pg_dump must dump them. So the extension's own default store is made with creating_extension off.
@@ -34,6 +35,16 @@
 #define WORD_RID "CREATE INDEX word_rid ON %1$s.word (rid)"
 #define WORD_GIN "CREATE INDEX word_words ON %1$s.word USING gin (words) WITH (fastupdate = on, gin_pending_list_limit = 256)"
 #define WORD_COMMENT "COMMENT ON TABLE %1$s.word IS 'words of texts that no other search key holds; written by the extension only'"
+#define DICTIONARY_TABLE \
+	"CREATE TABLE %1$s.dictionary (" \
+	" id integer CONSTRAINT dictionary_pkey PRIMARY KEY," \
+	" made timestamptz NOT NULL," \
+	" rid bigint NOT NULL," \
+	" samples integer NOT NULL," \
+	" data bytea NOT NULL)"
+/* it does not shrink */
+#define DICTIONARY_STORAGE "ALTER TABLE %1$s.dictionary ALTER data SET STORAGE EXTERNAL"
+#define DICTIONARY_COMMENT "COMMENT ON TABLE %1$s.dictionary IS 'what documents in table version are packed with: without its rows they can''t be read; written by the extension only'"
 
 /* %1$s: the store's schema, %2$s: the schema of pg_trgm */
 static const char *const store_ddl[] = {
@@ -95,6 +106,9 @@ static const char *const store_ddl[] = {
 	WORD_RID,
 	WORD_GIN,
 
+	DICTIONARY_TABLE,
+	DICTIONARY_STORAGE,
+
 	"CREATE TABLE %1$s.search_param ("
 	" rid bigint CONSTRAINT search_param_pkey PRIMARY KEY,"
 	" version integer NOT NULL,"
@@ -132,6 +146,7 @@ static const char *const store_ddl[] = {
 	"COMMENT ON TABLE %1$s.search_param IS 'search parameters added by users, and the state of their keys; written by the extension only'",
 	"COMMENT ON TABLE %1$s.term IS 'dictionary of folded display texts; written by the extension only'",
 	WORD_COMMENT,
+	DICTIONARY_COMMENT,
 	"INSERT INTO %1$s.store_info (name, value) VALUES ('format', '2'), ('key_version', '" CppAsString2(FHIR_KEY_VERSION) "'),"
 																														 " ('link_key', pg_catalog.replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', ''))",
 };
@@ -213,25 +228,40 @@ run_answers(const char *query, Oid argument)
 		run(lfirst(cell), SPI_OK_UTILITY);
 }
 
-/* Owner and privileges are those of its sister table. */
+/* Makes a table that earlier stores have not; owner and privileges are those of its sister. */
+static void
+add_table(StoreCatalog *cat, const char *name, const char *const *ddl, int n, StoreTable sister)
+{
+	for (int i = 0; i < n; i++)
+		run(psprintf(ddl[i], cat->quoted), SPI_OK_UTILITY);
+	run(psprintf("REVOKE ALL ON %s.%s FROM PUBLIC", cat->quoted, name), SPI_OK_UTILITY);
+	run_answers(psprintf("SELECT format('GRANT %%s ON %s.%s TO %%s', a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE"
+						 " quote_ident(pg_get_userbyid(a.grantee)) END) FROM pg_class c, aclexplode(c.relacl) a"
+						 " WHERE c.oid = $1 AND a.grantee <> c.relowner",
+						 cat->quoted, name),
+				cat->table[sister]);
+	run_answers(psprintf("SELECT format('ALTER TABLE %s.%s OWNER TO %%I', pg_get_userbyid(relowner)) FROM pg_class"
+						 " WHERE oid = $1 AND relowner <> (SELECT relowner FROM pg_class WHERE oid = '%s.%s'::regclass)",
+						 cat->quoted, name, cat->quoted, name),
+				cat->table[sister]);
+	/* who writes hears of it when he locks `resource` */
+	CacheInvalidateRelcacheByRelid(cat->table[STORE_RESOURCE]);
+}
+
 void
 store_add_word_table(StoreCatalog *cat)
 {
-	static const char *const ddl[] = {WORD_TABLE, WORD_RID, WORD_GIN, WORD_COMMENT, "REVOKE ALL ON %1$s.word FROM PUBLIC"};
+	static const char *const ddl[] = {WORD_TABLE, WORD_RID, WORD_GIN, WORD_COMMENT};
 
-	for (int i = 0; i < lengthof(ddl); i++)
-		run(psprintf(ddl[i], cat->quoted), SPI_OK_UTILITY);
-	run_answers(psprintf("SELECT format('GRANT %%s ON %s.word TO %%s', a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE"
-						 " quote_ident(pg_get_userbyid(a.grantee)) END) FROM pg_class c, aclexplode(c.relacl) a"
-						 " WHERE c.oid = $1 AND a.grantee <> c.relowner",
-						 cat->quoted),
-				cat->table[STORE_STRING]);
-	run_answers(psprintf("SELECT format('ALTER TABLE %s.word OWNER TO %%I', pg_get_userbyid(relowner)) FROM pg_class"
-						 " WHERE oid = $1 AND relowner <> (SELECT relowner FROM pg_class WHERE oid = '%s.word'::regclass)",
-						 cat->quoted, cat->quoted),
-				cat->table[STORE_STRING]);
-	/* who writes hears of it when he locks `resource` */
-	CacheInvalidateRelcacheByRelid(cat->table[STORE_RESOURCE]);
+	add_table(cat, "word", ddl, lengthof(ddl), STORE_STRING);
+}
+
+void
+store_add_dictionary_table(StoreCatalog *cat)
+{
+	static const char *const ddl[] = {DICTIONARY_TABLE, DICTIONARY_STORAGE, DICTIONARY_COMMENT};
+
+	add_table(cat, "dictionary", ddl, lengthof(ddl), STORE_VERSION);
 }
 
 static void
@@ -325,7 +355,7 @@ fhir_store_drop(PG_FUNCTION_ARGS)
 	/* Without CASCADE: what others built on the store (views, foreign keys) stops the drop. */
 	run(psprintf("DROP TABLE %1$s.resource, %1$s.version, %1$s.ordered, %1$s.string, %1$s.term, %1$s.store_info", quoted),
 		SPI_OK_UTILITY);
-	run(psprintf("DROP TABLE IF EXISTS %1$s.search_param, %1$s.word", quoted), SPI_OK_UTILITY);
+	run(psprintf("DROP TABLE IF EXISTS %1$s.search_param, %1$s.word, %1$s.dictionary", quoted), SPI_OK_UTILITY);
 	run(psprintf("DROP SCHEMA %s", quoted), SPI_OK_UTILITY);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -120,6 +120,13 @@ typedef struct StoreCatalog {
 	KeyUserSet *user;	  /* parameters added by users; NULL: none */
 	uint64 params_digest; /* of what user was made from */
 	bool keys_stale;	  /* rows may have keys of an older format */
+	Oid dictionary;		  /* dictionary; InvalidOid in a store that was made without it */
+	bool dictionary_known; /* the four below are what that table says */
+	bool dictionary_any;
+	int32 dictionary_id;	/* the newest */
+	int64 dictionary_due;	/* rid from which on another one shall be trained */
+	int64 dictionary_asked; /* step of rids at which a worker was wanted last */
+	Oid dictionary_user;	/* who is known to have the right to use them */
 	Oid acl_user;		  /* whose rights are known */
 	uint32 acl_known;	  /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
 	char quoted[NAMEDATALEN * 2 + 3];
@@ -129,6 +136,8 @@ typedef struct StoreCatalog {
 extern StoreCatalog *store_catalog(void);
 /* The same, but NULL if there is no such store. */
 extern StoreCatalog *store_catalog_if_any(void);
+/* A number of store_info, or -1; by the newest snapshot. */
+extern int64 store_info_number(StoreCatalog *cat, const char *name);
 /* Of all rows of the store, by the newest snapshot. */
 extern int store_key_version(StoreCatalog *cat);
 /* Raises 42501 unless the current user may read (or change) a table of the store. */
@@ -201,8 +210,9 @@ extern Jsonb *store_writer_document(StoreWriter *w, const StoreRow *row, ItemPoi
 extern void store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys);
 extern void store_side_sync(StoreWriter *w, int64 rid, Datum ord, const KeySet *keys);
 
-/* Makes the table of words for a store that has none. Within SPI. (store_ddl.c) */
+/* Makes the table of words, of dictionaries, for a store that has none. Within SPI. (store_ddl.c) */
 extern void store_add_word_table(StoreCatalog *cat);
+extern void store_add_dictionary_table(StoreCatalog *cat);
 
 /* Tables as opened for writing, with the indexes' descriptions kept by the backend (store_indexes.c). */
 typedef struct StoreOpen {
@@ -274,6 +284,25 @@ extern void store_reindex_want(void);
 extern bool store_reindex_running(StoreCatalog *cat);
 /* SPI with a search path that nobody can divert; raises unless the result is `expected`. */
 extern void store_spi(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, int expected);
+
+/* ---- background workers (store_worker.c) ---- */
+typedef enum StoreWorkerKind {
+	STORE_WORKER_REINDEX,
+	STORE_WORKER_DICTIONARY,
+	STORE_NWORKERS
+} StoreWorkerKind;
+/* Advisory locks of a store, which pg_advisory_lock() never meets; and which of them is the trainer's (the others: store_reindex.h). */
+#define STORE_LOCK_CLASS 8127
+#define STORE_LOCK_TRAINER 3
+/* Starts a worker for the current store when this transaction commits. */
+extern void store_worker_want(StoreWorkerKind kind);
+
+/* ---- dictionaries of documents (store_dictionary.c) ---- */
+#define STORE_DICTIONARY_STEP 4096
+/* Is a new rid one of those at which it is asked whether a dictionary is due? A session takes them 32 at a time, and may leave most of them. */
+#define store_dictionary_step(rid) ((uint64) (rid) % STORE_DICTIONARY_STEP - 1 < 32)
+/* A resource of that rid has been made: starts a worker on commit if it is time for a new dictionary. */
+extern void store_dictionary_grown(StoreCatalog *cat, int64 rid);
 
 /* ---- conditional interactions (store_conditional.c) ---- */
 extern uint64 store_condition_hash(const ModelType *type, const char *query);

@@ -1,102 +1,70 @@
 /*
- * store_pack.c: documents as stored: compact JSON text, packed by zstd with a dictionary of FHIR's structure.
+ * store_pack.c: documents as stored: compact JSON text, packed by zstd with a dictionary.
  *
  * One resource is too short to be compressed by itself: names of elements, systems and codes stand in it once. They stand
- * in the dictionary, which is compiled in, so that an Observation of 850 bytes takes some 190 (docs/design.md). What a dictionary can't hold, UUIDs and times, is taken out
+ * in the dictionary: one of FHIR's structure is compiled in; a store may have trained its own (store_dictionary.h), and an Observation
+ * of 850 bytes takes some 200 or 110 (docs/design.md). What a dictionary can't hold, UUIDs and times, is taken out
  * of the text first (pack_text.h). Text, not
  * JSONB: it is shorter packed, goes to an HTTP client as it is, and depends on no byte order or version of PostgreSQL.
  *
- *   byte 0   format: 0x00 JSON text as it is; 0x02 as follows (0x01 was never released)
+ *   byte 0   format: 0x00 JSON text as it is; 0x02, 0x03 as follows (0x01 was never released)
  *   0x00     the text as fhir_json_write makes it (resourceType, id, meta first)
  *   0x02     length of the values (base 128, low part first, high bit: more follows), the values, and a zstd frame with
  *            dictionary 2, without its magic number, of the text without them
+ *   0x03     4 bytes, big-endian: id of a dictionary of the store; then as 0x02, but with that dictionary
  *
- * Formats and dictionaries only grow: what was ever written stays readable. The contexts of zstd live as long as the
- * backend, in memory of their own (some 200 kB).
+ * Formats and dictionaries only grow: what was ever written stays readable.
  */
 #include "base/compat.h"
 
-#include <zstd.h>
-
 #include "fmgr.h"
+#include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "base/json.h"
+#include "store/pack_codec.h"
 #include "store/pack_text.h"
+#include "store/store_dictionary.h"
 #include "store/store_pack.h"
 
 #define PACK_PLAIN 0x00
 #define PACK_DICTIONARY2 0x02
-#define PACK_LEVEL 3
-#define PACK_MAGIC 4						/* bytes of the frame's magic number */
+#define PACK_STORE 0x03
+#define PACK_ID 4							/* bytes of a dictionary's id */
 #define PACK_SPLIT_LIMIT (64 * 1024 * 1024) /* longer texts, which are attachments, are packed unsplit */
-#define PACK_TABLE_LOG 13					/* tables of 32 kB stay in the cache: a tenth of a create's CPU less than with zstd's own 256 kB */
 
-static ZSTD_CCtx *pack_cctx;
-static ZSTD_DCtx *pack_dctx;
-
-pg_noreturn static void
-out_of_memory(void)
+/* Format and dictionary: what stands before the length of the values. */
+static unsigned char *
+put_head(unsigned char *to, bool own, int32 id)
 {
-	ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-			errdetail("Could not set up the compression of documents."));
-}
+	uint32 n = pg_hton32((uint32) id);
 
-static ZSTD_CCtx *
-compressor(void)
-{
-	ZSTD_CCtx *c;
-
-	if (pack_cctx)
-		return pack_cctx;
-	c = ZSTD_createCCtx();
-	if (!c)
-		out_of_memory();
-	if (ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, PACK_LEVEL)) ||
-		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_hashLog, PACK_TABLE_LOG)) ||
-		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_chainLog, PACK_TABLE_LOG)) ||
-		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 0)) ||
-		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_dictIDFlag, 0)) ||
-		ZSTD_isError(ZSTD_CCtx_loadDictionary(c, store_pack_dictionary2, store_pack_dictionary2_size))) {
-		ZSTD_freeCCtx(c);
-		out_of_memory();
+	*to++ = own ? PACK_STORE : PACK_DICTIONARY2;
+	if (own) {
+		memcpy(to, &n, PACK_ID);
+		to += PACK_ID;
 	}
-	return pack_cctx = c;
-}
-
-static ZSTD_DCtx *
-decompressor(void)
-{
-	ZSTD_DCtx *d;
-
-	if (pack_dctx)
-		return pack_dctx;
-	d = ZSTD_createDCtx();
-	if (!d)
-		out_of_memory();
-	if (ZSTD_isError(ZSTD_DCtx_loadDictionary(d, store_pack_dictionary2, store_pack_dictionary2_size))) {
-		ZSTD_freeDCtx(d);
-		out_of_memory();
-	}
-	return pack_dctx = d;
+	return to;
 }
 
 /* Packs `text` into `out`, which has room for as much and the format; 0 if that makes it no shorter. */
 static size_t
-pack(const StringInfoData *text, unsigned char *out)
+pack(const StringInfoData *text, PackCodec *codec, bool own, int32 id, unsigned char *out)
 {
 	StringInfoData rest, values;
-	unsigned char *to = out, *frame;
+	unsigned char *to, *frame;
 	size_t room = text->len, n, bound;
 
+	if (room < PACK_ID + 16)
+		return 0;
 	initStringInfo(&rest);
 	initStringInfo(&values);
 	if (text->len > PACK_SPLIT_LIMIT)
 		appendBinaryStringInfo(&rest, text->data, text->len);
 	else if (!pack_text_split(text->data, text->len, &rest, &values))
 		return 0;
-	*to++ = PACK_DICTIONARY2;
+	to = put_head(out, own, id);
 	for (n = values.len; n >= 0x80; n >>= 7)
 		*to++ = (unsigned char) (n | 0x80);
 	*to++ = (unsigned char) n;
@@ -105,16 +73,34 @@ pack(const StringInfoData *text, unsigned char *out)
 	memcpy(to, values.data, values.len);
 	to += values.len;
 	room -= to - out;
-	bound = ZSTD_compressBound(rest.len);
+	bound = pack_codec_bound(rest.len);
 	frame = palloc(bound);
-	n = ZSTD_compress2(compressor(), frame, bound, rest.data, rest.len);
-	if (ZSTD_isError(n) || n - PACK_MAGIC > room)
+	n = pack_codec_compress(codec, frame, bound, rest.data, rest.len);
+	if (n == 0 || n > room)
 		return 0;
-	memcpy(to, frame + PACK_MAGIC, n - PACK_MAGIC);
+	memcpy(to, frame, n);
 	pfree(frame);
 	pfree(rest.data);
 	pfree(values.data);
-	return to - out + n - PACK_MAGIC;
+	return to - out + n;
+}
+
+size_t
+store_pack_size(Jsonb *doc, PackCodec *codec, bool own)
+{
+	StringInfoData text;
+	unsigned char *out;
+	size_t n;
+
+	initStringInfo(&text);
+	fhir_json_write(&text, &doc->root, -1);
+	out = palloc(1 + text.len);
+	n = pack(&text, codec, own, 0, out);
+	if (n == 0)
+		n = text.len + 1;
+	pfree(out);
+	pfree(text.data);
+	return n;
 }
 
 Datum
@@ -123,13 +109,15 @@ store_pack(Jsonb *doc)
 	StringInfoData text;
 	bytea *out;
 	unsigned char *to;
+	int32 id = 0;
+	PackCodec *codec = store_dictionary_newest(&id);
 	size_t n;
 
 	initStringInfo(&text);
 	fhir_json_write(&text, &doc->root, -1);
 	out = palloc(VARHDRSZ + 1 + text.len);
 	to = (unsigned char *) VARDATA(out);
-	n = pack(&text, to);
+	n = pack(&text, codec ? codec : pack_codec_builtin(), codec != NULL, id, to);
 	if (n == 0) {
 		to[0] = PACK_PLAIN;
 		memcpy(to + 1, text.data, text.len);
@@ -150,16 +138,14 @@ corrupted(const char *why)
 			errhint("A newer version of the extension may have written it; otherwise restore it from a backup."));
 }
 
-/* Appends the text of what follows the format byte. */
+/* Appends the text of what follows the format, and the id of the dictionary. */
 static void
-append_packed(StringInfo out, const unsigned char *from, const unsigned char *end)
+append_packed(StringInfo out, PackCodec *codec, const unsigned char *from, const unsigned char *end)
 {
-	static const unsigned char magic[PACK_MAGIC] = {0x28, 0xB5, 0x2F, 0xFD};
 	const unsigned char *values;
-	unsigned char *frame;
+	const char *why;
 	char *rest;
-	size_t values_len = 0, len, n;
-	unsigned long long size;
+	size_t values_len = 0, n;
 	int shift = 0;
 
 	do {
@@ -172,21 +158,23 @@ append_packed(StringInfo out, const unsigned char *from, const unsigned char *en
 		corrupted("Its values are cut off.");
 	values = from;
 	from += values_len;
-	len = PACK_MAGIC + (end - from);
-	frame = palloc(len);
-	memcpy(frame, magic, PACK_MAGIC);
-	memcpy(frame + PACK_MAGIC, from, end - from);
-	size = ZSTD_getFrameContentSize(frame, len);
-	if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR || size >= MaxAllocSize)
-		corrupted("Its size is not that of a document.");
-	rest = palloc(size + 1);
-	n = ZSTD_decompressDCtx(decompressor(), rest, size, frame, len);
-	if (ZSTD_isError(n) || n != size)
-		corrupted("It is not a whole frame of zstd.");
-	if (!pack_text_join(rest, size, values, values_len, out))
+	rest = pack_codec_decompress(codec, from, end - from, &n, &why);
+	if (rest == NULL)
+		corrupted(why);
+	if (!pack_text_join(rest, n, values, values_len, out))
 		corrupted("Its text and its values don't belong together.");
 	pfree(rest);
-	pfree(frame);
+}
+
+static PackCodec *
+codec_of(const unsigned char *from, size_t len)
+{
+	uint32 n;
+
+	if (len < PACK_ID)
+		corrupted("It is cut off.");
+	memcpy(&n, from, PACK_ID);
+	return store_dictionary_codec((int32) pg_ntoh32(n));
 }
 
 void
@@ -203,7 +191,10 @@ store_unpack_text(StringInfo out, Datum stored)
 			appendBinaryStringInfo(out, (const char *) from + 1, len - 1);
 			break;
 		case PACK_DICTIONARY2:
-			append_packed(out, from + 1, from + len);
+			append_packed(out, pack_codec_builtin(), from + 1, from + len);
+			break;
+		case PACK_STORE:
+			append_packed(out, codec_of(from + 1, len - 1), from + 1 + PACK_ID, from + len);
 			break;
 		default:
 			corrupted("Its format is unknown.");

@@ -53,14 +53,12 @@ typedef struct Job {
 
 /* ---- one runner a store ---- */
 
-#define REINDEX_LOCK_CLASS 8127
-
 static LOCKTAG
 runner_tag(StoreCatalog *cat, uint16 role)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, cat->namespace, role, REINDEX_LOCK_CLASS);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, cat->namespace, role, STORE_LOCK_CLASS);
 	return tag;
 }
 

@@ -8,7 +8,7 @@
 
 #include "store/store_internal.h"
 
-/* Session locks of a store: who runs, and who waits to. */
+/* Session locks of a store (STORE_LOCK_CLASS): who runs, and who waits to. */
 #define REINDEX_RUNNER 1
 #define REINDEX_NEXT 2
 

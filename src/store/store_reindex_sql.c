@@ -1,105 +1,43 @@
 /*
  * store_reindex_sql.c: who runs a re-index: fhir_reindex() in a session, or a background worker; and fhir_reindex_status().
  *
- * The worker needs no shared_preload_libraries: the session that stored a SearchParameter registers it when its transaction has
- * committed, and so does a session that finds work waiting which nobody does (after a crash, a promotion, a restore). Without a
+ * The session that stored a SearchParameter starts the worker (store_worker.c), and so does a session that finds work waiting which
+ * nobody does (after a crash, a promotion, a restore). Without a
  * free worker slot the work waits for the next such session or for fhir_reindex(). Of many workers one runs, one waits for
  * it, the others end: the one that waits will see whatever they were started for. It works with the rights of the owner of
- * search_param, whoever wrote the SearchParameter: that may be somebody who has rights through functions only.
+ * search_param.
  */
 #include "base/compat.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "pgstat.h"
-#include "postmaster/bgworker.h"
-#include "storage/ipc.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "base/error.h"
 #include "base/settings.h"
 #include "store/store_reindex.h"
+#include "store/store_worker.h"
 
 #define DEFAULT_BATCH 1000
 #define WORKER_BATCH 250 /* rows are locked for some ten milliseconds */
 
-/* ---- starting workers ---- */
-
-static bool wanted = false; /* by the transaction under way */
-static char wanted_store[NAMEDATALEN];
-static bool is_worker = false;
-
-static void
-start_worker(void)
-{
-	BackgroundWorker worker = {0};
-
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "fhir", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "fhir_reindex_main", BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "fhir re-index of store %.60s", wanted_store);
-	strlcpy(worker.bgw_type, "fhir re-index", BGW_MAXLEN);
-	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
-	strlcpy(worker.bgw_extra, wanted_store, BGW_EXTRALEN);
-	(void) RegisterDynamicBackgroundWorker(&worker, NULL); /* no slot free: the work waits */
-}
-
-static void
-on_transaction_end(XactEvent event, void *arg)
-{
-	if (!wanted)
-		return;
-	if (event == XACT_EVENT_COMMIT) {
-		wanted = false;
-		start_worker();
-	} else if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		wanted = false;
-}
-
 void
 store_reindex_want(void)
 {
-	static bool registered = false;
-
-	if (!fhir_reindex_worker || is_worker)
-		return;
-	if (!registered) {
-		RegisterXactCallback(on_transaction_end, NULL);
-		registered = true;
-	}
-	strlcpy(wanted_store, store_catalog()->name, sizeof(wanted_store));
-	wanted = true;
+	if (fhir_reindex_worker)
+		store_worker_want(STORE_WORKER_REINDEX);
 }
 
 /* ---- the worker ---- */
 
 extern PGDLLEXPORT void fhir_reindex_main(Datum arg);
-
-/* The connection is the bootstrap superuser's; nothing but catalogs has been looked at with its rights. */
-static void
-become_owner(StoreCatalog *cat)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(cat->params));
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", cat->params);
-	SetUserIdAndSecContext(((Form_pg_class) GETSTRUCT(tuple))->relowner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	ReleaseSysCache(tuple);
-}
 
 static void
 work(void)
@@ -113,22 +51,13 @@ work(void)
 static void
 give_up(MemoryContext context)
 {
-	ErrorData *error;
-	StoreCatalog *cat;
+	char *message = store_worker_recover(context);
+	StoreCatalog *cat = store_catalog_if_any();
 
-	HOLD_INTERRUPTS();
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	EmitErrorReport();
-	FlushErrorState();
-	AbortCurrentTransaction();
-	RESUME_INTERRUPTS();
-	StartTransactionCommand();
-	cat = store_catalog_if_any();
 	if (cat != NULL && OidIsValid(cat->params)) {
-		become_owner(cat);
+		store_worker_become_owner(cat->params);
 		SPI_connect();
-		store_reindex_failed(error->message);
+		store_reindex_failed(message);
 		SPI_finish();
 	}
 	CommitTransactionCommand();
@@ -140,19 +69,7 @@ fhir_reindex_main(Datum arg)
 	MemoryContext context = CurrentMemoryContext;
 	StoreCatalog *cat;
 
-	is_worker = true;
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
-	SetConfigOption("fhir.store", MyBgworkerEntry->bgw_extra, PGC_USERSET, PGC_S_SESSION);
-	/* whatever the database's own settings are; what a crash takes back is done again */
-	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
-	SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_SESSION);
-	SetConfigOption("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION);
-	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION);
-	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
-	pgstat_report_activity(STATE_RUNNING, "re-indexing a FHIR store");
-
+	store_worker_begin(DatumGetObjectId(arg), "re-indexing a FHIR store");
 	StartTransactionCommand();
 	cat = store_catalog_if_any();
 	if (cat == NULL || !OidIsValid(cat->params) || !store_reindex_lock(cat, REINDEX_NEXT, false)) {
@@ -161,7 +78,7 @@ fhir_reindex_main(Datum arg)
 	}
 	CommitTransactionCommand();
 	StartTransactionCommand();
-	become_owner(cat);
+	store_worker_become_owner(cat->params);
 	store_reindex_lock(cat, REINDEX_RUNNER, true);
 	store_reindex_unlock(cat, REINDEX_NEXT);
 	PG_TRY();

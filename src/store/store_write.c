@@ -51,6 +51,8 @@ store_write_new(StoreWriter *w, const ModelType *type, const char *id, JsonbCont
 	store_side_insert(w, row.rid, keys);
 	if (unlikely(type->id == MODEL_T_SearchParameter))
 		store_params_written(w, row.rid, id, 1, doc);
+	if (unlikely(store_dictionary_step(row.rid)))
+		store_dictionary_grown(store_writer_catalog(w), row.rid);
 	fill_result(out, type, id, &row, stamped);
 	out->created = true;
 	return true;
