@@ -6,7 +6,8 @@
  * is not noted.
  *
  * The compressor has a context for each dictionary, since only so its tables can be kept small: 32 kB of them (zstd's own choice for
- * this size: 256 kB) stay in the processor's cache, and the result is not larger.
+ * this size: 256 kB) stay in the processor's cache, and the result is not larger. With a dictionary of a store's own little is left to
+ * search for, so that a higher level of zstd is cheap (docs/design.md has the figures).
  */
 #include "base/compat.h"
 
@@ -18,7 +19,7 @@
 #include "store/store_pack.h"
 
 #define CODEC_KEPT 8
-#define CODEC_LEVEL 3
+#define CODEC_LEVEL_BUILTIN 3
 #define CODEC_TABLE_LOG 13
 #define CODEC_MAGIC 4 /* bytes of the frame's magic number */
 
@@ -153,7 +154,7 @@ compressor(PackCodec *codec)
 
 	if (c == NULL)
 		out_of_memory();
-	if (ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, CODEC_LEVEL)) ||
+	if (ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, codec == &builtin ? CODEC_LEVEL_BUILTIN : PACK_CODEC_LEVEL)) ||
 		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_hashLog, CODEC_TABLE_LOG)) ||
 		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_chainLog, CODEC_TABLE_LOG)) ||
 		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 0)) ||

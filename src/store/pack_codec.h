@@ -6,6 +6,8 @@
 
 #include "postgres.h"
 
+#define PACK_CODEC_LEVEL 5 /* of zstd, with a dictionary of a store's own */
+
 /* One dictionary. Valid until the next pack_codec_add or _forget. */
 typedef struct PackCodec PackCodec;
 

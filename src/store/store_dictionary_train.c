@@ -37,8 +37,6 @@
 #define SAMPLE_BYTES (8 * 1024 * 1024)	 /* of text */
 #define HELD_OUT 8						 /* one in so many is for the trial */
 #define COMMON 10						 /* documents in which a value must stand */
-#define TRAINED_SIZE (24 * 1024)
-#define TRAIN_LEVEL 3
 #define BETTER_BY 10 /* percent */
 
 /* Texts one after another, as zdict.h wants them. */
@@ -162,30 +160,27 @@ read_sample(Sample *s)
 	each_document(s, false, reduce_document, &r);
 }
 
-/* Into out (of `room` bytes); 0: zstd can make none of this sample. */
+/* One with `size` bytes of the sample, into out (of `room` bytes); 0: zstd can make none of it. */
 static size_t
-make_dictionary(const Sample *s, char *out, size_t room)
+make_dictionary(const Sample *s, size_t size, char *out, size_t room)
 {
 	size_t header = ZDICT_getDictHeaderSize(store_pack_dictionary2, store_pack_dictionary2_size);
 	size_t fixed = store_pack_dictionary2_size - header;
-	char *trained = palloc(TRAINED_SIZE), *content;
-	ZDICT_params_t params = {.compressionLevel = TRAIN_LEVEL};
-	size_t n = ZDICT_trainFromBuffer(trained, TRAINED_SIZE, s->reduced.bytes.data, s->reduced.sizes, s->reduced.n);
+	char *content = palloc(fixed + size), *trained = palloc(size);
+	ZDICT_params_t params = {.compressionLevel = PACK_CODEC_LEVEL};
+	size_t n = ZDICT_trainFromBuffer(trained, size, s->reduced.bytes.data, s->reduced.sizes, s->reduced.n);
 
 	if (ZDICT_isError(n))
 		return 0;
 	header = ZDICT_getDictHeaderSize(trained, n);
 	if (ZDICT_isError(header))
 		return 0;
-	content = palloc(fixed + n);
+	/* what stands at the end is the cheapest to refer to */
 	memcpy(content, store_pack_dictionary2 + (store_pack_dictionary2_size - fixed), fixed);
 	memcpy(content + fixed, trained + header, n - header);
-	{
-		const char *e = getenv("EXP_NOFIXED");
-		const char *e2 = getenv("EXP_REDUCED_TABLES");
-		size_t skip = e ? fixed : 0;
-		n = ZDICT_finalizeDictionary(out, room, content + skip, fixed + n - header - skip, e2 ? s->reduced.bytes.data : s->whole.bytes.data, e2 ? s->reduced.sizes : s->whole.sizes, e2 ? s->reduced.n : s->whole.n, params);
-	}
+	n = ZDICT_finalizeDictionary(out, room, content, fixed + n - header, s->whole.bytes.data, s->whole.sizes, s->whole.n, params);
+	pfree(content);
+	pfree(trained);
 	return ZDICT_isError(n) ? 0 : n;
 }
 
@@ -209,8 +204,8 @@ try_document(Jsonb *doc, void *arg)
 	t->n++;
 }
 
-static void
-try_dictionary(Sample *s, const char *data, size_t len, Training *out)
+static Trial
+try_dictionary(Sample *s, const char *data, size_t len)
 {
 	Trial t = {.codec = pack_codec_make(data, len)};
 
@@ -223,9 +218,34 @@ try_dictionary(Sample *s, const char *data, size_t len, Training *out)
 		pack_codec_free(t.codec);
 	}
 	PG_END_TRY();
-	out->before = (double) t.before / Max(t.n, 1);
-	out->after = (double) t.after / Max(t.n, 1);
-	out->stored = t.after * 100 <= t.before * (100 - BETTER_BY);
+	return t;
+}
+
+/* The best of some sizes: a small sample may not fill a large one, and then zstd chooses badly. Palloc'd; NULL: none. */
+static char *
+best_dictionary(Sample *s, size_t *len, Training *out)
+{
+	static const int sizes[] = {16 * 1024, 24 * 1024, 32 * 1024};
+	char *best = NULL;
+
+	for (int i = 0; i < lengthof(sizes); i++) {
+		size_t room = sizes[i] + store_pack_dictionary2_size;
+		char *data = palloc(room);
+		size_t n = make_dictionary(s, sizes[i], data, room);
+		Trial t = {0};
+
+		if (n > 0)
+			t = try_dictionary(s, data, n);
+		if (t.n == 0 || (best != NULL && (double) t.after / t.n >= out->after)) {
+			pfree(data);
+			continue;
+		}
+		best = data;
+		*len = n;
+		out->before = (double) t.before / t.n;
+		out->after = (double) t.after / t.n;
+	}
+	return best;
 }
 
 /* ---- one training ---- */
@@ -278,8 +298,8 @@ store_dictionary_train(StoreCatalog *cat, Training *out)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "FHIR dictionary training", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Sample s = {0};
-	size_t room = TRAINED_SIZE + store_pack_dictionary2_size, len = 0;
-	char *data = palloc(room);
+	size_t len;
+	char *data = NULL;
 
 	memset(out, 0, sizeof(*out));
 	out->rid = store_dictionary_last(cat);
@@ -287,11 +307,10 @@ store_dictionary_train(StoreCatalog *cat, Training *out)
 	out->samples = s.n;
 	if (s.n >= SAMPLE_LEAST) {
 		read_sample(&s);
-		len = make_dictionary(&s, data, room);
+		data = best_dictionary(&s, &len, out);
 	}
-	if (len > 0)
-		try_dictionary(&s, data, len, out);
-	if (out->stored) {
+	if (data != NULL && out->after * 100 <= out->before * (100 - BETTER_BY)) {
+		out->stored = true;
 		out->id = store_dictionary_id(data, len);
 		insert(cat, out, data, len);
 	}
