@@ -29,10 +29,10 @@ extern int64 store_dictionary_due(StoreCatalog *cat);
 
 /* ---- training (store_dictionary_train.c), within SPI ---- */
 typedef struct Training {
-	int32 id;		/* of the dictionary, if stored */
-	int samples;	/* documents looked at */
-	int64 rid;		/* highest of the store */
-	double before;	/* bytes a document of those that were not trained on */
+	int32 id;	   /* of the dictionary, if stored */
+	int samples;   /* documents looked at */
+	int64 rid;	   /* highest of the store */
+	double before; /* bytes a document of those that were not trained on */
 	double after;
 	bool stored;
 } Training;

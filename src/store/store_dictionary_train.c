@@ -32,12 +32,12 @@
 #include "store/store_pack.h"
 
 #define SAMPLE_DOCUMENTS 4000
-#define SAMPLE_LEAST 200				 /* fewer say nothing */
-#define SAMPLE_DOCUMENT (32 * 1024)		 /* larger ones are attachments, or pay by themselves */
-#define SAMPLE_BYTES (8 * 1024 * 1024)	 /* of text */
-#define HELD_OUT 8						 /* one in so many is for the trial */
-#define COMMON 10						 /* documents in which a value must stand */
-#define BETTER_BY 10 /* percent */
+#define SAMPLE_LEAST 200			   /* fewer say nothing */
+#define SAMPLE_DOCUMENT (32 * 1024)	   /* larger ones are attachments, or pay by themselves */
+#define SAMPLE_BYTES (8 * 1024 * 1024) /* of text */
+#define HELD_OUT 8					   /* one in so many is for the trial */
+#define COMMON 10					   /* documents in which a value must stand */
+#define BETTER_BY 10				   /* percent */
 
 /* Texts one after another, as zdict.h wants them. */
 typedef struct Texts {

@@ -115,20 +115,20 @@ typedef struct StoreCatalog {
 	Oid table[STORE_NTABLES];
 	Oid index[STORE_NINDEXES];
 	Oid rid_sequence;
-	Oid params;			  /* search_param; InvalidOid in a store that was made without it */
-	bool params_valid;	  /* user is what that table says */
-	KeyUserSet *user;	  /* parameters added by users; NULL: none */
-	uint64 params_digest; /* of what user was made from */
-	bool keys_stale;	  /* rows may have keys of an older format */
-	Oid dictionary;		  /* dictionary; InvalidOid in a store that was made without it */
+	Oid params;			   /* search_param; InvalidOid in a store that was made without it */
+	bool params_valid;	   /* user is what that table says */
+	KeyUserSet *user;	   /* parameters added by users; NULL: none */
+	uint64 params_digest;  /* of what user was made from */
+	bool keys_stale;	   /* rows may have keys of an older format */
+	Oid dictionary;		   /* dictionary; InvalidOid in a store that was made without it */
 	bool dictionary_known; /* the four below are what that table says */
 	bool dictionary_any;
 	int32 dictionary_id;	/* the newest */
 	int64 dictionary_due;	/* rid from which on another one shall be trained */
 	int64 dictionary_asked; /* step of rids at which a worker was wanted last */
 	Oid dictionary_user;	/* who is known to have the right to use them */
-	Oid acl_user;		  /* whose rights are known */
-	uint32 acl_known;	  /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
+	Oid acl_user;			/* whose rights are known */
+	uint32 acl_known;		/* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
 	char quoted[NAMEDATALEN * 2 + 3];
 	char link_key[72]; /* "": there is none */
 } StoreCatalog;

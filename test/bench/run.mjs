@@ -101,6 +101,12 @@ writeFileSync(files.paths, observations.map((o) => `/fhir/Observation/${o.id}`).
 writeFileSync(files.copy, `CREATE TABLE source(doc jsonb);\nCOPY source FROM STDIN;\n${observations.map((o) => tsv(JSON.stringify(note(o, 'r0')))).join('\n')}\n\\.\n` +
 	`INSERT INTO plain SELECT doc->>'id', doc FROM source;\nSELECT count(fhir_update(doc)) FROM source;\nVACUUM ANALYZE;\n`);
 psqlFile(files.copy);
+// the store's own dictionary, which a worker trains once the documents are there: both are measured as they are in use
+const trained = async (store) => {
+	for (let i = 0; i < 200 && psql(`SELECT count(*) FROM ${store}.dictionary`) === '0'; i++) await new Promise((r) => setTimeout(r, 100));
+	if (psql(`SELECT count(*) FROM ${store}.dictionary`) === '0') log(`store ${store} got no dictionary in 20 s`);
+};
+await trained('fhir');
 const bytes = Math.round(observations.reduce((n, o) => n + JSON.stringify(o).length, 0) / observations.length);
 log(`${observations.length} Observations of ${bytes} bytes; ${os.cpus().length} x ${os.cpus()[0].model}; ${psql('SHOW server_version')}`);
 
@@ -154,6 +160,7 @@ if (want('wal')) {
 	// a store and a table of their own, as they come from loading; what is written again and again is far from its checkpoint
 	psql("CREATE TABLE plain_wal(id text PRIMARY KEY, doc jsonb NOT NULL); INSERT INTO plain_wal SELECT doc->>'id', doc FROM source");
 	psql("SELECT fhir_store_create('wal'); SET fhir.store = 'wal'; SELECT count(fhir_update(doc)) FROM source");
+	await trained('wal');
 	psql('VACUUM ANALYZE');
 	const wal = { INSERT: [files.create, 'INSERT INTO plain_wal VALUES ($2, $1::jsonb)'], fhir_create: statements.fhir_create,
 		UPDATE: [files.update, 'UPDATE plain_wal SET doc = $1::jsonb WHERE id = $2'], fhir_update: statements.fhir_update };
