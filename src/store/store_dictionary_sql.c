@@ -109,14 +109,16 @@ fhir_dictionary_train(PG_FUNCTION_ARGS)
 	PreventCommandIfParallelMode("fhir_dictionary_train()");
 	PreventCommandDuringRecovery("fhir_dictionary_train()");
 	cat = store_catalog();
+	if (OidIsValid(cat->dictionary))
+		store_dictionary_require(cat);
 	SPI_connect();
 	store_dictionary_lock(cat, true);
+	cat = store_catalog(); /* another trainer may have made the table */
 	if (!OidIsValid(cat->dictionary)) {
 		store_add_dictionary_table(cat);
 		CommandCounterIncrement();
 		cat = store_catalog();
 	}
-	store_dictionary_require(cat);
 	store_dictionary_train(cat, &t);
 	SPI_finish();
 	values[0] = BoolGetDatum(t.stored);

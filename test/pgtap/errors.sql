@@ -51,6 +51,7 @@ SELECT is(fhir_delete('Patient', 'none') ->> 'resourceType', 'OperationOutcome',
 -- PostgreSQL's own, where it is PostgreSQL that refuses
 SELECT throws_ok($$SET LOCAL fhir.store = 'none'; SELECT fhir_read('Patient', 'here')$$, '3F000', NULL, '3F000: a store that is not there');
 SELECT throws_ok('CALL fhir_reindex()', '2D000', NULL, '2D000: fhir_reindex() in a transaction');
+SELECT throws_ok($$SELECT fhir_document('\x0312345678000028b52ffd')$$, 'XX001', 'stored document can''t be read', 'XX001: a document that is packed with the dictionary of another store');
 SELECT throws_ok('CALL fhir_reindex(0)', '22023', NULL, '22023: fhir_reindex() in batches of nothing');
 
 -- what an error says: what is wrong, where, what to do; the code of the issue and the place travel in it

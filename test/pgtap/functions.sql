@@ -35,6 +35,10 @@ INSERT INTO contract VALUES
 	('fhir_json_text', 'resource jsonb, pretty boolean DEFAULT false', 'text', 'immutable', true, 'safe'),
 	('fhir_search_parameters', 'type text, OUT code text, OUT kind text, OUT url text, OUT expression text, OUT targets text[]',
 		'SETOF record', 'immutable', true, 'safe'),
+	('fhir_document', 'stored bytea', 'jsonb', 'stable', true, 'safe'),
+	('fhir_document_pack', 'resource jsonb', 'bytea', 'stable', true, 'safe'),
+	('fhir_dictionary_train', 'OUT stored boolean, OUT id integer, OUT samples integer, OUT bytes_before integer, OUT bytes_after integer', 'record',
+		'volatile', false, 'unsafe'),
 	('fhir_reindex', 'IN batch integer DEFAULT 1000, IN everything boolean DEFAULT false', NULL, 'volatile', false, 'unsafe'),
 	('fhir_reindex_status', 'OUT id text, OUT url text, OUT code text, OUT bases text[], OUT state text, OUT done bigint, OUT total bigint, '
 		'OUT queued timestamp with time zone, OUT started timestamp with time zone, OUT finished timestamp with time zone, OUT error text',

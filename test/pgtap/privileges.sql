@@ -26,7 +26,7 @@ INSERT INTO calls VALUES
 	(false, $$SELECT fhir_read('Patient', 'p')$$), (false, $$SELECT fhir_vread('Patient', 'p', '1')$$), (false, $$SELECT fhir_history('Patient', 'p')$$),
 	(false, $$SELECT fhir_search('Patient', 'family=a')$$), (false, $$SELECT * FROM fhir_search_rows('Patient', 'family=a')$$), (false, $$SELECT fhir_count('Patient')$$),
 	(true, $$SELECT fhir_create('{"resourceType": "Patient"}')$$), (true, $$SELECT fhir_update('{"resourceType": "Patient", "id": "p"}')$$),
-	(true, $$SELECT fhir_patch('Patient', 'p', '[{"op": "add", "path": "/active", "value": true}]')$$), (true, $$SELECT fhir_delete('Patient', 'p')$$),
+	(true, $$SELECT fhir_dictionary_train()$$), (true, $$SELECT fhir_patch('Patient', 'p', '[{"op": "add", "path": "/active", "value": true}]')$$), (true, $$SELECT fhir_delete('Patient', 'p')$$),
 	(true, $$SELECT fhir_transaction('{"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}]}')$$);
 GRANT SELECT ON calls TO PUBLIC;
 DO $$ BEGIN EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO PUBLIC', (SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema())); END $$;

@@ -11,6 +11,7 @@ INSERT INTO contract VALUES
 	('fhir.id_format', 'enum', NULL, NULL, NULL, 'uuidv7', '{uuidv7,uuidv4}'),
 	('fhir.update_noop', 'bool', NULL, NULL, NULL, 'off', NULL),
 	('fhir.reindex_worker', 'bool', NULL, NULL, NULL, 'on', NULL),
+	('fhir.dictionary', 'enum', NULL, NULL, NULL, 'on', '{on,manual,off}'),
 	('fhir.fhirpath_strict', 'bool', NULL, NULL, NULL, 'off', NULL),
 	('fhir.fhirpath_max_steps', 'integer', NULL, '1000', '2147483647', '10000000', NULL),
 	('fhir.default_count', 'integer', NULL, '1', '100000', '100', NULL),

@@ -85,7 +85,7 @@ is($standby->safe_psql('postgres', q{SET default_transaction_read_only = on; SEL
 	'searches of the standby read them');
 is(formats($standby), '2:0 3:0', 'every document of the standby is read');
 my ($rc, $out, $err) = $standby->psql('postgres', 'SELECT fhir_dictionary_train()');
-ok($rc != 0 && $err =~ /recovery/, 'a standby trains none');
+ok($rc != 0 && $err =~ /read-only|recovery/, 'a standby trains none');
 $_->{run}->finish foreach ($old, $reader);
 
 # ---- one at a time, and nobody waits for a trainer but another one
@@ -112,11 +112,14 @@ $_->{run}->finish foreach ($old, $reader);
 # ---- what can't be had is noted, not tried again with each write
 {
 	$node->safe_psql('postgres', q{SELECT fhir_store_create('noise')});
-	$node->safe_psql('postgres', q{SET fhir.store = 'noise'; SELECT count(fhir_create(jsonb_build_object('resourceType', 'Binary', 'contentType', 'x/' || i, 'data', encode(sha256(i::text::bytea) || sha256(i || 'x'), 'base64')))) FROM generate_series(1, 4200) i});
+	# nearly all of it is taken out of the text before it is packed
+	$node->safe_psql('postgres', q{SET fhir.store = 'noise'; SELECT count(fhir_create(jsonb_build_object('resourceType', 'Basic', 'code', '{"text": "x"}'::jsonb, 'identifier',
+		(SELECT jsonb_agg(jsonb_build_object('value', md5(i || '.' || k)::uuid)) FROM generate_series(1, 60) k)))) FROM generate_series(1, 4200) i});
 	ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM noise.store_info WHERE name = 'dictionary_tried'}), 'a training that is not worth it is noted');
 	is($node->safe_psql('postgres', q{SET fhir.store = 'noise'; SELECT count(*) FROM noise.dictionary}), '0', '... and nothing stored');
 	$node->safe_psql('postgres', q{SET fhir.store = 'noise'; SELECT count(fhir_create('{"resourceType": "Basic", "code": {"text": "x"}}')) FROM generate_series(1, 200)});
-	is(() = slurp_file($node->logfile) =~ /trained a dictionary for FHIR store "noise"/g, 1, '... and not tried again before the store has grown');
+	my @trained = slurp_file($node->logfile) =~ /trained a dictionary for FHIR store "noise"/g;
+	is(scalar @trained, 1, '... and not tried again before the store has grown');
 	$node->safe_psql('postgres', q{SELECT fhir_store_create('manual')});
 	$node->safe_psql('postgres', q{SET fhir.store = 'manual'; SET fhir.dictionary = 'manual'; SELECT count(fhir_create('{"resourceType": "Basic", "code": {"text": "x"}}')) FROM generate_series(1, 4200)});
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM manual.dictionary'), '0', 'fhir.dictionary = manual: no worker');
