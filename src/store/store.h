@@ -4,6 +4,7 @@
  * Tables of a store (layout B, see docs/design.md):
  *   resource(rid, type, id, version, last_updated, deleted, key_version, side_sig, place, keys, refs, ord)   one row per logical resource, HOT
  *   version(rid, version, type, last_updated, method, doc)                            append-only; doc NULL for a delete
+ *   dictionary(id, made, rid, samples, data)                                           what documents are packed with
  *   ordered(key, lo, hi, rid)   string(key, value, rid)   term(key, value, hash)      search keys (keys.h)
  *
  * resource.ord bigint[] NOT NULL DEFAULT '{}': KeySet.ordered again, flat: key, lo, hi, key, lo, hi ... in its order. Search checks and
