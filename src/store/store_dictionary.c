@@ -19,8 +19,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -31,9 +30,9 @@
 #include "store/store_dictionary.h"
 #include "store/store_worker.h"
 
-#define FIRST_DUE 4096	/* resources: a smaller sample does not tell what is common */
-#define DUE_GROWTH 16	/* times as many as the newest dictionary has seen */
-#define TRIED_GROWTH 2	/* the same after one that failed or was not worth it */
+#define FIRST_DUE 4096 /* resources: a smaller sample does not tell what is common */
+#define DUE_GROWTH 16  /* times as many as the newest dictionary has seen */
+#define TRIED_GROWTH 2 /* the same after one that failed or was not worth it */
 
 int32
 store_dictionary_id(const void *data, size_t len)
