@@ -62,7 +62,7 @@ for my $what (sort keys %zero)
 $node->safe_psql('postgres', 'CREATE EXTENSION amcheck');
 is($node->safe_psql('postgres', q{SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_class c JOIN pg_am a ON a.oid = c.relam, LATERAL (SELECT bt_index_check(c.oid, true)) x
 	WHERE relnamespace = 'fhir'::regnamespace AND a.amname = 'btree'}),
-	'ordered_long ordered_range resource_identity resource_pkey search_param_pkey store_info_pkey string_prefix string_rid term_hash version_changed version_pkey word_rid', 'every B-tree agrees with its table');
+	'dictionary_pkey ordered_long ordered_range resource_identity resource_pkey search_param_pkey store_info_pkey string_prefix string_rid term_hash version_changed version_pkey word_rid', 'every B-tree agrees with its table');
 is($node->safe_psql('postgres', q{SELECT sum(deadlocks) FROM pg_stat_database}), '0', 'no deadlock');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|signal 11|terminated by signal/, 'no crash');
 $node->stop;
