@@ -39,6 +39,7 @@
 #define SEARCH_MANY_ASKED 20
 #define SEARCH_FEW_LONG 3
 #define SEARCH_PLANS 5
+#define SEARCH_FAR_ROWS 0
 #else
 #define SEARCH_INDEXED_KEYS \
 	64							   /* more hashes are listed one by one, or looked up in each row: a GIN scan for n costs n a row */
@@ -54,6 +55,7 @@
 #define SEARCH_MANY_ASKED 2000	   /* rows of a walk that are asked what they refer to, or what refers to them */
 #define SEARCH_FEW_LONG 5000	   /* long intervals that are sorted by their start */
 #define SEARCH_PLANS 400		   /* statements whose plans a session keeps */
+#define SEARCH_FAR_ROWS 3		   /* rows that are asked for their chained sort value in the time in which one at the chain's end is asked who refers to it */
 #endif
 
 /* ---- criteria ---- */
@@ -507,6 +509,12 @@ extern void sql_walk(SqlText *s, SearchRequest *req, const SearchWalk *w);
 extern void sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur);
 /* Rows of alias q after the cursor, from sort key i on. */
 extern void sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, int i);
+
+/* ---- search_walk_chain.c ---- */
+/* The same where the first sort key is a chain. */
+extern bool search_can_walk_chain(const SearchRequest *req, const SearchCursor *cur, bool after);
+extern int search_walk_chain_bound(const SearchRequest *req, double matches, int limit);
+extern void sql_walk_chain(SqlText *s, const SearchRequest *req, const SearchWalk *w);
 
 /* ---- search_page.c ---- */
 extern void search_page(SearchRequest *req, SearchPage *out);

@@ -121,6 +121,8 @@ walk_bound(SearchRequest *req, int limit)
 		if (c->kind == CRIT_KEYS || c->kind == CRIT_ORDERED)
 			listed = Max(listed, c->kind == CRIT_KEYS ? n : 2.0 * SEARCH_FEW_ROWS);
 	}
+	if (req->nsorts && req->sorts[0].kind == SORT_CHAIN)
+		return limit > 100000 ? -1 : search_walk_chain_bound(req, product, limit);
 	if (!any || (!indexed && !listable))
 		return 0;
 	/* all rows are wanted */
@@ -165,6 +167,7 @@ static bool
 page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound, int limit, SearchPage *out)
 {
 	SearchWalk w = {cur, after};
+	bool by_chain = req->nsorts && req->sorts[0].kind == SORT_CHAIN;
 
 	memset(out, 0, sizeof(*out));
 	search_walk_parts(req, &w);
@@ -180,6 +183,7 @@ page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound,
 		sql_walk(&s, req, &w);
 		search_run(req, &s,
 				   w.part == WALK_LONG_BEFORE ? "page: long intervals that began before"
+				   : by_chain				  ? "page: walk in the order of what is referred to, a bounded number of it"
 				   : w.bound				  ? "page: walk in order, a bounded number of rows"
 											  : "page: walk in order");
 		fetch_rows(req, &part);
@@ -195,18 +199,26 @@ page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound,
  * whatever the values, and to plan it takes longer than to run it.
  */
 static bool
-found_by_hashes(SearchRequest *req)
+hashes_only(const Crit *c, bool *found)
+{
+	if ((c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS) || c->kind == CRIT_ROWS)
+		return *found = true;
+	if (c->kind == CRIT_NOT)
+		return c->args[0]->kind == CRIT_KEYS;
+	for (int i = 0; c->kind == CRIT_AND && i < c->nargs; i++)
+		if (!hashes_only(c->args[i], found))
+			return false;
+	return c->kind == CRIT_TRUE || c->kind == CRIT_TYPE || c->kind == CRIT_AND;
+}
+
+static bool
+found_by_hashes(const SearchRequest *req)
 {
 	bool found = false;
 
-	for (int i = 0; i < req->nwhere; i++) {
-		const Crit *c = req->where[i];
-
-		if ((c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS) || c->kind == CRIT_ROWS)
-			found = true;
-		else if (c->kind != CRIT_TRUE && c->kind != CRIT_TYPE)
+	for (int i = 0; i < req->nwhere; i++)
+		if (!hashes_only(req->where[i], &found))
 			return false;
-	}
 	return found;
 }
 

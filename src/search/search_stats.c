@@ -181,8 +181,12 @@ search_crit_rows(Crit *c, double type_rows)
 			break;
 		case CRIT_AND:
 			n = type_rows;
-			for (int i = 0; i < c->nargs; i++)
-				n *= Min(1, search_crit_rows(c->args[i], type_rows) / type_rows);
+			/* the rest of a fixed list of codes beside `none of these`: one says what the other does */
+			if (c->nargs == 2 && c->args[0]->kind == CRIT_KEYS && c->args[1]->kind == CRIT_NOT)
+				n = Min(search_crit_rows(c->args[0], type_rows), search_crit_rows(c->args[1], type_rows));
+			else
+				for (int i = 0; i < c->nargs; i++)
+					n *= Min(1, search_crit_rows(c->args[i], type_rows) / type_rows);
 			break;
 		case CRIT_OR:
 			for (int i = 0; i < c->nargs; i++)

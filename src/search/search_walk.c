@@ -162,17 +162,20 @@ search_can_walk(const SearchRequest *req, const SearchCursor *cur, bool after)
 
 	if (sort == NULL)
 		return true;
-	if (req->ntypes > 1 || sort->kind == SORT_DOC || sort->kind == SORT_SCORE || sort->kind == SORT_CHAIN || sort->nkeys > MAX_WALKED_KEYS || (after && cur->nulls[0]))
-		return false;
-	/* backward, the rows without a value come first: they are in no such index */
-	return !(cur->backward && by_value(sort) && search_walked_criterion(req) == NULL);
+	if (sort->kind == SORT_CHAIN)
+		return search_can_walk_chain(req, cur, after);
+	/* rows without a value stand last and are in no such index: from one that has a value, back or on, none is left out */
+	return req->ntypes == 1 && sort->kind != SORT_DOC && sort->kind != SORT_SCORE && sort->nkeys <= MAX_WALKED_KEYS &&
+		   !(after && cur->nulls[0]);
 }
 
 /* Is a walk without a bound complete, however short? */
 bool
 search_walk_has_all(const SearchRequest *req)
 {
-	return !by_value(req->nsorts ? &req->sorts[0] : NULL) || search_walked_criterion(req) != NULL;
+	const SearchSort *sort = req->nsorts ? &req->sorts[0] : NULL;
+
+	return !(by_value(sort) || (sort && sort->kind == SORT_CHAIN)) || search_walked_criterion(req) != NULL;
 }
 
 /* The column of the walked index that holds the first sort value. */
@@ -483,6 +486,8 @@ sql_walk(SqlText *s, SearchRequest *req, const SearchWalk *w)
 	s->in_order = true;
 	if (sort == NULL || sort->kind == SORT_ID)
 		sql_walk_identity(s, req, w, sort);
+	else if (sort->kind == SORT_CHAIN)
+		sql_walk_chain(s, req, w);
 	else
 		sql_walk_values(s, req, w, sort);
 }
