@@ -93,6 +93,31 @@
 #define FhirKnownBlocks(rel) (smgropen((rel)->rd_node, (rel)->rd_backend)->smgr_cached_nblocks[MAIN_FORKNUM])
 #endif
 
+/* What an index names, page by page; FhirBitmapOffsets answers how many, -1: any on that page. */
+#if PG_VERSION_NUM >= 180000
+#define FhirBitmapIterator TBMPrivateIterator
+#define FhirBitmapPage TBMIterateResult
+#define FhirBitmapBegin(bitmap) tbm_begin_private_iterate(bitmap)
+#define FhirBitmapNext(iterator, page) tbm_private_iterate(iterator, &(page))
+#define FhirBitmapBlock(page) ((page).blockno)
+#define FhirBitmapRecheck(page) ((page).recheck)
+#define FhirBitmapOffsets(page, offsets) \
+	((page).lossy ? -1 : tbm_extract_page_tuple(&(page), (offsets), MaxHeapTuplesPerPage))
+#define FhirBitmapEnd(iterator) tbm_end_private_iterate(iterator)
+#define FhirIndexBeginscanBitmap(index, snapshot, nkeys) index_beginscan_bitmap(index, snapshot, NULL, nkeys)
+#else
+#define FhirBitmapIterator TBMIterator
+#define FhirBitmapPage TBMIterateResult *
+#define FhirBitmapBegin(bitmap) tbm_begin_iterate(bitmap)
+#define FhirBitmapNext(iterator, page) (((page) = tbm_iterate(iterator)) != NULL)
+#define FhirBitmapBlock(page) ((page)->blockno)
+#define FhirBitmapRecheck(page) ((page)->recheck)
+#define FhirBitmapOffsets(page, offsets) \
+	((page)->ntuples < 0 ? -1 : (memcpy(offsets, (page)->offsets, (page)->ntuples * sizeof(OffsetNumber)), (page)->ntuples))
+#define FhirBitmapEnd(iterator) tbm_end_iterate(iterator)
+#define FhirIndexBeginscanBitmap(index, snapshot, nkeys) index_beginscan_bitmap(index, snapshot, nkeys)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define FhirIndexBeginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
 #define FhirCheckIndexConstraints(result, slot, estate, tid, arbiters) \

@@ -40,6 +40,7 @@
 #define SEARCH_FEW_LONG 3
 #define SEARCH_PLANS 5
 #define SEARCH_FAR_ROWS 0
+#define SEARCH_PAGES_A_ROW 1000
 #else
 #define SEARCH_INDEXED_KEYS \
 	64							   /* more hashes are listed one by one, or looked up in each row: a GIN scan for n costs n a row */
@@ -56,6 +57,7 @@
 #define SEARCH_FEW_LONG 5000	   /* long intervals that are sorted by their start */
 #define SEARCH_PLANS 400		   /* statements whose plans a session keeps */
 #define SEARCH_FAR_ROWS 3		   /* rows that are asked for their chained sort value in the time in which one at the chain's end is asked who refers to it */
+#define SEARCH_PAGES_A_ROW 20	   /* pages whose visibility is looked up in the time of one row */
 #endif
 
 /* ---- criteria ---- */
@@ -140,6 +142,7 @@ struct Crit {
 	int64 program;	  /* CONTAINED */
 	double referring; /* HAS: estimated resources that refer */
 	bool asked;		  /* CHAIN: found to have many at its end */
+	int more_than;	  /* ORDERED: more entries than that are in the boxes */
 	double matches;	  /* estimated matching resources, < 0: unknown */
 };
 
@@ -521,6 +524,10 @@ extern void search_page(SearchRequest *req, SearchPage *out);
 extern bool search_counted_by_index(const SearchRequest *req);
 extern int64 search_total(SearchRequest *req, bool estimate);
 
+/* ---- search_count.c ---- */
+/* The total, where the criteria are decided by hashes and intervals and nothing narrows what the caller may see; else false. */
+extern bool search_count_hashes(SearchRequest *req, int64 *out);
+
 /* ---- search_stats.c ---- */
 /* Estimated resources of the types, and of those that satisfy c (< 0: unknown). */
 extern double search_type_rows(const ModelType *const *types, int ntypes);
@@ -544,6 +551,8 @@ extern int search_long_before(SearchRequest *req, const Crit *c, int64 start);
 /* Of table ordered, as o: what index ordered_long holds. */
 #define SQL_LONG_ONLY " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000"
 extern bool search_indexed(const Crit *c);
+/* Does any of (key, lo, hi) ... lie in any of the boxes? */
+extern bool search_ordered_any(const int64 *ord, int n, const OrdBox *boxes, int nboxes);
 extern bool search_listable(const Crit *c);
 
 /* ---- search_contained.c ---- */
@@ -571,6 +580,7 @@ typedef struct SetRun {
 	bool all; /* every match is wanted, not a page of them */
 	int few;
 	double type_rows, least; /* resources of the types; about how many an index leaves of them */
+	double indexed;			 /* about as many are found by hashes, however many */
 } SetRun;
 
 /* The first column of SPI's result as CRIT_ROWS; frees the result. */

@@ -352,6 +352,8 @@ search_total(SearchRequest *req, bool estimate)
 	}
 	/* what a page can leave to be checked row by row */
 	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, true);
+	if (search_count_hashes(req, &n))
+		return n;
 	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*)");
 	sql_from_where(&s, "r", LEG_TOTAL, req->types, req->all_types ? 0 : req->ntypes, req->where, req->nwhere);
 	search_run(req, &s, "total");

@@ -183,6 +183,8 @@ run_ordered(SearchRequest *req, Crit *c, int few)
 {
 	SqlText s;
 
+	if (few <= c->more_than)
+		return;
 	sql_init(&s);
 	s.generic = true;
 	appendStringInfoString(&s.sql, "(SELECT o.rid FROM ");
@@ -194,9 +196,10 @@ run_ordered(SearchRequest *req, Crit *c, int few)
 		appendStringInfo(&s.sql, " LIMIT %d)", few + 1);
 	}
 	search_run(req, &s, "criterion: ordered values, as far as they are few");
-	if (SPI_processed > few)
+	if (SPI_processed > few) {
 		SPI_freetuptable(SPI_tuptable);
-	else
+		c->more_than = few;
+	} else
 		search_take_rows(c);
 }
 
@@ -518,8 +521,9 @@ run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 	check_stack_depth();
 	switch (c->kind) {
 		case CRIT_ORDERED:
+			/* many beside few that hashes find: these are asked rather */
 			if (step == STEP_LATE)
-				run_ordered(run->req, c, run->few);
+				run_ordered(run->req, c, (int) Min(run->few, Max(SEARCH_FEW_ROWS, run->indexed / 8)));
 			break;
 		case CRIT_UPDATED:
 			if (step == STEP_LATE)
@@ -598,6 +602,12 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 	for (int i = 0; i < nwhere; i++)
 		if (selective(where[i], run.type_rows) < run.type_rows)
 			return;
+	run.indexed = run.type_rows;
+	for (int i = 0; i < nwhere; i++)
+		if (search_indexed(where[i]))
+			run.indexed = Min(run.indexed, search_crit_rows(where[i], run.type_rows));
+	if (run.indexed >= run.type_rows)
+		run.indexed = run.few * 8.0;
 	sql_collect_all(where, nwhere, &beside);
 	for (int i = 0; i < nwhere; i++)
 		if (where[i] != walked)

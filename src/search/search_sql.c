@@ -380,6 +380,20 @@ fhir_keys_any(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(false);
 }
 
+bool
+search_ordered_any(const int64 *ord, int n, const OrdBox *boxes, int nboxes)
+{
+	for (int i = 0; i + 2 < n; i += 3)
+		for (int k = 0; k < nboxes; k++) {
+			const OrdBox *box = boxes + k;
+
+			if (ord[i] == (int64) box->key && ord[i + 1] >= box->lo_min && ord[i + 1] <= box->lo_max &&
+				ord[i + 2] >= box->hi_min && ord[i + 2] <= box->hi_max)
+				return true;
+		}
+	return false;
+}
+
 /* ord: (key, lo, hi) ...; boxes: OrdBox ... */
 PG_FUNCTION_INFO_V1(fhir_ordered_any);
 Datum
@@ -388,17 +402,8 @@ fhir_ordered_any(PG_FUNCTION_ARGS)
 	ArrayType *a = PG_GETARG_ARRAYTYPE_P(0), *b = PG_GETARG_ARRAYTYPE_P(1);
 	int na, nb;
 	int64 *v = int8_elements(a, &na), *boxes = int8_elements(b, &nb);
-	int nboxes = nb / (sizeof(OrdBox) / sizeof(int64));
 
-	for (int i = 0; i + 2 < na; i += 3)
-		for (int k = 0; k < nboxes; k++) {
-			const OrdBox *box = (OrdBox *) boxes + k;
-
-			if (v[i] == (int64) box->key && v[i + 1] >= box->lo_min && v[i + 1] <= box->lo_max &&
-				v[i + 2] >= box->hi_min && v[i + 2] <= box->hi_max)
-				PG_RETURN_BOOL(true);
-		}
-	PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(search_ordered_any(v, na, (OrdBox *) boxes, nb / (sizeof(OrdBox) / sizeof(int64))));
 }
 
 /* Lowest or highest lo under any of the keys; NULL if there is none. */
