@@ -206,6 +206,7 @@ satisfies(const Subject *s, const Crit *c)
 		case CRIT_FALSE:
 		case CRIT_UPDATED: /* it has no meta.lastUpdated */
 		case CRIT_HAS:
+		case CRIT_REFERRED:
 		case CRIT_LIST:
 		case CRIT_ROWS:
 			return false;
@@ -387,6 +388,7 @@ superset(const Crit *c)
 		case CRIT_FALSE:
 		case CRIT_UPDATED:
 		case CRIT_HAS:
+		case CRIT_REFERRED:
 		case CRIT_LIST:
 		case CRIT_ROWS:
 			return crit_new(CRIT_FALSE);

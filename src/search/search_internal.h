@@ -40,6 +40,7 @@
 #define SEARCH_FEW_LONG 3
 #define SEARCH_PLANS 5
 #define SEARCH_FAR_ROWS 0
+#define SEARCH_ROWS_A_REFERRING 3
 #define SEARCH_PAGES_A_ROW 1000
 #else
 #define SEARCH_INDEXED_KEYS \
@@ -57,6 +58,7 @@
 #define SEARCH_FEW_LONG 5000	   /* long intervals that are sorted by their start */
 #define SEARCH_PLANS 400		   /* statements whose plans a session keeps */
 #define SEARCH_FAR_ROWS 3		   /* rows that are asked for their chained sort value in the time in which one at the chain's end is asked who refers to it */
+#define SEARCH_ROWS_A_REFERRING 10 /* rows of a walk that are asked in the time in which one that refers has its document read */
 #define SEARCH_PAGES_A_ROW 20	   /* pages whose visibility is looked up in the time of one row */
 #endif
 
@@ -79,6 +81,7 @@ typedef enum CritKind {
 	CRIT_NEAR,		/* a position within a distance */
 	CRIT_CHAIN,		/* refers to a resource that satisfies args; becomes CRIT_KEYS */
 	CRIT_HAS,		/* is referred to by a resource that satisfies args */
+	CRIT_REFERRED,	/* its identity is one of the hashes: of what was found to be referred to */
 	CRIT_LIST,		/* is an entry of one of the Lists; becomes CRIT_ROWS */
 	CRIT_CONTAINED, /* contains a resource that satisfies a program of search_contained.c */
 	CRIT_AND,

@@ -357,9 +357,16 @@ fetch_versions(SearchRow **rows)
 	return n;
 }
 
+/* Of n that refer to the same, others stand together with them: about how many rows of the types they lead to. */
+static double
+together(double from_rows, double type_rows)
+{
+	return sqrt(Max(1, from_rows / Max(1, type_rows)));
+}
+
 /*
  * How many that refer have their documents read. That costs some 10 us each; to ask a row whether it is referred to some 20, and, in a
- * _has within a _has, 7 for each of those that refer to the row of the search. Of few / rows the answer is yes.
+ * _has within a _has, 7 for each of those that refer to the row of the search. Of few / together / rows the answer is yes.
  */
 static int
 few_referring(const SetRun *run, const Crit *c)
@@ -371,8 +378,44 @@ few_referring(const SetRun *run, const Crit *c)
 		return PG_INT32_MAX - 1;
 	if (run->all)
 		return (int) Max(SEARCH_FEW_REFERRING, Min(SEARCH_FEW_WHEN_ALL, run->type_rows * 2));
-	few = Min(sqrt(page_limit(req) * rows * each), SEARCH_MANY_REFERRING);
+	few = Min(sqrt(page_limit(req) * rows * each * together(search_type_rows(&c->links[0].type, 1), rows)), SEARCH_MANY_REFERRING);
 	return (int) Max(SEARCH_FEW_REFERRING, Min(few, run->least * each));
+}
+
+/*
+ * What is referred to, by its identities, from the narrow rows that refer: no document is read, nothing looked up. For types that are
+ * soon walked through: no index finds a resource by its identity's hash. False if more than few refer.
+ */
+static bool
+list_referred(SetRun *run, Crit *c, Crit *arg, int few)
+{
+	const ModelType *from = c->links[0].type;
+	Crit *found = crit_new(CRIT_REFERRED);
+	int64 n;
+	bool null;
+	SqlText s;
+
+	sql_init(&s);
+	appendStringInfoString(&s.sql, "SELECT DISTINCT u.identity, q.n FROM (SELECT r.keys, r.refs, pg_catalog.count(*) OVER () AS n FROM (SELECT r.keys, r.refs");
+	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
+	appendStringInfo(&s.sql, " LIMIT %d) r) q CROSS JOIN LATERAL pg_catalog.unnest(q.refs) u(identity) WHERE false", few + 1);
+	for (int i = 0; i < c->nlinks; i++) {
+		appendStringInfoString(&s.sql, " OR q.keys" OP("@>") "ARRAY[u.identity" OP("#"));
+		sql_param(&s, INT8OID, Int64GetDatum((int64) keys_reference_salt(c->links[i].source)));
+		appendStringInfoChar(&s.sql, ']');
+	}
+	search_run(run->req, &s, psprintf("_has: what the %s that refer lead to", from->name));
+	n = SPI_processed ? DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null)) : 0;
+	for (uint64 i = 0; i < SPI_processed && n <= few; i++)
+		crit_add_key(found, (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null)));
+	SPI_freetuptable(SPI_tuptable);
+	if (n > few)
+		return false;
+	c->kind = found->nkeys ? CRIT_REFERRED : CRIT_FALSE;
+	c->keys = found->keys;
+	c->nkeys = found->nkeys;
+	c->matches = -1;
+	return true;
 }
 
 void
@@ -395,10 +438,14 @@ search_run_has(SetRun *run, Crit *c)
 	}
 	referring = search_crit_rows(arg, from_rows);
 	c->referring = Max(few, referring);
-	c->matches = Min(run->type_rows, c->referring);
+	c->matches = Min(run->type_rows, c->referring / together(from_rows, run->type_rows));
 	/* without an index, to find few costs as much as to find all */
 	if (few < PG_INT32_MAX - 1 && (referring > 4.0 * few || (!run->all && !search_indexed(arg))))
 		return;
+	if (!by_canonical(run, c) && run->type_rows <= SEARCH_ROWS_A_REFERRING * Max(referring, SEARCH_FEW_REFERRING)) {
+		list_referred(run, c, arg, few);
+		return;
+	}
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
 	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);

@@ -100,7 +100,7 @@ static int
 walk_bound(SearchRequest *req, int limit)
 {
 	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows,
-		   need, asked = 0, listed = 0;
+		   need, asked = 0, listed = 0, left = 1;
 	bool indexed = false, listable = false, any = false;
 	const Crit *walked = search_walked_criterion(req);
 
@@ -116,6 +116,8 @@ walk_bound(SearchRequest *req, int limit)
 			indexed = true;
 			least = Min(least, n);
 		}
+		else if (c->kind == CRIT_REFERRED)
+			left *= Max(n, 1) / type_rows;
 		listable = listable || search_listable(c);
 		asked = Max(asked, rows_to_ask(c));
 		if (c->kind == CRIT_KEYS || c->kind == CRIT_ORDERED)
@@ -129,9 +131,9 @@ walk_bound(SearchRequest *req, int limit)
 	if (limit > 100000)
 		return -1;
 	need = limit * type_rows / Max(product, 1);
-	/* to ask so many rows would cost more than to list what they are asked for */
+	/* to ask so many rows would cost more than to list what they are asked for; only those are asked that are left by what is soon told */
 	if (!indexed && asked > 0)
-		return need > asked ? -1 : (int) Min(Max(limit * 4, need * 3), asked);
+		return need * left > asked ? -1 : (int) Min(Max(limit * 4, need * 3), Min(asked / left, 200000));
 	/* to list them all takes at least as long as to look at as many rows and half as many again */
 	if (!indexed)
 		return (int) Min(limit * 10.0 + Max(2000, listed * 1.5), 200000);
@@ -162,6 +164,29 @@ append_rows(SearchPage *page, const SearchPage *more)
 	page->nrows += more->nrows;
 }
 
+/* Is it decided on the row itself? */
+static bool
+told_by_row(const Crit *c)
+{
+	for (int i = 0; i < c->nargs; i++)
+		if (!told_by_row(c->args[i]))
+			return false;
+	return c->kind == CRIT_KEYS || c->kind == CRIT_ORDERED || c->kind == CRIT_TRUE || c->kind == CRIT_TYPE || c->kind == CRIT_NOT ||
+		   c->kind == CRIT_AND || c->kind == CRIT_OR;
+}
+
+/* A bounded walk by identity that tests the rows only has one way to run, whatever the values. */
+static bool
+one_way(const SearchRequest *req, const SearchWalk *w)
+{
+	if (w->bound == 0 || req->nsorts > 0 || req->ntypes > 1)
+		return false;
+	for (int i = 0; i < req->nwhere; i++)
+		if (!told_by_row(req->where[i]))
+			return false;
+	return search_restriction_hook == NULL;
+}
+
 /* Rows in order from an index; true if the page is complete however short. */
 static bool
 page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound, int limit, SearchPage *out)
@@ -180,6 +205,7 @@ page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound,
 		w.bound = w.part == WALK_LONG_BEFORE ? 0 : bound;
 		w.limit = limit - out->nrows;
 		sql_init(&s);
+		s.generic = one_way(req, &w);
 		sql_walk(&s, req, &w);
 		search_run(req, &s,
 				   w.part == WALK_LONG_BEFORE ? "page: long intervals that began before"

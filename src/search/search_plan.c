@@ -273,6 +273,11 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 		case CRIT_HAS:
 			sql_has(s, alias, c);
 			break;
+		case CRIT_REFERRED:
+			appendStringInfo(&s->sql, "%s.fhir_identity(%s.type, %s.id)" OP("=") "ANY (", search_ext_schema(), alias, alias);
+			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
+			appendStringInfoChar(&s->sql, ')');
+			break;
 		case CRIT_DOC:
 			sql_doc(s, alias, c);
 			break;

@@ -221,6 +221,8 @@ shape_text(const SearchRequest *req, const Crit *c)
 			return "chain: many at its end, each row is asked what it refers to (index resource_identity)";
 		case CRIT_HAS:
 			return "_has: many refer, asked of each row (GIN index resource_keys)";
+		case CRIT_REFERRED:
+			return "_has: what is referred to was found before, its identities are looked for in each row";
 		case CRIT_CONTAINED:
 			return "contained resources, each evaluated from the document of its container";
 		default:
@@ -250,7 +252,7 @@ crit_text(const SearchRequest *req, const Crit *c)
 static bool
 no_index(const SearchRequest *req, const Crit *c)
 {
-	return c->kind != CRIT_TRUE && c != search_walked_criterion(req) && !search_indexed(c) && !search_listable(c);
+	return c->kind != CRIT_TRUE && c->kind != CRIT_REFERRED && c != search_walked_criterion(req) && !search_indexed(c) && !search_listable(c);
 }
 
 /* Is each row asked or read? To count what remains could take long. */

@@ -176,6 +176,9 @@ search_crit_rows(Crit *c, double type_rows)
 		case CRIT_ROWS:
 			n = c->nrows;
 			break;
+		case CRIT_REFERRED:
+			n = c->nkeys;
+			break;
 		case CRIT_ID:
 			n = c->nvalues;
 			break;
