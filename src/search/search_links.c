@@ -384,9 +384,9 @@ few_referring(const SetRun *run, const Crit *c)
 
 /*
  * What is referred to, by its identities, from the narrow rows that refer: no document is read, nothing looked up. For types that are
- * soon walked through: no index finds a resource by its identity's hash. False if more than few refer.
+ * soon walked through: no index finds a resource by its identity's hash. Nothing is changed if more than few refer.
  */
-static bool
+static void
 list_referred(SetRun *run, Crit *c, Crit *arg, int few)
 {
 	const ModelType *from = c->links[0].type;
@@ -410,12 +410,11 @@ list_referred(SetRun *run, Crit *c, Crit *arg, int few)
 		crit_add_key(found, (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null)));
 	SPI_freetuptable(SPI_tuptable);
 	if (n > few)
-		return false;
+		return;
 	c->kind = found->nkeys ? CRIT_REFERRED : CRIT_FALSE;
 	c->keys = found->keys;
 	c->nkeys = found->nkeys;
 	c->matches = -1;
-	return true;
 }
 
 void
@@ -429,7 +428,7 @@ search_run_has(SetRun *run, Crit *c)
 	SearchRow *rows;
 	SqlText s;
 	double referring, from_rows = search_type_rows(&from, 1);
-	int n, few = few_referring(run, c);
+	int n, few = few_referring(run, c), read;
 
 	search_sets(req, &from, 1, &arg, 1, run->all || few == PG_INT32_MAX - 1);
 	if (arg->kind == CRIT_FALSE) {
@@ -442,17 +441,20 @@ search_run_has(SetRun *run, Crit *c)
 	/* without an index, to find few costs as much as to find all */
 	if (few < PG_INT32_MAX - 1 && (referring > 4.0 * few || (!run->all && !search_indexed(arg))))
 		return;
-	if (!by_canonical(run, c) && run->type_rows <= SEARCH_ROWS_A_REFERRING * Max(referring, SEARCH_FEW_REFERRING)) {
+	read = by_canonical(run, c) ? few : (int) Min(few, run->type_rows / SEARCH_ROWS_A_REFERRING);
+	if (read < few && referring > 4.0 * read) {
 		list_referred(run, c, arg, few);
 		return;
 	}
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
 	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
-	appendStringInfo(&s.sql, " LIMIT %d", few + 1);
+	appendStringInfo(&s.sql, " LIMIT %d", read + 1);
 	search_run(req, &s, psprintf("_has: the %s that refer, as far as they are few", from->name));
 	n = fetch_versions(&rows);
-	if (n > few)
+	if (n > read && read < few)
+		list_referred(run, c, arg, few);
+	if (n > read)
 		return;
 	targets = palloc((run->ntypes + 1) * sizeof(ModelTypeId));
 	for (int i = 0; i < run->ntypes; i++)
