@@ -115,8 +115,7 @@ walk_bound(SearchRequest *req, int limit)
 		if (search_indexed(c)) {
 			indexed = true;
 			least = Min(least, n);
-		}
-		else if (c->kind == CRIT_REFERRED)
+		} else if (c->kind == CRIT_REFERRED)
 			left *= Max(n, 1) / type_rows;
 		listable = listable || search_listable(c);
 		asked = Max(asked, rows_to_ask(c));
