@@ -21,7 +21,7 @@ CREATE FUNCTION doc(kind text, i int, k int) RETURNS jsonb LANGUAGE sql AS $$
     'subject', jsonb_build_object('reference', 'Patient/p' || k % 7),
     'effectiveDateTime', CASE WHEN k % 9 > 0 THEN to_char(date '2020-01-01' + k * 37 % 120, 'YYYY-MM-DD') END,
     'valueQuantity', CASE WHEN k % 5 > 0 THEN jsonb_build_object('value', k * 17 % 40) END)) $$;
-SELECT count(fhir_update(jsonb_build_object('resourceType', 'Patient', 'id', 'p' || i, 'name', jsonb_build_array(jsonb_build_object('family', 'F' || i % 3))))) FROM generate_series(0, 6) i;
+SELECT count(fhir_update(jsonb_build_object('resourceType', 'Patient', 'id', 'p' || i, 'birthDate', '19' || 90 - i, 'name', jsonb_build_array(jsonb_build_object('family', 'F' || i % 3))))) FROM generate_series(0, 6) i;
 SELECT count(fhir_update(doc('fix', i, i))) FROM generate_series(1, 150) i;
 SELECT count(fhir_update(doc('tou', i, i * 3))) FROM generate_series(1, 150) i;
 SELECT count(fhir_update(doc('chu', i, i * 7))) FROM generate_series(1, 100) i;
@@ -154,6 +154,8 @@ my @walks = (
 	[ 'Observation', '_sort=value-quantity,-date', '^(fix|tou)' ], [ 'Observation', '_sort=-value-quantity,date', '^(fix|tou)' ],
 	[ 'Observation', '_sort=code,-_id', '^(fix|tou)' ], [ 'Observation', '_sort=_lastUpdated', '^fix' ], [ 'Observation', '_sort=-_lastUpdated', '^fix' ],
 	[ 'Observation', 'subject:Patient.family=f1&_sort=-date', '^(fix|tou)' ], [ 'Observation', 'date=ge2020-02&_sort=date', '^(fix|tou)' ],
+	[ 'Observation', '_sort=subject:Patient.family', '^(fix|tou)' ], [ 'Observation', 'code=c1&_sort=-subject:Patient.family,-date', '^(fix|tou)' ],
+	[ 'Observation', 'code=c2&_sort=subject:Patient.birthdate', '^(fix|tou)' ],
 	[ 'Observation', 'date:missing=true', '^(fix|tou)' ], [ 'Observation', 'subject:Patient._id=p1,p2&code:not=c3&_sort=-date', '^(fix|tou)' ]);
 my %want; # the order among those that stay, found in one page while nobody writes
 foreach my $w (@walks)
