@@ -14,7 +14,7 @@ SELECT count(fhir_update(jsonb_strip_nulls(jsonb_build_object('resourceType', 'O
   'effectiveDateTime', (date '2020-01-01' + i % 400)::text,
   'subject', CASE WHEN i % 40 > 0 THEN jsonb_build_object('reference', 'Patient/p' || 1 + i * 7 % 33) END,
   'performer', (SELECT jsonb_agg(jsonb_build_object('reference', CASE WHEN k = 2 THEN 'Patient/p' || 1 + i % 30 ELSE 'Practitioner/d' || 1 + (i + k) % 5 END)) FROM generate_series(0, i % 3) k)))))
-  FROM generate_series(1, 3000) i;
+  FROM generate_series(1, 1500) i;
 ANALYZE plans_test.resource;
 
 -- the order by the documents
@@ -41,6 +41,7 @@ BEGIN
     page := fhir_search(type, split_part(link, '?', 2));
   END LOOP;
   forth := trim(forth); back := trim(back);
+  RETURN NEXT;
 END $$;
 WITH want(query, ids) AS (
   SELECT '_sort=patient.family', (SELECT string_agg(id, ' ' ORDER BY s NULLS LAST, id) FROM (SELECT id, (SELECT min(family) FROM f WHERE ref = resource #>> '{subject,reference}') COLLATE "C" AS s FROM o) q)
@@ -79,7 +80,6 @@ SELECT bool_and(same) FROM totals();
 -- _has: many refer to few
 SELECT q, fhir_count('Patient', q) = (SELECT count(*) FROM fhir_search_rows('Patient') p WHERE EXISTS (SELECT FROM o WHERE resource #>> '{subject,reference}' = 'Patient/' || p.id
   AND fhir_matches(resource, split_part(q, ':', 4)))) FROM unnest('{_has:Observation:patient:code=c1,_has:Observation:patient:status=amended,_has:Observation:subject:date=2020-02-01}'::text[]) q;
-SELECT count(*) FROM fhir_explain('Patient', '_has:Observation:patient:code=c1&_summary=count') line WHERE line LIKE '-- _has: what the Observation%';
 DROP VIEW o, f;
 DROP FUNCTION pages, totals;
 SELECT fhir_store_drop('plans_test', true);
