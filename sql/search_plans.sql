@@ -11,7 +11,7 @@ SELECT count(fhir_update(jsonb_build_object('resourceType', 'Practitioner', 'id'
 -- subjects: p1 to p33, of which three do not exist; performers: one to three, some of them patients; every 40th has no subject
 SELECT count(fhir_update(jsonb_strip_nulls(jsonb_build_object('resourceType', 'Observation', 'id', 'o' || to_char(i, 'FM0000'), 'status', CASE i % 10 WHEN 0 THEN 'amended' ELSE 'final' END,
   'code', jsonb_build_object('coding', jsonb_build_array(jsonb_build_object('system', 'urn:c', 'code', 'c' || i % 3))),
-  'effectiveDateTime', (date '2020-01-01' + i % 400)::text,
+  'effectiveDateTime', to_char(date '2020-01-01' + i % 400, 'YYYY-MM-DD'),
   'subject', CASE WHEN i % 40 > 0 THEN jsonb_build_object('reference', 'Patient/p' || 1 + i * 7 % 33) END,
   'performer', (SELECT jsonb_agg(jsonb_build_object('reference', CASE WHEN k = 2 THEN 'Patient/p' || 1 + i % 30 ELSE 'Practitioner/d' || 1 + (i + k) % 5 END)) FROM generate_series(0, i % 3) k)))))
   FROM generate_series(1, 1500) i;
