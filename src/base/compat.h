@@ -101,8 +101,8 @@
 #define FhirBitmapNext(iterator, page) tbm_private_iterate(iterator, &(page))
 #define FhirBitmapBlock(page) ((page).blockno)
 #define FhirBitmapRecheck(page) ((page).recheck)
-#define FhirBitmapOffsets(page, offsets) \
-	((page).lossy ? -1 : tbm_extract_page_tuple(&(page), (offsets), MaxHeapTuplesPerPage))
+#define FhirBitmapOffsets(page, into) \
+	((page).lossy ? -1 : tbm_extract_page_tuple(&(page), (into), MaxHeapTuplesPerPage))
 #define FhirBitmapEnd(iterator) tbm_end_private_iterate(iterator)
 #define FhirIndexBeginscanBitmap(index, snapshot, nkeys) index_beginscan_bitmap(index, snapshot, NULL, nkeys)
 #else
@@ -112,8 +112,8 @@
 #define FhirBitmapNext(iterator, page) (((page) = tbm_iterate(iterator)) != NULL)
 #define FhirBitmapBlock(page) ((page)->blockno)
 #define FhirBitmapRecheck(page) ((page)->recheck)
-#define FhirBitmapOffsets(page, offsets) \
-	((page)->ntuples < 0 ? -1 : (memcpy(offsets, (page)->offsets, (page)->ntuples * sizeof(OffsetNumber)), (page)->ntuples))
+#define FhirBitmapOffsets(page, into) \
+	((page)->ntuples < 0 ? -1 : (memcpy(into, (page)->offsets, (page)->ntuples * sizeof(OffsetNumber)), (page)->ntuples))
 #define FhirBitmapEnd(iterator) tbm_end_iterate(iterator)
 #define FhirIndexBeginscanBitmap(index, snapshot, nkeys) index_beginscan_bitmap(index, snapshot, nkeys)
 #endif
