@@ -121,6 +121,7 @@ typedef struct KeyParam {
 	int ncomponents; /* composite: the parameters of its components, in order */
 	const struct KeyParam **components;
 	const struct KeyUserParam *user; /* NULL: one of R4's */
+	bool broken;					 /* a user's composite whose component is not there: no keys, not served */
 } KeyParam;
 
 /*
@@ -164,8 +165,14 @@ extern void keys_user_set_done(KeyUserSet *set);
 extern uint64 keys_generation(const ModelType *t);
 /* The definition of a parameter, R4's or a user's (whether ready or not); NULL if unknown. */
 extern const ModelParam *keys_definition(const ModelType *t, const char *code, int len);
-/* Raises FH422 unless the definition can be served. */
+/* Raises FH422 unless the definition can be served, as far as it can be told without those that it names as its components. */
 extern void keys_user_check(const ModelParam *p);
+/* The parameter that a component's definition names, for resources of type t: R4's or one of the set (of several the newest); NULL: there is none. */
+extern const ModelParam *keys_component(const KeyUserSet *set, const ModelType *t, const char *url);
+/* Why component i of p can't be what its definition names in the set; NULL: it can. */
+extern const char *keys_component_refusal(const KeyUserSet *set, const ModelParam *p, int i, const ModelType *base);
+/* Raises FH422 unless each component is one of R4's parameters or of the set, and fits. */
+extern void keys_user_check_components(const KeyUserSet *set, const ModelParam *p);
 
 typedef struct OrderedKey {
 	uint64 key;

@@ -248,17 +248,24 @@ keys_registry_param(KeyRegistry *r, const char *code)
 	return found != NULL ? *found : NULL;
 }
 
-/* Composites come last: their components are parameters of the same type. */
+/*
+ * Composites come last: their components are parameters of the same type. The store keeps users' components as long as their composites;
+ * but within a transaction a composite may come before its component.
+ */
 static void
-define_composite(KeyRegistry *r, KeyParam *p)
+define_composite(KeyRegistry *r, KeyParam *p, const KeyUserSet *set)
 {
 	const ModelParam *definition = p->user != NULL ? &p->user->model : model_param(r->type, p->code, strlen(p->code));
 
 	for (int i = 0; i < p->ncomponents; i++) {
-		const ModelParam *component = model_param_by_url(definition->components[i].definition);
+		const ModelParam *component = keys_component(set, r->type, definition->components[i].definition);
 
 		if (component != NULL)
 			p->components[i] = keys_registry_param(r, component->code);
+		if (p->user != NULL && (p->components[i] == NULL || p->components[i]->nlegs == 0)) {
+			p->broken = true;
+			return;
+		}
 		if (p->components[i] == NULL)
 			elog(ERROR, "component %s of search parameter %s is no parameter of %s", definition->components[i].definition, p->url, r->type->name);
 	}
@@ -288,7 +295,7 @@ build(const ModelType *type, const KeyUserSet *set)
 	qsort(r->params, r->nparams, sizeof(KeyParam *), compare_params);
 	for (int i = 0; i < r->nparams; i++)
 		if (r->params[i]->type == PARAM_COMPOSITE)
-			define_composite(r, r->params[i]);
+			define_composite(r, r->params[i], set);
 	for (int i = 0; i < r->nsources; i++)
 		r->sources[i]->number = i;
 	qsort(r->rules, r->nrules, sizeof(KeyMissingRule), compare_rules);

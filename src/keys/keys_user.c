@@ -42,6 +42,15 @@ keys_user_set_done(KeyUserSet *set)
 			set->concerned[*base] = true;
 }
 
+static bool
+has_base(const ModelParam *p, const ModelType *t)
+{
+	for (const ModelTypeId *base = p->bases; *base != MODEL_NONE; base++)
+		if (*base == t->id)
+			return true;
+	return false;
+}
+
 KeyRegistry *
 keys_user_registry(const ModelType *type)
 {
@@ -73,7 +82,7 @@ keys_servable(const KeyParam *p)
 
 	if (u == NULL)
 		return true;
-	if (!u->ready)
+	if (!u->ready || p->broken)
 		return false;
 	return !ActiveSnapshotSet() || TransactionIdIsCurrentTransactionId(u->xmin) || !TransactionIdIsNormal(u->xmin) ||
 		   !XidInMVCCSnapshot(u->xmin, GetActiveSnapshot());
@@ -236,32 +245,112 @@ check_expression(const ModelParam *p, const ModelType *base)
 			   psprintf("Expression \"%s\".", p->expression), "Name a place for each base, joined by \"|\".");
 }
 
+/* ---- components of composites ---- */
+
+const ModelParam *
+keys_component(const KeyUserSet *set, const ModelType *t, const char *url)
+{
+	const ModelParam *published = model_param_by_url(url);
+	const KeyUserParam *newest = NULL;
+
+	if (published != NULL)
+		return model_param(t, published->code, strlen(published->code)) == published ? published : NULL;
+	for (int i = 0; set != NULL && i < set->n; i++) {
+		const KeyUserParam *u = &set->params[i];
+
+		if (strcmp(u->model.url, url) == 0 && has_base(&u->model, t) && (newest == NULL || u->rid > newest->rid))
+			newest = u;
+	}
+	return newest != NULL ? &newest->model : NULL;
+}
+
+/* Does one branch of a component, below one branch of the composite, give nothing that its definition's type can compare? */
+static bool
+branch_unfit(const char *place, const ModelType *base, const char *relative, uint8 klass)
+{
+	KeyTypes at, types;
+
+	keys_path_compile(place, base->id, false, &at);
+	if (at.n != 1)
+		return false;
+	keys_path_compile(relative, at.types[0], true, &types);
+	for (int i = 0; i < types.n; i++)
+		if (comparable(types.types[i], klass))
+			return false;
+	return types.n > 0;
+}
+
+static bool
+component_unfit(const ModelParam *p, const ModelComponent *c, const ModelType *base, uint8 klass)
+{
+	ListCell *branch, *part;
+
+	foreach(branch, keys_expr_split(p->expression)) {
+		char *place = keys_expr_canonical(lfirst(branch), base);
+
+		if (place == NULL)
+			continue;
+		foreach(part, keys_expr_split(c->expression))
+			if (branch_unfit(place, base, keys_expr_relative(lfirst(part)), klass))
+				return true;
+	}
+	return false;
+}
+
+const char *
+keys_component_refusal(const KeyUserSet *set, const ModelParam *p, int i, const ModelType *base)
+{
+	const ModelComponent *c = &p->components[i];
+	const ModelParam *definition = keys_component(set, base, c->definition);
+
+	if (definition == NULL)
+		return psprintf("component %d is no parameter of %s", i + 1, base->name);
+	if (definition->type == PARAM_COMPOSITE || definition->type == PARAM_SPECIAL || definition->expression == NULL ||
+		strcmp(definition->code, "_id") == 0 || strcmp(definition->code, "_lastUpdated") == 0)
+		return psprintf("parameter \"%s\" can't be part of a composite", definition->code);
+	if (component_unfit(p, c, base, keys_class_of_type[definition->type]))
+		return psprintf("the expression of component %d gives elements that do not fit the type of parameter \"%s\"", i + 1, definition->code);
+	return NULL;
+}
+
 static void
-check_component(const ModelParam *p, int i, const ModelType *base)
+check_component(const KeyUserSet *set, const ModelParam *p, int i, const ModelType *base)
 {
 	const ModelComponent *c = &p->components[i];
 	const char *element = psprintf("component[%d]", i);
-	const ModelParam *definition = model_param_by_url(c->definition);
+	const char *refusal;
 	ListCell *cell;
 
-	if (definition == NULL || model_param(base, definition->code, strlen(definition->code)) != definition)
-		refuse(p, element, psprintf("component %d is no parameter that R4 defines for %s", i + 1, base->name),
-			   psprintf("Definition \"%s\".", c->definition), "Give the canonical URL of one of R4's SearchParameters of that type.");
-	if (definition->type == PARAM_COMPOSITE || definition->type == PARAM_SPECIAL || definition->expression == NULL ||
-		strcmp(definition->code, "_id") == 0 || strcmp(definition->code, "_lastUpdated") == 0)
-		refuse(p, element, psprintf("parameter \"%s\" can't be part of a composite", definition->code), NULL, NULL);
 	foreach(cell, keys_expr_split(c->expression))
 		if (fhirpath_is_stable(compile(p, element, keys_expr_relative(lfirst(cell)), MODEL_NONE, false)))
 			refuse(p, element, "its value does not follow from the resource alone", psprintf("In \"%s\".", c->expression), NULL);
+	refusal = keys_component_refusal(set, p, i, base);
+	if (refusal != NULL)
+		refuse(p, element, refusal, psprintf("Definition \"%s\", expression \"%s\".", c->definition, c->expression),
+			   "Give the canonical URL of a SearchParameter of that type, R4's or an active one of the store; in a transaction it may come with it.");
+}
+
+/* The proof: it has its place among R4's parameters and its own components. */
+static void
+check_place(const KeyUserSet *others, const ModelParam *p, const ModelType *type)
+{
+	KeyUserParam users[1 + KEYS_MAX_PARTS] = {{.model = *p}};
+	KeyUserSet set = {.serial = 1, .n = 1, .params = users};
+	KeyRegistry *trial;
+
+	for (int i = 0; i < p->ncomponents; i++) {
+		const ModelParam *c = keys_component(others, type, p->components[i].definition);
+
+		if (model_param_by_url(c->url) == NULL && keys_component(&set, type, c->url) == NULL)
+			users[set.n++] = (KeyUserParam){.model = *c};
+	}
+	trial = keys_registry_build(type, &set, CurrentMemoryContext);
+	MemoryContextDelete(GetMemoryChunkContext(trial));
 }
 
 void
 keys_user_check(const ModelParam *p)
 {
-	KeyUserParam user = {.model = *p};
-	KeyUserSet set = {.serial = 1, .n = 1, .params = &user};
-	KeyRegistry *trial;
-
 	if (p->type == PARAM_SPECIAL)
 		refuse(p, "type", "parameters of type special have a meaning of their own each, which only R4's are known by", NULL, NULL);
 	if (p->expression == NULL)
@@ -277,10 +366,20 @@ keys_user_check(const ModelParam *p)
 
 		CHECK_FOR_INTERRUPTS();
 		check_expression(p, type);
+		if (p->ncomponents == 0)
+			check_place(NULL, p, type);
+	}
+}
+
+void
+keys_user_check_components(const KeyUserSet *set, const ModelParam *p)
+{
+	for (const ModelTypeId *base = p->bases; *base != MODEL_NONE; base++) {
+		const ModelType *type = model_type_by_id(*base);
+
+		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < p->ncomponents; i++)
-			check_component(p, i, type);
-		/* the proof: it has its place among the others */
-		trial = keys_registry_build(type, &set, CurrentMemoryContext);
-		MemoryContextDelete(GetMemoryChunkContext(trial));
+			check_component(set, p, i, type);
+		check_place(set, p, type);
 	}
 }

@@ -178,6 +178,7 @@ match_item(const MatchCriterion *c, const FpItem *item, const char *value)
 static bool
 match_composite(const MatchCriterion *c, JsonbContainer *doc, const FpList *bases, const char *value)
 {
+	const KeyParam *composite = keys_param(c->type, c->param->code, strlen(c->param->code));
 	char **parts;
 	int n = match_split(value, '$', &parts);
 
@@ -191,7 +192,9 @@ match_composite(const MatchCriterion *c, JsonbContainer *doc, const FpList *base
 			FpList list;
 			bool any = false;
 
-			part.param = model_param_by_url(c->param->components[i].definition);
+			part.param = composite->components[i] == NULL
+							 ? NULL
+							 : keys_definition(c->type, composite->components[i]->code, strlen(composite->components[i]->code));
 			if (part.param == NULL)
 				elog(ERROR, "component %s of %s is unknown", c->param->components[i].definition, c->name);
 			part.modifier = NULL;

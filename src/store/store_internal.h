@@ -278,6 +278,8 @@ extern void store_params_forget(StoreCatalog *cat);
 extern const KeySet *store_params_keys(StoreWriter *w, const ModelType *type, JsonbContainer *doc, const KeySet *keys, KeySet *fresh);
 /* A SearchParameter has got a new version (doc NULL: it was deleted): makes it live, changes it, or ends it. */
 extern void store_params_written(StoreWriter *w, int64 rid, const char *id, int32 version, JsonbContainer *doc);
+/* At the end of a writer: do the composites still have their components? Re-indexes those whose components have changed. */
+extern void store_params_settle(StoreWriter *w);
 /* Starts a worker when this transaction commits. */
 extern void store_reindex_want(void);
 /* Is someone at work on the store's keys? */

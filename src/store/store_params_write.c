@@ -6,6 +6,10 @@
  * every write makes its keys, existing rows get theirs by store_reindex.c. One that ends (retired, draft, deleted) turns to
  * inactive at once; its keys are removed in the same way. R4's own definitions are served in any case and have no rows.
  *
+ * The components of a composite are R4's parameters or live ones of the store. That is looked at when the call's writes are done, so
+ * that a Bundle may bring them in any order. A component that ends, or no longer fits, while a composite has need of it is refused; one that
+ * says something else is indexed anew together with its composites, for their keys follow from both.
+ *
  * Writes of SearchParameters of one store wait for each other (a lock to the end of the transaction): no two get the same code.
  */
 #include "base/compat.h"
@@ -23,6 +27,7 @@
 #include "base/json.h"
 #include "base/settings.h"
 #include "store/store_params.h"
+#include "store/store_writer.h"
 
 void
 store_spi(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, int expected)
@@ -312,6 +317,94 @@ end_live(int64 rid, int32 version)
 			  3, types, values, NULL, false, SPI_OK_UPDATE);
 }
 
+/* ---- composites and their components ---- */
+
+static void
+note_written(StoreWriter *w, int64 rid)
+{
+	MemoryContext old = MemoryContextSwitchTo(w->context);
+	int64 *copy = palloc(sizeof(int64));
+
+	*copy = rid;
+	w->params = lappend(w->params, copy);
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+was_written(const StoreWriter *w, int64 rid)
+{
+	ListCell *cell;
+
+	foreach(cell, w->params)
+		if (*(int64 *) lfirst(cell) == rid)
+			return true;
+	return false;
+}
+
+/* What was written just now has taken something from a composite that stays as it is. */
+static void
+require_components(const KeyUserSet *set, const ModelParam *composite)
+{
+	for (const ModelTypeId *base = composite->bases; *base != MODEL_NONE; base++)
+		for (int i = 0; i < composite->ncomponents; i++) {
+			const char *refusal = keys_component_refusal(set, composite, i, model_type_by_id(*base));
+
+			if (refusal != NULL)
+				ereport(ERROR,
+						errcode(FH409),
+						errmsg("the SearchParameter is a component of composite parameter \"%s\"", composite->code),
+						errdetail("%s is active; without this parameter as it was, %s. Definition \"%s\".", composite->url, refusal,
+								  composite->components[i].definition),
+						errhint("Retire or change the composite first, or in the same transaction Bundle."),
+						fhir_issue("conflict", NULL));
+		}
+}
+
+/* Composites whose components are to be indexed are indexed with them. A running job shall not take them for what it began with: see start_job. */
+static void
+requeue_composites(StoreWriter *w, Oid params)
+{
+	Oid types[1] = {INT8ARRAYOID};
+	int64 *rids = palloc(list_length(w->params) * sizeof(int64));
+	Datum values[1];
+	int n = 0;
+	ListCell *cell;
+
+	foreach(cell, w->params)
+		rids[n++] = *(int64 *) lfirst(cell);
+	values[0] = store_int8_array(rids, n);
+	SPI_connect();
+	store_spi(psprintf("UPDATE %1$s.search_param c SET version = - abs(version) - 1, state = 'waiting', \"position\" = 0, done = 0, total = NULL,"
+					   " queued = clock_timestamp(), started = NULL, finished = NULL, error = NULL"
+					   " WHERE active AND kind = 'composite' AND rid <> ALL ($1) AND EXISTS (SELECT FROM %1$s.search_param p,"
+					   " jsonb_array_elements(c.components) x WHERE p.rid = ANY ($1) AND p.state = 'waiting' AND p.url = x->>'definition')",
+					   store_schema()),
+			  1, types, values, NULL, false, SPI_OK_UPDATE);
+	if (SPI_processed > 0)
+		CacheInvalidateRelcacheByRelid(params);
+	SPI_finish();
+}
+
+void
+store_params_settle(StoreWriter *w)
+{
+	const KeyUserSet *set;
+
+	CommandCounterIncrement();
+	set = keys_user_hook();
+	for (int i = 0; set != NULL && i < set->n; i++) {
+		const KeyUserParam *p = &set->params[i];
+
+		if (p->model.type != PARAM_COMPOSITE)
+			continue;
+		if (was_written(w, p->rid))
+			keys_user_check_components(set, &p->model);
+		else
+			require_components(set, &p->model);
+	}
+	requeue_composites(w, w->cat->params);
+}
+
 void
 store_params_written(StoreWriter *w, int64 rid, const char *id, int32 version, JsonbContainer *doc)
 {
@@ -348,6 +441,7 @@ store_params_written(StoreWriter *w, int64 rid, const char *id, int32 version, J
 	SPI_finish();
 	if (!live)
 		return;
+	note_written(w, rid);
 	CacheInvalidateRelcacheByRelid(cat->params);
 	store_reindex_want();
 }

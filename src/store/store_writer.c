@@ -141,6 +141,8 @@ void
 store_writer_end(StoreWriter *w)
 {
 	store_writer_flush(w);
+	if (unlikely(w->params != NIL))
+		store_params_settle(w);
 	for (int i = 0; i < STORE_NTABLES; i++) {
 		WriterTable *t = &w->table[i];
 

@@ -27,6 +27,7 @@ struct StoreWriter {
 	StoreCatalog *cat;
 	EState *estate;
 	CommandId cid;
+	List *params; /* of int64 *: resource rows of SearchParameters that were written and concern the store's parameters */
 	bool nested_snapshot;
 	WriterTable table[STORE_NTABLES];
 	HTAB *new_terms;		/* dictionary rows that wait */

@@ -229,16 +229,23 @@ $standby->start;
 	$reader->{run}->finish;
 	$node->append_conf('postgresql.conf', 'fhir.reindex_worker = off');
 	$node->reload;
-	$node->safe_psql('postgres', parameter('waits', 'token', 'Patient.language'));
 }
 
-# ---- dump and restore, with one that waits
+# ---- dump and restore, with one that waits, and a composite of users' parameters
+$node->safe_psql('postgres', q{SELECT fhir_update(jsonb_build_object('resourceType', 'SearchParameter', 'id', 'pair', 'url', 'http://example.org/pair', 'name', 'x', 'status', 'active', 'description', 'x',
+  'code', 'pair', 'base', '["Patient"]'::jsonb, 'type', 'composite', 'expression', 'Patient', 'component', '[{"definition":"http://example.org/since","expression":"maritalStatus.coding.code"},
+  {"definition":"http://example.org/siblings","expression":"multipleBirth.as(integer)"}]'::jsonb)) IS NOT NULL; CALL fhir_reindex()});
+$node->safe_psql('postgres', parameter('waits', 'token', 'Patient.language'));
+is(differences($node, 'postgres', 'pair=B$1', 'pair=C$gt1'), 0, 'a composite of parameters of users is served');
 my $dump = "${PostgreSQL::Test::Utils::tmp_check}/searchparam.dump";
 command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-F', 'custom', '-f', $dump ], 'pg_dump');
 $node->safe_psql('postgres', 'CREATE DATABASE copy');
 command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('copy'), $dump ], 'pg_restore');
 is($node->safe_psql('copy', q{SELECT fhir_count('Patient', 'late=sv')}), $node->safe_psql('postgres', q{SELECT fhir_count('Patient', 'late=sv')}), 'restored: served as before');
+is(differences($node, 'copy', 'pair=B$1', 'pair=C$gt1'), 0, 'restored: so is a composite');
 is(state($node, 'waits', 'copy'), 'waiting', 'restored: what waited waits');
+$node->psql('copy', q{SELECT fhir_delete('SearchParameter', 'siblings')}, stderr => \my $kept);
+like($kept, qr/is a component of composite parameter "pair"/, 'restored: its components are kept');
 $node->safe_psql('copy', 'CALL fhir_reindex()');
 is(differences($node, 'copy', 'waits=sv', @births), 0, 'restored: and is indexed');
 
