@@ -95,7 +95,7 @@ SELECT inside('Medication', 'lot=7&_contained=true&_containedType=contained'), i
 \set VERBOSITY terse
 SELECT inside('Medication', '_contained=yes');
 SELECT inside('Medication', '_contained=true&_containedType=all');
-SELECT inside('Medication', '_contained=true&_sort=code');
+SELECT inside('Medication', '_contained=true&_sort=manufacturer.name');
 SELECT inside('Medication', '_contained=true&_cursor=x');
 SELECT fhir_contained_count((SELECT doc FROM contained_test.version LIMIT 1), 1000000);
 SELECT count(*) > 5 FROM fhir_explain('Medication', 'code=A&_contained=both', true);

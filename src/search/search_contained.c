@@ -564,10 +564,7 @@ search_contained_prepare(SearchRequest *req)
 
 	if (req->contained == CONTAINED_FALSE)
 		return;
-	for (int i = 0; i < req->nsorts; i++)
-		if (req->sorts[i].kind != SORT_ID && req->sorts[i].kind != SORT_UPDATED)
-			search_bad_value("_sort", req->sorts[i].code, "contained resources are not sorted by this",
-							 "With _contained, matches are sorted by _id and _lastUpdated of their containers.");
+	search_contained_check_sorts(req);
 	inner = all_criteria(req);
 	search_sets_inside(req, inner);
 	p = add_program(req, req->types, req->ntypes, NULL, inner);

@@ -77,9 +77,8 @@ expand(int i, Jsonb *doc, void *arg)
 	MemoryContextDelete(cxt);
 }
 
-/* The criterion of _contained=both on resources of their own, ready for SQL. */
-static Crit *
-own_criterion(SearchRequest *req)
+Crit *
+search_contained_own(SearchRequest *req)
 {
 	if (!req->own_ready) {
 		search_sets(req, req->types, req->ntypes, &req->own, 1, true);
@@ -93,7 +92,7 @@ own_rows(SearchRequest *req, const SearchPage *page)
 {
 	bool *out = palloc0((page->nrows + 1) * sizeof(bool));
 	int64 *rids = palloc((page->nrows + 1) * sizeof(int64));
-	Crit *own = own_criterion(req);
+	Crit *own = search_contained_own(req);
 	SqlText s;
 
 	for (int i = 0; i < page->nrows; i++)
@@ -146,7 +145,9 @@ contained_page(SearchRequest *req, SearchPage *out)
 void
 search_matches(SearchRequest *req, SearchPage *out)
 {
-	if (alone(req))
+	if (search_contained_sorted(req))
+		search_contained_sorted_page(req, out);
+	else if (alone(req))
 		contained_page(req, out);
 	else
 		search_page(req, out);
@@ -161,11 +162,13 @@ search_matches_total(SearchRequest *req, bool estimate)
 
 	if (!alone(req))
 		return search_total(req, estimate);
+	if (req->known_total >= 0)
+		return req->known_total;
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT pg_catalog.sum(");
 	if (req->contained == CONTAINED_BOTH) {
 		appendStringInfoString(&s.sql, "CASE WHEN ");
-		sql_crit(&s, "r", own_criterion(req));
+		sql_crit(&s, "r", search_contained_own(req));
 		appendStringInfoString(&s.sql, " THEN 1 ELSE 0 END" OP("+"));
 	}
 	sql_contained(&s, "r", req->program);

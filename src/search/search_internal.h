@@ -574,6 +574,15 @@ extern void sql_contained(SqlText *s, const char *alias, int64 program);
 /* search_page and search_total of what the request asks for: resources, containers, contained resources. */
 extern void search_matches(SearchRequest *req, SearchPage *out);
 extern int64 search_matches_total(SearchRequest *req, bool estimate);
+/* The criterion of _contained=both on resources of their own, ready for SQL. */
+extern Crit *search_contained_own(SearchRequest *req);
+
+/* ---- search_contained_sort.c ---- */
+/* Refuses what contained resources have no order by. */
+extern void search_contained_check_sorts(const SearchRequest *req);
+/* Is the order of the matches by values of what is contained? Then this is their page. */
+extern bool search_contained_sorted(const SearchRequest *req);
+extern void search_contained_sorted_page(SearchRequest *req, SearchPage *out);
 
 /* What a run of sets is for. */
 typedef struct SetRun {
