@@ -67,6 +67,8 @@ extern bool match_reference(const MatchCriterion *c, const FpItem *item, const c
 extern bool match_string(const MatchCriterion *c, const FpItem *item, const char *value);
 extern bool match_uri(const MatchCriterion *c, const FpItem *item, const char *value);
 extern bool match_date(const MatchCriterion *c, const FpItem *item, const char *value);
+/* Does the element's time hold all of the value's? (co of _filter) */
+extern bool match_date_contains(const MatchCriterion *c, const FpItem *item, const char *value);
 extern bool match_number(const MatchCriterion *c, const FpItem *item, const char *value);
 /* _text, _content (match_content.c) */
 extern bool match_content(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root);

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 
 #include "base/date.h"
+#include "base/decimal.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "keys/keys.h"
@@ -42,7 +43,24 @@ children(Elements *e, const FpItem *item, const char *name, FpList *out)
 	fhirpath_eval(fhirpath_cached(name, strlen(name), item->type), &cxt, item, out);
 }
 
-/* By its type: as a parameter of the type that fits. */
+/* Codes, ids and uris are equal or not, case counts. */
+static bool
+is_exact(ModelTypeId type)
+{
+	return type == MODEL_T_code || type == MODEL_T_id || model_is_a(type, MODEL_T_uri);
+}
+
+static bool
+is_number(const char *value)
+{
+	char *text = match_unescape(value);
+	Numeric v, lo, hi;
+	int len = strcspn(text, "|");
+
+	return fhir_decimal_parse(text, len, &v, &lo, &hi);
+}
+
+/* By its type: as a parameter of the type that fits. What can't be compared is not equal. */
 static bool
 compares(const MatchCriterion *c, const FpItem *item, const char *value)
 {
@@ -52,6 +70,8 @@ compares(const MatchCriterion *c, const FpItem *item, const char *value)
 		eq.modifier = "~eq";
 		return !compares(&eq, item, value);
 	}
+	if (strcmp(c->modifier, "~eq") == 0 && is_exact(item->type))
+		return match_text_is(match_scalar(item), match_unescape(value));
 	if (item->json.type == jbvString || item->type == MODEL_T_HumanName || item->type == MODEL_T_Address) {
 		FhirDateTime d;
 		char *text = match_unescape(value);
@@ -70,10 +90,16 @@ compares(const MatchCriterion *c, const FpItem *item, const char *value)
 		MatchCriterion plain = *c;
 
 		plain.modifier = NULL;
+		if (!is_number(value))
+			return false;
 		return match_quantity(&plain, item, psprintf("%s%s", c->modifier + 1, value));
 	}
-	if (item->type == MODEL_T_Period || item->type == MODEL_T_Timing)
-		return match_filter_date(c, item, value);
+	if (item->type == MODEL_T_Period || item->type == MODEL_T_Timing) {
+		FhirDateTime d;
+		char *text = match_unescape(value);
+
+		return fhir_date_parse(text, strlen(text), FHIR_KIND_SEARCH, &d) && match_filter_date(c, item, value);
+	}
 	if (strcmp(c->modifier, "~eq") == 0 || strcmp(c->modifier, "~re") == 0) {
 		MatchCriterion plain = *c;
 
@@ -96,7 +122,9 @@ match_filter_date(const MatchCriterion *c, const FpItem *item, const char *value
 			   !match_date(&plain, item, psprintf("eb%s", value));
 	if (strcmp(op, "sw") == 0 || strcmp(op, "ew") == 0)
 		return match_string(c, item, value);
-	return match_date(&plain, item, strcmp(op, "co") == 0 ? value : psprintf("%s%s", op, value));
+	if (strcmp(op, "co") == 0)
+		return match_date_contains(&plain, item, value);
+	return match_date(&plain, item, psprintf("%s%s", op, value));
 }
 
 /* Rest of a path after an item: [filter] .name ... op value; leaves the text after the value. */
@@ -223,7 +251,9 @@ match_filter_op(const MatchCriterion *c, JsonbContainer *doc, const FpList *item
 
 			eq.modifier = c->param->type == PARAM_STRING ? "~eq" : NULL;
 			any = !match_item(&eq, item, c->value);
-		} else
+		} else if (c->param->type == PARAM_DATE)
+			any = match_filter_date(c, item, c->value);
+		else
 			any = match_item(c, item, c->value);
 	}
 	return any;

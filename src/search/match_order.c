@@ -88,27 +88,49 @@ timing_range(JsonbContainer *o, DateRange *out)
 	return any;
 }
 
+static DateRange
+searched_range(const MatchCriterion *c, const char *text)
+{
+	FhirDateTime d;
+	DateRange s;
+
+	if (!fhir_date_parse(text, strlen(text), FHIR_KIND_SEARCH, &d))
+		match_bad(c, "it is no date");
+	fhir_date_interval(&d, &s.lo, &s.hi);
+	return s;
+}
+
+static bool
+item_range(const FpItem *item, DateRange *out)
+{
+	JsonbContainer *o;
+
+	if (item->json.type != jbvBinary)
+		return date_range(match_scalar(item), out);
+	o = item->json.val.binary.data;
+	return item->type == MODEL_T_Period ? period_range(o, out) : item->type == MODEL_T_Timing && timing_range(o, out);
+}
+
+bool
+match_date_contains(const MatchCriterion *c, const FpItem *item, const char *value)
+{
+	DateRange s = searched_range(c, match_unescape(value)), t;
+
+	return item_range(item, &t) && t.lo <= s.lo && t.hi >= s.hi;
+}
+
 bool
 match_date(const MatchCriterion *c, const FpItem *item, const char *value)
 {
 	char *text = match_unescape(value);
 	MatchPrefix prefix = match_prefix(&text);
-	FhirDateTime d;
 	DateRange s, t;
 	bool within;
 
 	no_modifier(c);
-	if (!fhir_date_parse(text, strlen(text), FHIR_KIND_SEARCH, &d))
-		match_bad(c, "it is no date");
-	fhir_date_interval(&d, &s.lo, &s.hi);
-	if (item->json.type == jbvBinary) {
-		JsonbContainer *o = item->json.val.binary.data;
-
-		if (!(item->type == MODEL_T_Period ? period_range(o, &t) : item->type == MODEL_T_Timing && timing_range(o, &t)))
-			return false;
-	} else if (!date_range(match_scalar(item), &t)) {
+	s = searched_range(c, text);
+	if (!item_range(item, &t))
 		return false;
-	}
 	within = t.lo >= s.lo && t.hi <= s.hi;
 	switch (prefix) {
 		case MATCH_EQ:

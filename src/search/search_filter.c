@@ -3,7 +3,8 @@
  *
  *   filter = term { ("and" | "or") term }        from left to right, neither binds tighter
  *   term   = "not" term | "(" filter ")" | path op value
- *   path   = name { [ "[" filter "]" ] "." name } | "_has:" Type ":" name ":" name
+ *   path   = name { [ "[" filter "]" ] "." name } | "_has:" Type ":" name ":" name     brackets after the first name, or
+ *            after one of an element
  *   op     = eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in ni re
  *   value  = "string" | token, number or date
  *
@@ -113,6 +114,33 @@ on_elements(Filter *f, const KeyParam *p, const char *start)
 	return search_filter_elements(p, start);
 }
 
+/* Is it, of all types, a parameter that leads to no other resource? Then names after it are those of elements. */
+static bool
+has_elements(const Filter *f, const char *name)
+{
+	for (int i = 0; i < f->ntypes; i++) {
+		const KeyParam *p = search_param(f->types[i], name, strlen(name));
+
+		if (p == NULL || p->type == PARAM_REFERENCE || p->nlegs == 0)
+			return false;
+	}
+	return f->ntypes > 0;
+}
+
+/* name.element..., with or without brackets further on. */
+static Crit *
+elements(Filter *f, const char *name)
+{
+	const char *start = f->text.at;
+	Crit *c = NULL;
+
+	for (int i = 0; i < f->ntypes; i++) {
+		f->text.at = start;
+		c = crit_join(CRIT_OR, c, on_elements(f, search_param(f->types[i], name, strlen(name)), start));
+	}
+	return c;
+}
+
 /* name[filter].rest, behind a chain of other names. */
 static Crit *
 bracketed(Filter *f, const char *prefix, const char *name)
@@ -167,6 +195,8 @@ path_from(Filter *f, const char *prefix, const char *first)
 	check_stack_depth();
 	if (*f->text.at == '[')
 		return bracketed(f, prefix, first);
+	if (prefix == NULL && *f->text.at == '.' && has_elements(f, first))
+		return elements(f, first);
 	if (filter_accept_char(&f->text, '.'))
 		return path_from(f, path, filter_name(&f->text));
 	op = filter_word(&f->text);

@@ -60,7 +60,9 @@ present(const KeyParam *p)
 Crit *
 search_filter_elements(const KeyParam *p, const char *text)
 {
-	return crit_join(CRIT_AND, present(p), on_document(p, "[]", text));
+	Crit *implied = search_filter_implied(p, text);
+
+	return crit_join(CRIT_AND, implied->kind == CRIT_TRUE ? present(p) : implied, on_document(p, "[]", text));
 }
 
 /* ---- strings ---- */

@@ -391,6 +391,10 @@ extern Crit *search_filter_values(const KeyParam *p, const char *op, const char 
 /* text: [filter].path op value, on the elements at the place of a parameter (match_filter.c). */
 extern Crit *search_filter_elements(const KeyParam *p, const char *text);
 
+/* ---- search_filter_elements.c ---- */
+/* What the same implies that an index knows: a superset; CRIT_TRUE: nothing. The text has been checked. */
+extern Crit *search_filter_implied(const KeyParam *p, const char *text);
+
 extern char *search_folded_texts(JsonbContainer *doc, bool content);
 
 /* ---- search_score.c ---- */

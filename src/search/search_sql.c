@@ -328,11 +328,11 @@ fhir_explain(PG_FUNCTION_ARGS)
 			put_line(store, desc, psprintf("WARNING: no index answers %s", c->label));
 	}
 	if (req.count > 0 && req.summary != SUMMARY_COUNT) {
-		search_page(&req, &page);
+		search_matches(&req, &page);
 		if (req.total == TOTAL_ACCURATE && !page.whole)
-			search_total(&req, false);
+			search_matches_total(&req, false);
 	} else
-		search_total(&req, false);
+		search_matches_total(&req, false);
 	foreach(cell, req.explain)
 		put_line(store, desc, lfirst(cell));
 	MemoryContextSwitchTo(old);

@@ -192,7 +192,7 @@ $node->reload;
 {
 	$node->safe_psql('postgres', parameter('again', 'number', 'Patient.multipleBirth as integer') =~ s/as integer/as integer | Patient.multipleBirth.as(integer)/r);
 	my $runner = session($node);
-	$runner->{in} .= "CALL fhir_reindex(20);\n";
+	$runner->{in} .= "CALL fhir_reindex(5);\n";
 	$runner->{run}->pump_nb;
 	$node->poll_query_until('postgres', q{SELECT done > 500 FROM fhir_reindex_status() WHERE code = 'again'}) or die;
 	$node->kill9;

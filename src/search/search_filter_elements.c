@@ -1,0 +1,283 @@
+/*
+ * search_filter_elements.c: what a _filter on elements implies that an index knows.
+ *
+ * `telecom[system eq phone].value sw "555"` is decided on the document, as one element has to satisfy all of it. But each
+ * comparison on the way to it must hold somewhere in the document. Where an R4 parameter looks at that very place, its keys say where
+ * that may be; of other texts the words are known. "and" and "or" are kept, "not" and whatever else no index knows is taken to be
+ * true: so the rows that are found are a superset.
+ */
+#include "base/compat.h"
+
+#include "miscadmin.h"
+
+#include "base/date.h"
+#include "base/decimal.h"
+#include "base/error.h"
+#include "keys/keys_internal.h"
+#include "search/search_filter.h"
+#include "search/search_internal.h"
+
+typedef struct Implied {
+	const ModelType *type;
+	FilterText text;
+} Implied;
+
+/* One comparison: `place op value`; value with the escapes of a parameter's. */
+typedef struct Comparison {
+	const ModelType *type;
+	const char *place, *op, *value;
+	ModelTypeId element; /* what stands there */
+	Crit *found;		 /* NULL: nothing yet */
+} Comparison;
+
+static Crit *expression(Implied *e, const char *place);
+
+/* ---- by the keys of a parameter that looks there ---- */
+
+static bool
+is_op(const Comparison *c, const char *list)
+{
+	return strstr(list, psprintf(" %s ", c->op)) != NULL;
+}
+
+static Crit *
+one_key(uint64 key)
+{
+	Crit *c = crit_new(CRIT_KEYS);
+
+	crit_add_key(c, key);
+	return c;
+}
+
+/* Tokens know the codings of a concept, the codes and systems of a coding, the systems of an identifier. */
+static Crit *
+by_token(const Comparison *c, const KeyParam *p, const KeyLeg *leg, ModelTypeId holder, const char *below)
+{
+	const char *text = search_unescape(c->value);
+	bool concept = holder == MODEL_T_CodeableConcept, coding = holder == MODEL_T_Coding;
+
+	if (!is_op(c, " eq "))
+		return NULL;
+	if ((concept && strcmp(below, ".coding.code") == 0) || (coding && strcmp(below, ".code") == 0))
+		return one_key(keys_code(leg->source, text, strlen(text)));
+	if ((concept && strcmp(below, ".coding.system") == 0) ||
+		((coding || holder == MODEL_T_Identifier) && strcmp(below, ".system") == 0))
+		return one_key(keys_system(leg->source, text, strlen(text)));
+	if (*below == '\0' && leg->source->fixed_system)
+		/* texts are compared as texts: with another case */
+		return model_type_by_id(holder)->primitive == PRIM_CODE || holder == MODEL_T_boolean
+				   ? one_key(keys_code(leg->source, text, strlen(text)))
+				   : NULL;
+	if ((*below == '\0' && (concept || coding || holder == MODEL_T_Identifier)) || (concept && strcmp(below, ".coding") == 0))
+		return search_one_value(p, leg, NULL, c->value);
+	return NULL;
+}
+
+static Crit *
+by_string(const Comparison *c, const KeyParam *one)
+{
+	if (!is_op(c, " eq sw co gt lt ge le ") || strlen(c->value) >= KEYS_STRING_OVERLAP)
+		return NULL;
+	return search_filter_values(one, c->op, c->value);
+}
+
+static Crit *
+by_order(const Comparison *c, const KeyParam *one)
+{
+	const char *text = search_unescape(c->value);
+	FhirDateTime d;
+
+	if (one->type == PARAM_DATE) {
+		/* else they are compared as texts */
+		if (!is_op(c, " eq gt lt ge le ap sa eb po co ") || !fhir_date_parse(text, strlen(text), FHIR_KIND_SEARCH, &d))
+			return NULL;
+	} else {
+		Numeric v, lo, hi;
+
+		if (!is_op(c, " eq gt lt ge le ap sa eb ") || (one->type == PARAM_NUMBER && strchr(text, '|')) ||
+			!fhir_decimal_parse(text, strcspn(text, "|"), &v, &lo, &hi))
+			return NULL;
+	}
+	return search_filter_values(one, c->op, c->value);
+}
+
+static Crit *
+by_leg(const Comparison *c, const KeyParam *p, const KeyLeg *leg, const char *below)
+{
+	KeyLeg whole = {.source = leg->source};
+	KeyParam one = *p;
+	const char *text = search_unescape(c->value);
+	KeyTypes types;
+
+	one.nlegs = 1;
+	one.legs = &whole;
+	keys_path_compile(leg->source->expression, c->type->id, false, &types);
+	if (types.n != 1)
+		return NULL;
+	if (p->type == PARAM_TOKEN)
+		return by_token(c, &one, &whole, types.types[0], below);
+	if (*below)
+		return NULL;
+	switch ((ModelParamType) p->type) {
+		case PARAM_STRING:
+			return by_string(c, &one);
+		case PARAM_DATE:
+		case PARAM_NUMBER:
+		case PARAM_QUANTITY:
+			return by_order(c, &one);
+		case PARAM_URI:
+			return is_op(c, " eq ") ? one_key(keys_uri(leg->source, text, strlen(text))) : NULL;
+		case PARAM_REFERENCE:
+			/* an id alone may be of any type */
+			return is_op(c, " eq re ") && strchr(text, '/') ? one_key(keys_reference(leg->source, text, strlen(text))) : NULL;
+		default:
+			return NULL;
+	}
+}
+
+/* The first that knows. Keys of users' parameters are left out: containers have none of what they contain. */
+static void
+try_param(const KeyParam *p, void *arg)
+{
+	Comparison *c = arg;
+
+	for (int i = 0; p->user == NULL && c->found == NULL && i < p->nlegs; i++) {
+		const char *source = p->legs[i].source->expression;
+		size_t len = strlen(source);
+
+		if (strncmp(c->place, source, len) == 0 && (c->place[len] == '\0' || c->place[len] == '.'))
+			c->found = by_leg(c, p, &p->legs[i], c->place + len);
+	}
+}
+
+/* ---- by words ---- */
+
+/* The longest word of the value begins a word of a text that begins with it, or is equal. */
+static Crit *
+by_word(const Comparison *c)
+{
+	uint8 kind = model_type_by_id(c->element)->primitive;
+	const char *raw = search_unescape(c->value), *end, *at, *word, *best = NULL, *name = strrchr(c->place, '.');
+	int len, most = 0;
+	char *folded;
+
+	/* ids and links are no texts for _content */
+	if (!is_op(c, " eq sw ") || (kind != PRIM_STRING && kind != PRIM_MARKDOWN) || strcmp(name, ".id") == 0 ||
+		strcmp(name, ".reference") == 0)
+		return NULL;
+	at = folded = keys_fold(raw, strlen(raw), &len);
+	end = folded + len;
+	while (keys_next_word(&at, end, &word, &len))
+		if (len > most) {
+			best = word;
+			most = len;
+		}
+	return best ? search_text_words(&c->type, 1, "_content", pnstrdup(best, keys_word_length(best, most))) : NULL;
+}
+
+/* ---- the text ---- */
+
+static Crit *
+comparison(const Implied *e, const char *place, const char *op, const char *value)
+{
+	Comparison c = {e->type, place, op, value, MODEL_NONE, NULL};
+	KeyTypes types;
+
+	keys_path_compile(place, e->type->id, false, &types);
+	if (types.n != 1)
+		return crit_new(CRIT_TRUE);
+	c.element = types.types[0];
+	keys_params_each(e->type, try_param, &c);
+	if (c.found == NULL)
+		c.found = by_word(&c);
+	return c.found ? c.found : crit_new(CRIT_TRUE);
+}
+
+/* The place of an element of that name; refused if the type that stands at `place` has none. */
+static const char *
+below(const Implied *e, const char *place, const char *name)
+{
+	const char *path = psprintf("%s.%s", place, name);
+	KeyTypes of, types;
+
+	keys_path_compile(place, e->type->id, false, &of);
+	keys_path_compile(path, e->type->id, false, &types);
+	if (of.n == 1 && types.n == 0 && model_type_by_id(of.types[0])->kind != MODEL_RESOURCE)
+		ereport(ERROR, errcode(FH400),
+				errmsg("invalid _filter: %s has no element \"%s\"", model_type_by_id(of.types[0])->name, name),
+				errdetail("At position %d, before \"%.40s\".", (int) (e->text.at - e->text.text) + 1, e->text.at),
+				errhint("After a parameter that is no reference, the names of a path are those of elements."),
+				fhir_issue("invalid", NULL));
+	return path;
+}
+
+static Crit *
+rest_of_path(Implied *e, const char *place)
+{
+	Crit *passes = crit_new(CRIT_TRUE);
+	const char *name;
+
+	check_stack_depth();
+	if (filter_accept_char(&e->text, '[')) {
+		passes = expression(e, place);
+		filter_expect(&e->text, ']');
+		filter_expect(&e->text, '.');
+	} else if (!filter_accept_char(&e->text, '.')) {
+		const char *op = filter_word(&e->text), *value = filter_value(&e->text);
+
+		/* of an element that is not there, or that is there whatever its value, no key tells */
+		return strcmp(op, "pr") == 0 || strcmp(op, "ne") == 0 ? passes : comparison(e, place, op, value);
+	}
+	name = filter_name(&e->text);
+	return crit_join(CRIT_AND, passes, rest_of_path(e, below(e, place, name)));
+}
+
+static Crit *
+term(Implied *e, const char *place)
+{
+	Crit *c;
+
+	check_stack_depth();
+	if (filter_accept(&e->text, "not")) {
+		(void) term(e, place);
+		return crit_new(CRIT_TRUE);
+	}
+	if (!filter_accept_char(&e->text, '(')) {
+		const char *name = filter_name(&e->text);
+
+		return rest_of_path(e, below(e, place, name));
+	}
+	c = expression(e, place);
+	filter_expect(&e->text, ')');
+	return c;
+}
+
+static Crit *
+expression(Implied *e, const char *place)
+{
+	Crit *c = term(e, place);
+
+	for (;;) {
+		if (filter_accept(&e->text, "and"))
+			c = crit_join(CRIT_AND, c, term(e, place));
+		else if (filter_accept(&e->text, "or"))
+			c = crit_join(CRIT_OR, c, term(e, place));
+		else
+			return c;
+	}
+}
+
+Crit *
+search_filter_implied(const KeyParam *p, const char *text)
+{
+	Crit *any = NULL;
+
+	for (int i = 0; i < p->nlegs; i++) {
+		Implied e = {p->base, {text, text}};
+		const char *place = p->legs[i].source->expression;
+		const char *parts = strstr(place, " $ "); /* of a composite: its base stands before its components */
+
+		any = crit_join(CRIT_OR, any, rest_of_path(&e, parts ? pnstrdup(place, parts - place) : place));
+	}
+	return any ? any : crit_new(CRIT_TRUE);
+}
