@@ -22,6 +22,7 @@ int fhir_max_chain_depth = 8;
 int fhir_max_search_parameters = 200;
 int fhir_max_search_values = 2000;
 int fhir_max_value_set_codes = 10000;
+int fhir_search_timeout = 0;
 int fhir_check_mode = FHIR_CHECK_FULL;
 bool fhir_reindex_worker = true;
 int fhir_dictionary = FHIR_DICTIONARY_ON;
@@ -131,6 +132,8 @@ fhir_settings_init(void)
 				 &fhir_max_search_values, 2000, 1, 100000, 0);
 	define_count("fhir.max_value_set_codes", "Most codes of a value set, or below or above a code.", "A search or memberOf() that needs more is refused.",
 				 &fhir_max_value_set_codes, 10000, 1, 1000000, 0);
+	define_count("fhir.search_timeout", "Longest time that a search may take.", "A longer one is refused with status 503; 0: no limit.",
+				 &fhir_search_timeout, 0, 0, 24 * 60 * 60 * 1000, GUC_UNIT_MS);
 
 	/* After all definitions: reserving the prefix removes every setting that is not defined by then. */
 	FhirReserveGUCPrefix("fhir");

@@ -24,6 +24,8 @@ extern int fhir_max_search_parameters; /* fhir.max_search_parameters: most param
 extern int fhir_max_value_set_codes;   /* fhir.max_value_set_codes: most codes of a value set, 10000 */
 extern int fhir_max_search_values;	   /* fhir.max_search_values: most values of one parameter, 2000 */
 
+extern int fhir_search_timeout; /* fhir.search_timeout: longest search in milliseconds, 0: no limit */
+
 enum FhirIdFormat { FHIR_ID_UUIDV7,
 					FHIR_ID_UUIDV4,
 };

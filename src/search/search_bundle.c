@@ -241,25 +241,35 @@ write_bundle(BundleWriter *w)
 	appendStringInfoString(w->out, w->first ? "}" : "]}");
 }
 
+typedef struct Asked {
+	const ModelType *compartment;
+	const char *id;
+	const ModelType *type;
+	const char *query;
+	SearchHandling handling;
+	const char *base;
+	StringInfo out;
+} Asked;
+
+static void
+answer(SearchRequest *req, void *arg)
+{
+	const Asked *a = arg;
+	BundleWriter w = {req, a->base ? a->base : "", a->out};
+
+	req->compartment = a->compartment;
+	req->compartment_id = a->id;
+	search_prepare(req, a->type, a->query, a->handling, false);
+	write_bundle(&w);
+}
+
 static void
 bundle(const ModelType *compartment, const char *id, const ModelType *type, const char *query,
 	   SearchHandling handling, const char *base, StringInfo out)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
-				  old;
-	SearchRequest req = {0};
-	int level;
-	BundleWriter w = {&req, base ? base : "", out};
+	Asked a = {compartment, id, type, query, handling, base, out};
 
-	level = search_begin();
-	old = MemoryContextSwitchTo(cxt);
-	req.compartment = compartment;
-	req.compartment_id = id;
-	search_prepare(&req, type, query, handling, false);
-	write_bundle(&w);
-	MemoryContextSwitchTo(old);
-	search_end(level);
-	MemoryContextDelete(cxt);
+	search_session(answer, &a);
 }
 
 void

@@ -610,6 +610,11 @@ extern void search_run_has(SetRun *run, Crit *c);
 extern void search_run_list(SetRun *run, Crit *c);
 extern void sql_chain(SqlText *s, const char *alias, const Crit *c);
 
+/* ---- search_session.c ---- */
+typedef void (*SearchFn)(SearchRequest *req, void *arg);
+/* Calls fn with an empty request, in a context of its own, within SPI and fhir.search_timeout. */
+extern void search_session(SearchFn fn, void *arg);
+
 /* ---- search_run.c ---- */
 /* Runs within SPI; rows in SPI_tuptable. limit 0: all. */
 extern void search_run(SearchRequest *req, SqlText *s, const char *what);

@@ -69,23 +69,28 @@ fhir_search(PG_FUNCTION_ARGS)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data));
 }
 
+typedef struct Count {
+	const ModelType *type;
+	const char *query;
+	int64 n;
+} Count;
+
+static void
+count(SearchRequest *req, void *arg)
+{
+	Count *c = arg;
+
+	search_prepare(req, c->type, c->query, SEARCH_STRICT, true);
+	c->n = search_matches_total(req, false);
+}
+
 int64
 search_count(const ModelType *type, const char *query)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
-				  old;
-	SearchRequest req = {0};
-	int level;
-	int64 n;
+	Count c = {type, query};
 
-	level = search_begin();
-	old = MemoryContextSwitchTo(cxt);
-	search_prepare(&req, type, query, SEARCH_STRICT, true);
-	n = search_matches_total(&req, false);
-	MemoryContextSwitchTo(old);
-	search_end(level);
-	MemoryContextDelete(cxt);
-	return n;
+	search_session(count, &c);
+	return c.n;
 }
 
 PG_FUNCTION_INFO_V1(fhir_count);
@@ -122,9 +127,12 @@ begin_set(FunctionCallInfo fcinfo, TupleDesc *desc)
 }
 
 typedef struct RowWriter {
+	const ModelType *type;
+	char *query;
 	Tuplestorestate *store;
 	TupleDesc desc;
 	SearchRow *rows;
+	bool analyze;
 } RowWriter;
 
 static void
@@ -145,40 +153,38 @@ put_row(int i, Jsonb *doc, void *arg)
 }
 
 /* Without _count: every match, as SQL expects; with it: that page. */
-PG_FUNCTION_INFO_V1(fhir_search_rows);
-Datum
-fhir_search_rows(PG_FUNCTION_ARGS)
+static void
+put_rows(SearchRequest *req, void *arg)
 {
-	RowWriter w;
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
-				  old;
-	SearchRequest req = {0};
-	int level;
+	RowWriter *w = arg;
 	SearchPage page;
 	SearchRow *included;
 	int nincluded;
 	bool counted = false;
 
+	search_prepare(req, w->type, w->query, SEARCH_STRICT, strstr(w->query, "_count=") == NULL);
+	for (int i = 0; i < req->npairs; i++)
+		counted = counted || strcmp(req->pairs[i].name, "_count") == 0;
+	req->count =
+		counted ? req->count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
+	if (req->count == 0 || req->summary == SUMMARY_COUNT)
+		return;
+	search_matches(req, &page);
+	search_includes(req, page.rows, page.nrows, &included, &nincluded);
+	w->rows = page.rows;
+	search_documents(req, page.rows, page.nrows, put_row, w);
+	w->rows = included;
+	search_documents(req, included, nincluded, put_row, w);
+}
+
+PG_FUNCTION_INFO_V1(fhir_search_rows);
+Datum
+fhir_search_rows(PG_FUNCTION_ARGS)
+{
+	RowWriter w = {type_argument(fcinfo, 0), query_argument(fcinfo, 1)};
+
 	w.store = begin_set(fcinfo, &w.desc);
-	level = search_begin();
-	old = MemoryContextSwitchTo(cxt);
-	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT,
-				   strstr(query_argument(fcinfo, 1), "_count=") == NULL);
-	for (int i = 0; i < req.npairs; i++)
-		counted = counted || strcmp(req.pairs[i].name, "_count") == 0;
-	req.count =
-		counted ? req.count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
-	if (req.count > 0 && req.summary != SUMMARY_COUNT) {
-		search_matches(&req, &page);
-		search_includes(&req, page.rows, page.nrows, &included, &nincluded);
-		w.rows = page.rows;
-		search_documents(&req, page.rows, page.nrows, put_row, &w);
-		w.rows = included;
-		search_documents(&req, included, nincluded, put_row, &w);
-	}
-	MemoryContextSwitchTo(old);
-	search_end(level);
-	MemoryContextDelete(cxt);
+	search_session(put_rows, &w);
 	return (Datum) 0;
 }
 
@@ -295,49 +301,49 @@ put_line(Tuplestorestate *store, TupleDesc desc, const char *line)
 	tuplestore_putvalues(store, desc, &value, &null);
 }
 
-PG_FUNCTION_INFO_V1(fhir_explain);
-Datum
-fhir_explain(PG_FUNCTION_ARGS)
+static void
+explain(SearchRequest *req, void *arg)
 {
-	TupleDesc desc;
-	Tuplestorestate *store = begin_set(fcinfo, &desc);
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES),
-				  old;
-	SearchRequest req = {0};
-	int level;
+	RowWriter *w = arg;
 	SearchPage page;
 	double type_rows;
 	ListCell *cell;
 
-	level = search_begin();
-	old = MemoryContextSwitchTo(cxt);
-	req.explaining = true;
-	req.analyze = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
-	search_prepare(&req, type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT, false);
-	type_rows = search_type_rows(req.types, req.ntypes);
-	put_line(store, desc,
-			 psprintf("%s: about %.0f resources", req.type ? req.type->name : "all types", type_rows));
-	for (int i = 0; i < req.nwhere; i++) {
-		Crit *c = req.where[i];
+	req->explaining = true;
+	req->analyze = w->analyze;
+	search_prepare(req, w->type, w->query, SEARCH_STRICT, false);
+	type_rows = search_type_rows(req->types, req->ntypes);
+	put_line(w->store, w->desc,
+			 psprintf("%s: about %.0f resources", req->type ? req->type->name : "all types", type_rows));
+	for (int i = 0; i < req->nwhere; i++) {
+		Crit *c = req->where[i];
 
-		put_line(store, desc,
-				 psprintf("criterion %s: %s; about %.0f rows%s", c->label, crit_text(&req, c),
+		put_line(w->store, w->desc,
+				 psprintf("criterion %s: %s; about %.0f rows%s", c->label, crit_text(req, c),
 						  search_crit_rows(c, type_rows),
-						  req.analyze && !dear_to_count(c) ? psprintf(", actually " INT64_FORMAT, actual_rows(&req, c)) : ""));
-		if (no_index(&req, c))
-			put_line(store, desc, psprintf("WARNING: no index answers %s", c->label));
+						  req->analyze && !dear_to_count(c) ? psprintf(", actually " INT64_FORMAT, actual_rows(req, c)) : ""));
+		if (no_index(req, c))
+			put_line(w->store, w->desc, psprintf("WARNING: no index answers %s", c->label));
 	}
-	if (req.count > 0 && req.summary != SUMMARY_COUNT) {
-		search_matches(&req, &page);
-		if (req.total == TOTAL_ACCURATE && !page.whole)
-			search_matches_total(&req, false);
+	if (req->count > 0 && req->summary != SUMMARY_COUNT) {
+		search_matches(req, &page);
+		if (req->total == TOTAL_ACCURATE && !page.whole)
+			search_matches_total(req, false);
 	} else
-		search_matches_total(&req, false);
-	foreach(cell, req.explain)
-		put_line(store, desc, lfirst(cell));
-	MemoryContextSwitchTo(old);
-	search_end(level);
-	MemoryContextDelete(cxt);
+		search_matches_total(req, false);
+	foreach(cell, req->explain)
+		put_line(w->store, w->desc, lfirst(cell));
+}
+
+PG_FUNCTION_INFO_V1(fhir_explain);
+Datum
+fhir_explain(PG_FUNCTION_ARGS)
+{
+	RowWriter w = {type_argument(fcinfo, 0), query_argument(fcinfo, 1)};
+
+	w.analyze = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	w.store = begin_set(fcinfo, &w.desc);
+	search_session(explain, &w);
 	return (Datum) 0;
 }
 
@@ -545,55 +551,4 @@ fhir_search_recheck(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(search_document_matches(store_unpack(PG_GETARG_DATUM(0)),
 										   text_to_cstring(PG_GETARG_TEXT_PP(1)),
 										   text_to_cstring(PG_GETARG_TEXT_PP(2))));
-}
-
-/* ---- conditional writes ---- */
-
-/* In a snapshot of now, whatever the isolation level: what this transaction wrote and what others committed
- * meanwhile is seen. */
-static int
-match(const ModelType *type, const char *query, StoreMatch *out, int max)
-{
-	MemoryContext cxt, old;
-	SearchRequest req = {0};
-	int level;
-	SearchPage page;
-	int n;
-
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir search", ALLOCSET_DEFAULT_SIZES);
-	level = search_begin();
-	old = MemoryContextSwitchTo(cxt);
-	search_prepare(&req, type, query, SEARCH_STRICT, false);
-	for (int i = 0; i < req.npairs; i++)
-		if (req.pairs[i].control && strcmp(req.pairs[i].name, "_type") != 0)
-			ereport(ERROR, errcode(FH400), errmsg("\"%s\" is no criterion", req.pairs[i].name),
-					errdetail("The query of a conditional interaction has criteria only."),
-					fhir_issue("invalid", NULL));
-	if (req.nwhere == 0)
-		ereport(ERROR, errcode(FH412), errmsg("the query of a conditional interaction has no criterion"),
-				errhint("Name what identifies the resource, for example identifier=system|value."),
-				fhir_issue("invalid", NULL));
-	req.count = max;
-	search_page(&req, &page);
-	n = page.nrows;
-	for (int i = 0; i < n; i++) {
-		out[i].rid = page.rows[i].rid;
-		strlcpy(out[i].id, page.rows[i].id, sizeof(out[i].id));
-	}
-	n += page.has_next ? 1 : 0;
-	MemoryContextSwitchTo(old);
-	search_end(level);
-	MemoryContextDelete(cxt);
-	PopActiveSnapshot();
-	return n;
-}
-
-void
-search_init(void)
-{
-	store_match_hook = match;
-	terms_document_hook = search_terminology_document;
-	terms_caller_hook = search_caller;
 }

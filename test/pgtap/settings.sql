@@ -24,7 +24,8 @@ INSERT INTO contract VALUES
 	('fhir.max_chain_depth', 'integer', NULL, '1', '100', '8', NULL),
 	('fhir.max_search_parameters', 'integer', NULL, '1', '10000', '200', NULL),
 	('fhir.max_search_values', 'integer', NULL, '1', '100000', '2000', NULL),
-	('fhir.max_value_set_codes', 'integer', NULL, '1', '1000000', '10000', NULL);
+	('fhir.max_value_set_codes', 'integer', NULL, '1', '1000000', '10000', NULL),
+	('fhir.search_timeout', 'integer', 'ms', '0', '86400000', '0', NULL);
 
 SELECT is(s.vartype, c.type, c.name || ': type') FROM contract c LEFT JOIN pg_settings s USING (name) ORDER BY name;
 SELECT is(s.unit, c.unit, c.name || ': unit') FROM contract c LEFT JOIN pg_settings s USING (name) ORDER BY name;
