@@ -4,7 +4,7 @@
 SET timezone = 'UTC';
 SELECT fhir_store_create('contained_sort');
 SET fhir.store = contained_sort;
-CREATE FUNCTION inside(type text, query text) RETURNS text LANGUAGE sql AS
+CREATE FUNCTION sorted_ids(type text, query text) RETURNS text LANGUAGE sql AS
 $$ SELECT coalesce(string_agg(id, ' '), '-') FROM fhir_search_rows($1, $2) $$;
 -- 1 to 4 contained patients, with and without names, dates, gender; and patients of their own, one of which contains others
 SELECT count(fhir_update(r)) FROM (SELECT jsonb_build_object('resourceType', 'Observation', 'id', 'b' || lpad(i::text, 2, '0'), 'status', 'final', 'code', jsonb_build_object('text', 'x'),
@@ -31,15 +31,15 @@ BEGIN
     columns, CASE WHEN alone THEN 'min(name)' ELSE 'id' END, aggregates, own, CASE WHEN alone THEN ', part' ELSE '' END) INTO out;
   RETURN out;
 END $$;
-SELECT keys, alone, own, inside('Patient', format('_contained=%s&_containedType=%s&_sort=%s', CASE WHEN own THEN 'both' ELSE 'true' END, CASE WHEN alone THEN 'contained' ELSE 'container' END, keys)) = expected(alone, own, keys) AS same
+SELECT keys, alone, own, sorted_ids('Patient', format('_contained=%s&_containedType=%s&_sort=%s', CASE WHEN own THEN 'both' ELSE 'true' END, CASE WHEN alone THEN 'contained' ELSE 'container' END, keys)) = expected(alone, own, keys) AS same
 FROM unnest(ARRAY['birthdate', '-birthdate', 'family', '-family,birthdate', 'gender,-birthdate', '-gender,family,-given', 'given', '-given,organization', 'organization,-family', '-organization']) keys, (VALUES (true), (false)) a(alone), (VALUES (true), (false)) o(own)
 ORDER BY 1, 2, 3;
-SELECT inside('Patient', '_contained=true&_sort=birthdate'), inside('Patient', '_contained=both&_containedType=contained&birthdate=ge1957&_sort=-birthdate,family');
+SELECT sorted_ids('Patient', '_contained=true&_sort=birthdate'), sorted_ids('Patient', '_contained=both&_containedType=contained&birthdate=ge1957&_sort=-birthdate,family');
 -- with the dates and ids of the containers as keys among others; a criterion; system level; by score
-SELECT inside('Patient', '_contained=true&_containedType=contained&gender=male&_sort=-_id,birthdate') = (SELECT string_agg(name, ' ' ORDER BY id COLLATE "C" DESC, birthdate NULLS LAST, part) FROM patient WHERE part > 0 AND gender = 'male');
-SELECT inside('Patient', '_contained=both&_sort=family,-_lastUpdated&gender=female') = (SELECT string_agg(id, ' ' ORDER BY family NULLS LAST, last_updated DESC, id COLLATE "C") FROM (SELECT p.id, min(family) AS family, min(last_updated) AS last_updated
+SELECT sorted_ids('Patient', '_contained=true&_containedType=contained&gender=male&_sort=-_id,birthdate') = (SELECT string_agg(name, ' ' ORDER BY id COLLATE "C" DESC, birthdate NULLS LAST, part) FROM patient WHERE part > 0 AND gender = 'male');
+SELECT sorted_ids('Patient', '_contained=both&_sort=family,-_lastUpdated&gender=female') = (SELECT string_agg(id, ' ' ORDER BY family NULLS LAST, last_updated DESC, id COLLATE "C") FROM (SELECT p.id, min(family) AS family, min(last_updated) AS last_updated
   FROM patient p JOIN fhir_search_rows(NULL) r USING (type, id) WHERE p.gender = 'female' GROUP BY 1) x);
-SELECT inside(NULL, '_contained=true&_containedType=contained&_sort=_profile&_count=3'), inside('Patient', '_contained=true&_containedType=contained&_content=muir&_sort=-_score,family');
+SELECT sorted_ids(NULL, '_contained=true&_containedType=contained&_sort=_profile&_count=3'), sorted_ids('Patient', '_contained=true&_containedType=contained&_content=muir&_sort=-_score,family');
 
 -- pages
 CREATE FUNCTION walk(type text, query text, relation text) RETURNS text LANGUAGE plpgsql AS $$
@@ -62,7 +62,7 @@ BEGIN
   RETURN trim(out);
 END $$;
 SET fhir.base_url = 'http://here.org/fhir';
-SELECT q, n, walk('Patient', q || '&_count=' || n, 'next') = inside('Patient', q) AS next, walk('Patient', q || '&_count=' || n, 'previous') = inside('Patient', q) AS previous
+SELECT q, n, walk('Patient', q || '&_count=' || n, 'next') = sorted_ids('Patient', q) AS next, walk('Patient', q || '&_count=' || n, 'previous') = sorted_ids('Patient', q) AS previous
 FROM (VALUES ('_contained=true&_containedType=contained&_sort=gender,-birthdate'), ('_contained=both&_containedType=contained&_sort=-family,given'), ('_contained=both&_sort=birthdate'), ('_contained=true&_sort=-gender,family')) v(q), generate_series(1, 7, 3) n ORDER BY 1, 2;
 SELECT fhir_search('Patient', '_contained=both&_containedType=contained&_sort=family&_count=2&_total=accurate') -> 'total', fhir_count('Patient', '_contained=both&_containedType=contained&_sort=family'), fhir_search('Patient', '_contained=true&_sort=family&_count=2&_total=accurate') -> 'total', fhir_search('Patient', '_contained=true&_sort=family&_count=0') -> 'total';
 SELECT jsonb_path_query_array(fhir_search('Patient', '_contained=both&_containedType=contained&_sort=-birthdate&_count=2&_elements=birthDate&gender=male'), '$.entry[*].fullUrl');
@@ -71,10 +71,10 @@ SELECT jsonb_path_query_array(fhir_search('Patient', '_contained=both&_contained
 SET fhir.reindex_worker = off;
 SELECT fhir_create('{"resourceType":"SearchParameter","status":"active","url":"http://x/second","name":"second","description":"second","code":"second","base":["Patient"],"type":"string","expression":"Patient.name.given[1]"}') ->> 'code';
 CALL fhir_reindex();
-SELECT inside('Patient', '_contained=true&_containedType=contained&_sort=-second,birthdate&birthdate=lt1953');
-SELECT inside('Patient', '_contained=true&_sort=organization.name');
-SELECT inside('Patient', '_contained=true&_sort=nonsense');
+SELECT sorted_ids('Patient', '_contained=true&_containedType=contained&_sort=-second,birthdate&birthdate=lt1953');
+SELECT sorted_ids('Patient', '_contained=true&_sort=organization.name');
+SELECT sorted_ids('Patient', '_contained=true&_sort=nonsense');
 SELECT count(*) FROM fhir_explain('Patient', '_contained=true&_sort=family') e WHERE e ~ 'sorted by values of what they contain';
 RESET fhir.store;
 SELECT fhir_store_drop('contained_sort', force => true);
-DROP FUNCTION inside, expected, walk;
+DROP FUNCTION sorted_ids, expected, walk;

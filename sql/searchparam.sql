@@ -91,6 +91,17 @@ SELECT fhir_count('Observation', 'who=Patient/p3'), fhir_count('Observation', 'w
 SELECT fhir_count('Observation', 'who-kilos=c$gt30'), fhir_count(NULL, '_type=Patient,Observation&lang:missing=true');
 SELECT string_agg(id, ' ' ORDER BY n) FROM (SELECT id, row_number() OVER () n FROM fhir_search_rows('Patient', '_sort=-births,-contact-since,_id&_count=4')) x;
 SELECT count(*) FILTER (WHERE mode = 'include') FROM fhir_search_rows('Observation', '_include=Observation:who');
+-- among all includes, and told as such: of a place that no parameter of R4 looks at
+SELECT sp('reviewer', 'reviewer', 'Observation', 'reference', $$Observation.extension('http://example.org/reviewer').value.ofType(Reference)$$, '{"target":["Practitioner"]}');
+SELECT fhir_update('{"resourceType":"Practitioner","id":"rev"}') IS NOT NULL, fhir_update('{"resourceType":"Observation","id":"reviewed","status":"final","code":{"text":"x"},"extension":[{"url":"http://example.org/reviewer","valueReference":{"reference":"Practitioner/rev"}}]}') IS NOT NULL;
+SELECT string_agg(id, ' ') FROM fhir_search_rows('Observation', '_id=reviewed&_include=*');
+CALL fhir_reindex();
+SELECT q, (SELECT string_agg(id, ' ' ORDER BY mode DESC) FROM fhir_search_rows(split_part(q, '?', 1), split_part(q, '?', 2))) FROM unnest('{Observation?_id=reviewed&_include=*,Observation?_id=reviewed&_include=Observation:*,Observation?_id=reviewed&_include=Observation:reviewer:Practitioner,Observation?_id=reviewed&_include=Observation:reviewer:Patient,
+ Practitioner?_revinclude=*,Practitioner?_revinclude=Observation:*,Practitioner?_revinclude=Observation:reviewer,Practitioner?_has:Observation:reviewer:_id=reviewed}'::text[]) q;
+SELECT jsonb_path_query_array(fhir_capabilities(), '$.rest.resource[*] ? (@.type == "Observation").searchInclude[*] ? (@ == "Observation:reviewer")'),
+ jsonb_path_query_array(fhir_capabilities(), '$.rest.resource[*] ? (@.searchRevInclude[*] == "Observation:reviewer").type');
+SELECT fhir_delete('Observation', 'reviewed') IS NOT NULL, fhir_delete('SearchParameter', 'reviewer') IS NOT NULL;
+CALL fhir_reindex();
 SELECT q, differ(t, q) FROM (VALUES ('Patient', 'marital=A'), ('Patient', 'marital:not=A'), ('Patient', 'contact-since=lt2005'), ('Patient', 'births=le1'), ('Patient', 'race=r1'),
 	('Patient', 'contact-name=contact1'), ('Observation', 'kilos=gt30'), ('Observation', 'who=Patient/p3'), ('Observation', 'who-kilos=c$gt30')) v(t, q);
 SELECT string_agg(x ->> 'name' || ' ' || (x ->> 'type'), ', ' ORDER BY x ->> 'name')

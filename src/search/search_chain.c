@@ -132,10 +132,11 @@ search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const 
 	const ModelType *from = model_resource(rest, tlen);
 	const KeyParam *p;
 	Crit *c = crit_new(CRIT_HAS), *arg, *referring = NULL;
+	const char *near = from ? NULL : search_nearest_type(pnstrdup(rest, tlen));
 
 	if (!from)
 		ereport(ERROR, errcode(FH400), errmsg("unknown resource type \"%.*s\" in _has", tlen, rest),
-				errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("value", NULL));
+				errhint("%s", near ? near : "The form is _has:Type:reference:parameter=value."), fhir_issue("value", NULL));
 	if (rest[tlen] != ':' || rest[tlen + 1 + (plen = strcspn(rest + tlen + 1, ":"))] != ':')
 		ereport(ERROR, errcode(FH400), errmsg("incomplete parameter \"_has:%s\"", rest),
 				errhint("The form is _has:Type:reference:parameter=value."), fhir_issue("invalid", NULL));

@@ -137,7 +137,7 @@ search_composite(const KeyParam *p, const KeyLeg *leg, const char *value)
 
 	if (n != c->nparts)
 		search_bad_value(p->code, value,
-						 psprintf("%d parts, but the parameter has %d components", n, c->nparts),
+						 psprintf("%d part%s, but the parameter has %d components", n, n == 1 ? "" : "s", c->nparts),
 						 "Write the parts with $ between them, for example 8480-6$gt140.");
 	for (int i = 0; i < n; i++)
 		if (*values[i] == '\0')

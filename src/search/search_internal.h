@@ -272,6 +272,8 @@ typedef struct SearchNearest {
 	int distance;
 } SearchNearest;
 extern void search_nearest_offer(SearchNearest *n, const char *candidate);
+/* A hint with the name of a resource type, NULL if none is near. */
+extern const char *search_nearest_type(const char *name);
 
 /* ---- search_resolve.c ---- */
 extern void search_resolve(SearchRequest *req);
@@ -279,6 +281,8 @@ extern void search_resolve(SearchRequest *req);
 extern Crit *search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes,
 									  const char *name, const char *value, int depth);
 extern const KeyParam *search_param(const ModelType *t, const char *code, int len);
+/* Where all types are searched: refuses a parameter that only some have. */
+extern void search_require_for_all(const SearchRequest *req, const char *code);
 /* Raises FH503 while the store's keys are made anew. */
 extern void search_require_keys(void);
 pg_noreturn extern void search_unknown_param(const ModelType *t, const char *code);

@@ -80,7 +80,7 @@ void
 search_nearest_offer(SearchNearest *n, const char *candidate)
 {
 	int len = strlen(n->name), clen = strlen(candidate);
-	int bound = n->best ? n->distance - 1 : Max(1, Min(4, len / 2));
+	int bound = n->best ? n->distance - 1 : Max(1, Min(4, len / 3));
 	int d;
 
 	if (len > 200 || clen > 200 || abs(len - clen) > bound)
@@ -181,9 +181,8 @@ parse_elements(SearchRequest *req, const char *value)
 	}
 }
 
-/* A hint, NULL if no type's name is near. */
-static const char *
-nearest_type(const char *name)
+const char *
+search_nearest_type(const char *name)
 {
 	SearchNearest near = {name};
 
@@ -215,7 +214,7 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 		inc.source = model_resource(parts[0], strlen(parts[0]));
 		if (!inc.source)
 			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[0]),
-							 nearest_type(parts[0]));
+							 search_nearest_type(parts[0]));
 		if (strcmp(parts[1], "*") != 0) {
 			const KeyParam *p = search_param(inc.source, parts[1], strlen(parts[1]));
 
@@ -232,7 +231,7 @@ parse_include(SearchRequest *req, const char *name, const char *value)
 		inc.target = model_resource(parts[2], strlen(parts[2]));
 		if (!inc.target)
 			search_bad_value(name, value, psprintf("\"%s\" is no resource type", parts[2]),
-							 nearest_type(parts[2]));
+							 search_nearest_type(parts[2]));
 		inc.targets[0] = inc.target->id;
 	}
 	req->includes =
@@ -274,6 +273,22 @@ refuse_known(const char *name, const char *value)
 					errdetail("%s", refused[i].why), fhir_issue("not-supported", NULL));
 }
 
+/* A control that has no modifiers, with one. */
+static void
+refuse_modifier(const char *name)
+{
+	static const char *const plain[] = {"_count", "_total", "_summary", "_elements", "_sort", "_type", "_contained", "_containedType",
+										"_cursor", "_format", "_pretty"};
+	size_t len = strcspn(name, ":");
+
+	for (int i = 0; name[len] && i < lengthof(plain); i++)
+		if (strlen(plain[i]) == len && strncmp(name, plain[i], len) == 0)
+			ereport(ERROR, errcode(FH400), errmsg("modifier \"%s\" can't be used with \"%s\"", name + len, plain[i]),
+					strcmp(plain[i], "_sort") == 0 ? errhint("For descending order write a - before a key: _sort=-date.")
+												   : errhint("Leave it out: this parameter has no modifiers."),
+					fhir_issue("not-supported", NULL));
+}
+
 /* True if the pair was a result control. */
 static bool
 parse_control(SearchRequest *req, const char *name, const char *value)
@@ -304,6 +319,7 @@ parse_control(SearchRequest *req, const char *name, const char *value)
 	else if (strcmp(name, "_format") == 0 || strcmp(name, "_pretty") == 0)
 		return true; /* the REST layer's */
 	else {
+		refuse_modifier(name);
 		refuse_known(name, value);
 		return false;
 	}
@@ -333,7 +349,7 @@ parse_types(SearchRequest *req)
 			const ModelType *t = model_resource(parts[k], strlen(parts[k]));
 
 			if (!t)
-				search_bad_value("_type", parts[k], "no resource type", nearest_type(parts[k]));
+				search_bad_value("_type", parts[k], "no resource type", search_nearest_type(parts[k]));
 			if (req->ntypes == max)
 				req->types = repalloc(req->types, (max *= 2) * sizeof(ModelType *));
 			req->types[req->ntypes++] = t;
@@ -435,6 +451,7 @@ void
 search_ignore(SearchRequest *req, MemoryContext cxt)
 {
 	ErrorData *e;
+	bool near;
 
 	MemoryContextSwitchTo(cxt);
 	e = CopyErrorData();
@@ -442,8 +459,9 @@ search_ignore(SearchRequest *req, MemoryContext cxt)
 		PG_RE_THROW();
 	FlushErrorState();
 	fhir_issues_reset();
-	req->ignored = lappend(req->ignored,
-						   psprintf("%s%s%s", e->message, e->detail ? ": " : "", e->detail ? e->detail : ""));
+	near = e->hint && strncmp(e->hint, "Perhaps ", 8) == 0;
+	req->ignored = lappend(req->ignored, psprintf("%s%s%s%s%s%s", e->message, e->detail ? ": " : "", e->detail ? e->detail : "",
+												  near ? " (" : "", near ? e->hint : "", near ? ")" : ""));
 }
 
 void

@@ -324,6 +324,26 @@ without(const ModelType *const *types, int ntypes, const char *code, Crit *c)
 	return rest->nkeys > 0 && rest->nkeys <= SEARCH_INDEXED_KEYS ? crit_join(CRIT_AND, rest, crit_not(c)) : crit_not(c);
 }
 
+void
+search_require_for_all(const SearchRequest *req, const char *code)
+{
+	const ModelType *having = NULL, *lacking = NULL;
+
+	if (!req->all_types || req->contained != CONTAINED_FALSE)
+		return;
+	for (int i = 0; i < req->ntypes; i++) {
+		if (search_param(req->types[i], code, strlen(code)) == NULL)
+			lacking = lacking ? lacking : req->types[i];
+		else
+			having = having ? having : req->types[i];
+	}
+	if (having && lacking)
+		ereport(ERROR, errcode(FH400), errmsg("search parameter \"%s\" is not one of all types", code),
+				errdetail("Without _type all types are searched; %s has no such parameter.", lacking->name),
+				errhint("Name types that have it, for example _type=%s.", having->name),
+				fhir_issue("not-supported", NULL));
+}
+
 Crit *
 search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes, const char *name,
 						 const char *value, int depth)
@@ -350,6 +370,8 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 		return missing(types, ntypes, n.code, value, req->contained != CONTAINED_FALSE || depth > 0);
 	if (!n.rest && (c = special(req, types, ntypes, &n, value)) != NULL)
 		return c;
+	if (types == req->types)
+		search_require_for_all(req, n.code);
 	negated = n.modifier && !n.rest && (strcmp(n.modifier, "not") == 0 || strcmp(n.modifier, "not-in") == 0);
 	for (int i = 0; i < ntypes; i++) {
 		Crit *one;

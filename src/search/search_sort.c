@@ -177,6 +177,8 @@ resolve_one(SearchRequest *req, const char *code, bool descending)
 	SearchSort sort = {SORT_SCORE, descending};
 
 	sort.code = code;
+	if (*code != '_')
+		search_require_for_all(req, pnstrdup(code, strcspn(code, ":.")));
 	if (strcmp(code, "_score") != 0)
 		sort = sort_key(req->types, req->ntypes, code, descending, 0);
 	else if ((sort.ntexts = search_score_texts(req, &sort.texts)) == 0)

@@ -24,6 +24,7 @@ search_bad_modifier(const char *code, const char *modifier, const char *allowed)
 {
 	bool r5 = strcmp(modifier, "code-text") == 0 || strcmp(modifier, "text-advanced") == 0;
 	SearchNearest near = {modifier};
+	const char *type = allowed && strstr(allowed, "resource type") ? search_nearest_type(modifier) : NULL;
 
 	for (const char *a = allowed; a && *a;) {
 		int len = strcspn(a, ", ");
@@ -37,9 +38,10 @@ search_bad_modifier(const char *code, const char *modifier, const char *allowed)
 			errmsg("modifier \":%.*s\" can't be used with search parameter \"%s\"",
 				   pg_mbcliplen(modifier, strlen(modifier), 80), modifier, code),
 			r5 ? errdetail("It belongs to FHIR R5.") : 0,
-			near.best && !r5 ? errhint("Perhaps \":%s\"? Possible here: %s.", near.best, allowed)
-			: allowed		 ? errhint("Possible here: %s.", allowed)
-							 : 0,
+			type			   ? errhint("%s Possible here: %s.", type, allowed)
+			: near.best && !r5 ? errhint("Perhaps \":%s\"? Possible here: %s.", near.best, allowed)
+			: allowed		   ? errhint("Possible here: %s.", allowed)
+							   : 0,
 			fhir_issue("not-supported", NULL));
 }
 
