@@ -15,7 +15,7 @@ SELECT q2 || ': ' || refused('Patient', q2) FROM unnest('{_query=everyone,_maxre
  gender:code-text=x,gender:text-advanced=x,gender:nto=x,gender:of-type=a|b|c,name:exac=x,_id:exact=1,_text:not=x,
  gendr=male,_sort:desc=birthdate,_has:Observation:patient:_count=2,_list:missing=true,_contaned=true,_sorts=x,_sort=birthdat,_elements=nam,_total=exact,_summary=yes,_count=-1,
  _include=Patient:generalpractitioner,_revinclude=Obsrvation:patient,_include=Patient:link:Patent,_has:Observation:patient:cod=1,
- general-practitioner:Practitoner.name=x,general-practitioner:Organisation=x,_has:Observaton:patient:code=1,_sort:asc=birthdate,_sort:desc=birthdate,_count:exact=1,_summary:not=text,gender:contains=x,_list=$current-allergies,_type=Patient,birthdate=1980-13,_contained=maybe}'::text[]) WITH ORDINALITY u(q, n), LATERAL (SELECT btrim(q, E' \n')) x(q2) ORDER BY n;
+ general-practitioner:Practitoner.name=x,general-practitioner:Organisation=x,_has:Observaton:patient:code=1,_sort:asc=birthdate,_sort:desc=birthdate,_count:exact=1,_sort=_text,_sort=_list,GENDER=male,gender:NOT=male,organization:=x,_summary:not=text,gender:contains=x,_list=$current-allergies,_type=Patient,birthdate=1980-13,_contained=maybe}'::text[]) WITH ORDINALITY u(q, n), LATERAL (SELECT btrim(q, E' \n')) x(q2) ORDER BY n;
 SELECT refused(NULL, '_type=Patent');
 -- at system level without _type: what all types have
 SELECT refused(NULL, 'gender=male'), refused(NULL, '_sort=birthdate'), refused(NULL, 'nope=1'), refused(NULL, '_tag=x&_sort=_profile'), refused(NULL, '_type=Patient,Person&gender=male');
@@ -32,6 +32,8 @@ RESET fhir.max_search_values;
 SELECT count(fhir_update(r)) FROM (VALUES ('{"resourceType":"Patient","id":"p"}'::jsonb), ('{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"}}'),
  ('{"resourceType":"List","id":"l","status":"current","mode":"working","entry":[{"item":{"reference":"Patient/p"}},{"item":{"reference":"Observation/o"}}]}')) v(r);
 SELECT refused(NULL, '_list=l'), refused(NULL, '_list=l&_type=Patient'), refused(NULL, '_list=l&_type=Observation,Encounter'), refused('Patient', '_list=l');
+-- at the end of a chain, and from the other side
+SELECT refused('Observation', 'patient._list=l'), fhir_update('{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p"}}') IS NOT NULL, refused('Observation', 'patient._list=l'), refused('Observation', 'patient._list=none'), refused('Patient', '_has:Observation:patient:_list=l');
 
 -- _total=estimate is an estimate: of many it reads none
 SELECT count(fhir_create(jsonb_build_object('resourceType', 'Observation', 'status', CASE WHEN i % 10 = 0 THEN 'amended' ELSE 'final' END, 'code', '{"coding":[{"code":"k"}]}'::jsonb))) FROM generate_series(1, 3000) i;

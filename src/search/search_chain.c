@@ -39,6 +39,8 @@ search_refers_to(const KeyParam *p, const ModelType *t)
 bool
 search_knows(const ModelType *t, const char *name)
 {
+	/* every type has these, without keys */
+	static const char *const common[] = {"_id", "_lastUpdated", "_filter", "_list", "_text", "_content"};
 	int len = strcspn(name, ":.");
 
 	if (strncmp(name, "_has:", 5) == 0) {
@@ -49,10 +51,9 @@ search_knows(const ModelType *t, const char *name)
 
 		return p == NULL || search_refers_to(p, t);
 	}
-	if ((len == 3 && strncmp(name, "_id", 3) == 0) || (len == 12 && strncmp(name, "_lastUpdated", 12) == 0) ||
-		(len == 7 && strncmp(name, "_filter", 7) == 0) || (len == 5 && strncmp(name, "_text", 5) == 0) ||
-		(len == 8 && strncmp(name, "_content", 8) == 0))
-		return true;
+	for (int i = 0; i < lengthof(common); i++)
+		if (strlen(common[i]) == len && strncmp(name, common[i], len) == 0)
+			return true;
 	return search_param(t, name, len) != NULL;
 }
 

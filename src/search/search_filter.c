@@ -3,7 +3,7 @@
  *
  *   filter = term { ("and" | "or") term }        from left to right, neither binds tighter
  *   term   = "not" term | "(" filter ")" | path op value
- *   path   = name { [ "[" filter "]" ] "." name } | "_has:" Type ":" name ":" name     brackets after the first name, or
+ *   path   = name [ ":" Type ] { [ "[" filter "]" ] "." name } | "_has:" Type ":" name ":" name     brackets after the first name, or
  *            after one of an element
  *   op     = eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in ni re
  *   value  = "string" | token, number or date
@@ -71,10 +71,10 @@ static Crit *path_from(Filter *f, const char *prefix, const char *first);
 
 /* reference[filter].rest: of one resource that it leads to. */
 static Crit *
-through_reference(Filter *f, const KeyParam *p, const FilterText *inner, const FilterText *rest)
+through_reference(Filter *f, const KeyParam *p, const char *type, const FilterText *inner, const FilterText *rest)
 {
 	const ModelType **targets;
-	int n = search_chain_targets(p, NULL, &targets);
+	int n = search_chain_targets(p, type, &targets);
 	Crit *c = NULL;
 
 	for (int i = 0; i < n; i++) {
@@ -84,13 +84,13 @@ through_reference(Filter *f, const KeyParam *p, const FilterText *inner, const F
 
 		if (!search_refers_to(p, targets[i]) || !names_known(f, targets[i], inner))
 			continue;
-		(void) path_from(&path, NULL, filter_name(&path.text));
+		(void) path_from(&path, NULL, filter_typed_name(&path.text));
 		if (path.unknown)
 			continue;
 		path.text = *rest;
 		path.probing = f->probing;
 		arg = crit_join(CRIT_AND, expression(&condition),
-						path_from(&path, NULL, filter_name(&path.text)));
+						path_from(&path, NULL, filter_typed_name(&path.text)));
 		f->text.at = path.text.at;
 		c = search_chain_link(c, p, targets[i], arg);
 	}
@@ -147,6 +147,7 @@ bracketed(Filter *f, const char *prefix, const char *name)
 {
 	const char *start = f->text.at;
 	FilterText inner, rest;
+	SearchName parts = search_split_name(name);
 	const KeyParam *p;
 	Crit *c = NULL;
 
@@ -169,7 +170,7 @@ bracketed(Filter *f, const char *prefix, const char *name)
 	filter_expect(&f->text, '.');
 	rest = f->text;
 	for (int i = 0; i < f->ntypes; i++) {
-		p = search_param(f->types[i], name, strlen(name));
+		p = search_param(f->types[i], parts.code, strlen(parts.code));
 		if (p == NULL && f->probing) {
 			f->unknown = true;
 			f->text.at = start;
@@ -177,9 +178,9 @@ bracketed(Filter *f, const char *prefix, const char *name)
 			return crit_new(CRIT_TRUE);
 		}
 		if (p == NULL)
-			search_unknown_param(f->types[i], name);
+			search_unknown_param(f->types[i], parts.code);
 		c = crit_join(CRIT_OR, c,
-					  p->type == PARAM_REFERENCE ? through_reference(f, p, &inner, &rest)
+					  p->type == PARAM_REFERENCE ? through_reference(f, p, parts.modifier, &inner, &rest)
 												 : on_elements(f, p, start));
 	}
 	return c;
@@ -198,7 +199,7 @@ path_from(Filter *f, const char *prefix, const char *first)
 	if (prefix == NULL && *f->text.at == '.' && has_elements(f, first))
 		return elements(f, first);
 	if (filter_accept_char(&f->text, '.'))
-		return path_from(f, path, filter_name(&f->text));
+		return path_from(f, path, filter_typed_name(&f->text));
 	op = filter_word(&f->text);
 	filter_check_operator(&f->text, op);
 	return plain_comparison(f, path, op, filter_value(&f->text));
@@ -218,7 +219,7 @@ comparison(Filter *f)
 		return plain_comparison(f, word, op, filter_value(&f->text));
 	}
 	f->text = start;
-	return path_from(f, NULL, filter_name(&f->text));
+	return path_from(f, NULL, filter_typed_name(&f->text));
 }
 
 static Crit *

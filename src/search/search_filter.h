@@ -11,10 +11,13 @@ typedef struct FilterText {
 
 /* ---- search_filter_text.c ---- */
 pg_noreturn extern void filter_fail(const FilterText *f, const char *why);
+extern void filter_skip_space(FilterText *f);
 /* A word up to white space, a bracket or a parenthesis; palloc'd, empty at the end. */
 extern char *filter_word(FilterText *f);
 /* The next name of a path: letters, digits, '-', '_'. */
 extern char *filter_name(FilterText *f);
+/* The same, perhaps with the type that it leads to: subject:Patient. */
+extern char *filter_typed_name(FilterText *f);
 /* Is this keyword next? Then it is read. */
 extern bool filter_accept(FilterText *f, const char *keyword);
 /* The same for a character; '.' and '[' only without white space before them. */

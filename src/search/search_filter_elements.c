@@ -20,6 +20,8 @@
 typedef struct Implied {
 	const ModelType *type;
 	FilterText text;
+	const char *unknown; /* where a name stands that is none of an element; NULL: nowhere */
+	const char *element, *holder;
 } Implied;
 
 /* One comparison: `place op value`; value with the escapes of a parameter's. */
@@ -31,6 +33,7 @@ typedef struct Comparison {
 } Comparison;
 
 static Crit *expression(Implied *e, const char *place);
+static Crit *rest_of_path(Implied *e, const char *place);
 
 /* ---- by the keys of a parameter that looks there ---- */
 
@@ -193,29 +196,44 @@ comparison(const Implied *e, const char *place, const char *op, const char *valu
 	return c.found ? c.found : crit_new(CRIT_TRUE);
 }
 
-/* The place of an element of that name; refused if the type that stands at `place` has none. */
-static const char *
-below(const Implied *e, const char *place, const char *name)
+/* Has the type that stands at `place` an element of that name, as far as is known? */
+static bool
+has_element(const Implied *e, const char *place, const char *path)
 {
-	const char *path = psprintf("%s.%s", place, name);
 	KeyTypes of, types;
 
 	keys_path_compile(place, e->type->id, false, &of);
 	keys_path_compile(path, e->type->id, false, &types);
-	if (of.n == 1 && types.n == 0 && model_type_by_id(of.types[0])->kind != MODEL_RESOURCE)
-		ereport(ERROR, errcode(FH400),
-				errmsg("invalid _filter: %s has no element \"%s\"", model_type_by_id(of.types[0])->name, name),
-				errdetail("At position %d, before \"%.40s\".", (int) (e->text.at - e->text.text) + 1, e->text.at),
-				errhint("After a parameter that is no reference, the names of a path are those of elements."),
-				fhir_issue("invalid", NULL));
-	return path;
+	return of.n != 1 || types.n > 0 || model_type_by_id(of.types[0])->kind == MODEL_RESOURCE;
+}
+
+/* Reads name and what follows it. Where there is no such element, only "pr false" is true. */
+static Crit *
+member(Implied *e, const char *place)
+{
+	const char *start, *name, *path;
+
+	filter_skip_space(&e->text);
+	start = e->text.at;
+	name = filter_name(&e->text);
+	path = psprintf("%s.%s", place, name);
+	if (has_element(e, place, path))
+		return rest_of_path(e, path);
+	if (e->unknown == NULL) {
+		KeyTypes of;
+
+		keys_path_compile(place, e->type->id, false, &of);
+		e->unknown = start;
+		e->element = name;
+		e->holder = model_type_by_id(of.types[0])->name;
+	}
+	return crit_new(filter_skip_comparison(&e->text) ? CRIT_TRUE : CRIT_FALSE);
 }
 
 static Crit *
 rest_of_path(Implied *e, const char *place)
 {
 	Crit *passes = crit_new(CRIT_TRUE);
-	const char *name;
 
 	check_stack_depth();
 	if (filter_accept_char(&e->text, '[')) {
@@ -228,8 +246,7 @@ rest_of_path(Implied *e, const char *place)
 		/* of an element that is not there, or that is there whatever its value, no key tells */
 		return strcmp(op, "pr") == 0 || strcmp(op, "ne") == 0 ? passes : comparison(e, place, op, value);
 	}
-	name = filter_name(&e->text);
-	return crit_join(CRIT_AND, passes, rest_of_path(e, below(e, place, name)));
+	return crit_join(CRIT_AND, passes, member(e, place));
 }
 
 static Crit *
@@ -242,11 +259,8 @@ term(Implied *e, const char *place)
 		(void) term(e, place);
 		return crit_new(CRIT_TRUE);
 	}
-	if (!filter_accept_char(&e->text, '(')) {
-		const char *name = filter_name(&e->text);
-
-		return rest_of_path(e, below(e, place, name));
-	}
+	if (!filter_accept_char(&e->text, '('))
+		return member(e, place);
 	c = expression(e, place);
 	filter_expect(&e->text, ')');
 	return c;
@@ -267,10 +281,22 @@ expression(Implied *e, const char *place)
 	}
 }
 
+pg_noreturn static void
+raise_unknown(const Implied *e)
+{
+	ereport(ERROR, errcode(FH400),
+			errmsg("invalid _filter: %s has no element \"%s\"", e->holder, e->element),
+			errdetail("Before \"%.40s\".", e->unknown),
+			errhint("After a parameter that is no reference, the names of a path are those of elements."),
+			fhir_issue("invalid", NULL));
+}
+
 Crit *
 search_filter_implied(const KeyParam *p, const char *text)
 {
 	Crit *any = NULL;
+	Implied first = {0};
+	bool known = false;
 
 	for (int i = 0; i < p->nlegs; i++) {
 		Implied e = {p->base, {text, text}};
@@ -278,6 +304,12 @@ search_filter_implied(const KeyParam *p, const char *text)
 		const char *parts = strstr(place, " $ "); /* of a composite: its base stands before its components */
 
 		any = crit_join(CRIT_OR, any, rest_of_path(&e, parts ? pnstrdup(place, parts - place) : place));
+		known = known || e.unknown == NULL;
+		if (first.unknown == NULL)
+			first = e;
 	}
+	/* it is enough that what stands at one of the places has the elements */
+	if (!known && first.unknown)
+		raise_unknown(&first);
 	return any ? any : crit_new(CRIT_TRUE);
 }

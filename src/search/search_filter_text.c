@@ -22,8 +22,8 @@ filter_fail(const FilterText *f, const char *why)
 			fhir_issue("invalid", NULL));
 }
 
-static void
-skip_space(FilterText *f)
+void
+filter_skip_space(FilterText *f)
 {
 	while (isspace((unsigned char) *f->at))
 		f->at++;
@@ -34,7 +34,7 @@ filter_word(FilterText *f)
 {
 	const char *start;
 
-	skip_space(f);
+	filter_skip_space(f);
 	start = f->at;
 	while (*f->at && !isspace((unsigned char) *f->at) && strchr("()[]", *f->at) == NULL)
 		f->at++;
@@ -46,13 +46,25 @@ filter_name(FilterText *f)
 {
 	const char *start;
 
-	skip_space(f);
+	filter_skip_space(f);
 	start = f->at;
 	while (isalnum((unsigned char) *f->at) || *f->at == '-' || *f->at == '_')
 		f->at++;
 	if (f->at == start)
 		filter_fail(f, "a name is missing");
 	return pnstrdup(start, f->at - start);
+}
+
+char *
+filter_typed_name(FilterText *f)
+{
+	char *name = filter_name(f), *type;
+
+	if (*f->at != ':' || !isupper((unsigned char) f->at[1]))
+		return name;
+	f->at++;
+	type = filter_name(f);
+	return psprintf("%s:%s", name, type);
 }
 
 bool
@@ -70,7 +82,7 @@ bool
 filter_accept_char(FilterText *f, char c)
 {
 	if (c != '.' && c != '[')
-		skip_space(f);
+		filter_skip_space(f);
 	if (*f->at != c)
 		return false;
 	f->at++;
@@ -143,7 +155,7 @@ filter_value(FilterText *f)
 
 	initStringInfo(&raw);
 	initStringInfo(&out);
-	skip_space(f);
+	filter_skip_space(f);
 	if (*f->at == '"') {
 		f->at++;
 		while (*f->at != '"') {

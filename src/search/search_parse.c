@@ -83,6 +83,14 @@ search_nearest_offer(SearchNearest *n, const char *candidate)
 	int bound = n->best ? n->distance - 1 : Max(1, Min(4, len / 3));
 	int d;
 
+	if (strcmp(n->name, candidate) == 0)
+		return; /* known, but not there */
+	/* names are case-sensitive, those who write them are not */
+	if (pg_strcasecmp(n->name, candidate) == 0) {
+		n->best = candidate;
+		n->distance = 0;
+		return;
+	}
 	if (len > 200 || clen > 200 || abs(len - clen) > bound)
 		return;
 	d = varstr_levenshtein_less_equal(n->name, len, candidate, clen, 1, 1, 1, bound, true);

@@ -157,8 +157,8 @@ sort_key(const ModelType *const *types, int ntypes, const char *name, bool desce
 			const KeyParam *p = search_require_param(types[i], name);
 			SortKind kind = p->type == PARAM_STRING ? SORT_STRING : SORT_DOC;
 
-			if (p->type == PARAM_COMPOSITE || p->type == PARAM_SPECIAL)
-				search_bad_value("_sort", name, "composite and special parameters have no order", NULL);
+			if (p->type == PARAM_COMPOSITE || p->type == PARAM_SPECIAL || p->nlegs == 0)
+				search_bad_value("_sort", name, "composite and special parameters, and those of texts, have no order", NULL);
 			if (p->type == PARAM_DATE || p->type == PARAM_NUMBER || p->type == PARAM_QUANTITY)
 				kind = SORT_ORDERED;
 			if (i > 0 && (kind != sort.kind || (kind == SORT_ORDERED && p->type != sort.param->type)))

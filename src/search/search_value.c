@@ -29,7 +29,7 @@ search_bad_modifier(const char *code, const char *modifier, const char *allowed)
 	for (const char *a = allowed; a && *a;) {
 		int len = strcspn(a, ", ");
 
-		if (len > 0)
+		if (len > 1 && *modifier)
 			search_nearest_offer(&near, pnstrdup(a, len));
 		a += len;
 		a += strspn(a, ", ");
