@@ -137,3 +137,10 @@ SELECT count(*) > 100 AS "documents were stored" FROM doc;
 DROP FUNCTION value_or_none, concept, coding;
 SELECT count(fhir_delete('Observation', id)) > 400 AS deleted FROM (SELECT 'k' || i FROM generate_series(1, 200) i UNION ALL SELECT p || i FROM generate_series(1, 150) i, unnest('{q,r}'::text[]) p) t(id)
 	WHERE fhir_count('Observation', '_id=' || id) = 1;
+-- several types: that a key is not there says something of its own type only
+SELECT fhir_store_create('absence_test');
+SET fhir.store = absence_test;
+SELECT count(fhir_update(r)) FROM (VALUES ('{"resourceType":"Patient","id":"m","gender":"male"}'::jsonb), ('{"resourceType":"Patient","id":"none"}'), ('{"resourceType":"Person","id":"f","gender":"female"}'), ('{"resourceType":"Person","id":"nothing"}')) v(r);
+SELECT q, (SELECT string_agg(type || '/' || id, ' ') FROM fhir_search_rows(NULL, '_type=Patient,Person&' || q)) FROM unnest('{gender=http://hl7.org/fhir/administrative-gender|,gender:in=http://hl7.org/fhir/ValueSet/administrative-gender,
+gender:not-in=http://hl7.org/fhir/ValueSet/administrative-gender,gender:not=male,_filter=gender ne male,_filter=gender pr true,gender:missing=false,gender:missing=true}'::text[]) WITH ORDINALITY u(x, n), LATERAL (SELECT btrim(x, E' \n')) v(q) ORDER BY n;
+SELECT fhir_store_drop('absence_test', force => true);

@@ -324,6 +324,18 @@ without(const ModelType *const *types, int ntypes, const char *code, Crit *c)
 	return rest->nkeys > 0 && rest->nkeys <= SEARCH_INDEXED_KEYS ? crit_join(CRIT_AND, rest, crit_not(c)) : crit_not(c);
 }
 
+/* Does the lack of a key say something in it? Rows of other types lack that key, too. */
+static bool
+says_by_absence(const Crit *c)
+{
+	if (c->kind == CRIT_NOT)
+		return true;
+	for (int i = 0; i < c->nargs; i++)
+		if (says_by_absence(c->args[i]))
+			return true;
+	return false;
+}
+
 void
 search_require_for_all(const SearchRequest *req, const char *code)
 {
@@ -380,6 +392,12 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 			one = search_chain(req, types[i], &n, value, depth);
 		else
 			one = search_values(search_require_param(types[i], n.code), n.modifier, value);
+		if (ntypes > 1 && says_by_absence(one)) {
+			Crit *type = crit_new(CRIT_TYPE);
+
+			type->type = types[i];
+			one = crit_join(CRIT_AND, type, one);
+		}
 		c = crit_join(CRIT_OR, c, one);
 	}
 	Assert(c != NULL); /* a search has a type */
