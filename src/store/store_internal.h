@@ -226,8 +226,8 @@ extern Relation store_open_index(StoreCatalog *cat, StoreIndex index, StoreOpen 
 /* ---- reading (store_read.c) ---- */
 extern bool store_index_row(Relation heap, Relation index, Snapshot snapshot, TupleTableSlot *slot, int nkeys, ScanKey keys);
 extern void store_identity_keys(ScanKey keys, const ModelType *type, const char *id);
-extern bool store_identity_fetch(Relation rel, Relation index, Snapshot snapshot, ScanKey keys, void (*before)(Relation, Buffer),
-								 HeapTuple tuple, Buffer *buffer);
+extern bool store_identity_fetch(Relation rel, Relation index, Snapshot snapshot, ScanKey keys, bool for_update, HeapTuple tuple,
+								 Buffer *buffer);
 
 /* ---- documents (store_doc.c) ---- */
 typedef struct DocMember {

@@ -62,7 +62,7 @@ read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreRes
 	store_identity_keys(keys, type, id);
 	if (rel->rd_tableam != GetHeapamTableAmRoutine())
 		found = read_resource_slot(rel, index, keys, out, place);
-	else if ((found = store_identity_fetch(rel, index, GetActiveSnapshot(), keys, NULL, &tuple, &buffer))) {
+	else if ((found = store_identity_fetch(rel, index, GetActiveSnapshot(), keys, false, &tuple, &buffer))) {
 		take_head((ResourceHead *) GETSTRUCT(&tuple), out, place);
 		ReleaseBuffer(buffer);
 	}

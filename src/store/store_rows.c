@@ -24,7 +24,7 @@
 #include "store/store_internal.h"
 #include "store/store_writer.h"
 
-#define ROOM_FOR_UPDATE 600 /* bytes; a resource's row has 200 to 500 */
+#define ROOM_TO_GROW 32 /* bytes that the next version of a row may be longer */
 
 void
 store_identity_keys(ScanKey keys, const ModelType *type, const char *id)
@@ -98,26 +98,39 @@ lock_row(StoreWriter *w, WriterTable *t)
 }
 
 /*
- * Prunes a page only when the next version of a row might not fit. An ordinary fetch prunes as soon as less than the
+ * Might the next version of a row not fit on its page? Only then the page is pruned. An ordinary fetch prunes as soon as less than the
  * fillfactor's share is free, which here is after every update: a WAL record each, where one for several does.
  */
-static void
-prune_if_full(Relation rel, Buffer buf)
+static bool
+lacks_room(Buffer buf, Size len)
 {
 	Page page = BufferGetPage(buf);
 
 	/* unlocked look, as heap_page_prune_opt's own: a wrong answer only costs a record or a HOT update */
-	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < ROOM_FOR_UPDATE)
-		heap_page_prune_opt(rel, buf);
+	return PageIsFull(page) || PageGetHeapFreeSpace(page) < MAXALIGN(len) + ROOM_TO_GROW;
+}
+
+/* The row of a chain that the snapshot sees. */
+static bool
+search_chain(Relation rel, Buffer buf, ItemPointer tid, Snapshot snapshot, HeapTuple tuple, bool *all_dead)
+{
+	ItemPointerData at = *tid;
+	bool found;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&at, rel, buf, snapshot, tuple, all_dead, true);
+	LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+	if (found)
+		tuple->t_self = at;
+	return found;
 }
 
 /*
- * The row visible to the snapshot, by the index of identities, as an index scan fetches it; before(), if given, looks at its page first.
- * The row is in the buffer, pinned.
+ * The row visible to the snapshot, by the index of identities, as an index scan fetches it. The row is in the buffer, pinned; for_update: its page has
+ * room for another version of it, if that can be had.
  */
 bool
-store_identity_fetch(Relation rel, Relation index, Snapshot snapshot, ScanKey keys, void (*before)(Relation, Buffer), HeapTuple tuple,
-					 Buffer *buffer)
+store_identity_fetch(Relation rel, Relation index, Snapshot snapshot, ScanKey keys, bool for_update, HeapTuple tuple, Buffer *buffer)
 {
 	IndexScanDesc scan = FhirIndexBeginscan(rel, index, snapshot, 2);
 	ItemPointer tid;
@@ -125,19 +138,18 @@ store_identity_fetch(Relation rel, Relation index, Snapshot snapshot, ScanKey ke
 
 	index_rescan(scan, keys, 2, NULL, 0);
 	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL) {
-		ItemPointerData at = *tid;
-		Buffer buf = ReadBuffer(rel, ItemPointerGetBlockNumber(&at));
+		Buffer buf = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 		bool all_dead;
 
-		if (before)
-			before(rel, buf);
-		LockBuffer(buf, BUFFER_LOCK_SHARE);
-		found = heap_hot_search_buffer(&at, rel, buf, snapshot, tuple, &all_dead, true);
-		LockBuffer(buf, BUFFER_LOCK_UNLOCK);
-		if (found) {
-			tuple->t_self = at;
+		found = search_chain(rel, buf, tid, snapshot, tuple, &all_dead);
+		if (found && for_update && lacks_room(buf, tuple->t_len)) {
+			heap_page_prune_opt(rel, buf);
+			/* pruning moves rows */
+			found = search_chain(rel, buf, tid, snapshot, tuple, &all_dead);
+		}
+		if (found)
 			*buffer = buf;
-		} else {
+		else {
 			scan->kill_prior_tuple = all_dead && !scan->xactStartedInRecovery;
 			ReleaseBuffer(buf);
 		}
@@ -154,7 +166,7 @@ fetch_row(Relation rel, Relation index, TupleTableSlot *slot, ScanKey keys)
 	Buffer buf;
 
 	ExecClearTuple(slot);
-	if (!store_identity_fetch(rel, index, GetActiveSnapshot(), keys, prune_if_full, &bslot->base.tupdata, &buf))
+	if (!store_identity_fetch(rel, index, GetActiveSnapshot(), keys, true, &bslot->base.tupdata, &buf))
 		return false;
 	slot->tts_tableOid = RelationGetRelid(rel);
 	ExecStorePinnedBufferHeapTuple(&bslot->base.tupdata, slot, buf);
