@@ -135,7 +135,6 @@ fhir_xhtml_text(const char *s, int len, int *outlen)
 	int n = 0, used;
 
 	for (int i = 0; i < len; i += used) {
-		used = 1;
 		if (s[i] == '<') {
 			used = tag_end(s, len, i) - i;
 			out[n++] = ' ';

@@ -64,7 +64,8 @@ is_number(const char *value)
 static bool
 compares(const MatchCriterion *c, const FpItem *item, const char *value)
 {
-	if (c->modifier != NULL && strcmp(c->modifier, "~ne") == 0) {
+	Assert(c->modifier != NULL);
+	if (strcmp(c->modifier, "~ne") == 0) {
 		MatchCriterion eq = *c;
 
 		eq.modifier = "~eq";

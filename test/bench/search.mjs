@@ -60,7 +60,7 @@ const copy = (rows) => rows.map((r) => r.map((x) => String(x).replaceAll('\\', '
 function sampler(store) {
 	const docs = new Map(), rng = random(4711);
 	const sizes = "CASE type WHEN 'Observation' THEN 3000 ELSE 400 END";
-	for (const line of psql(`SELECT type, fhir_document(v.doc) FROM (SELECT type, rid, version, row_number() OVER (PARTITION BY type ORDER BY hashint8extended(rid, 42)) AS n FROM ${store}.resource
+	for (const line of psql(`SET statement_timeout = 0;\nSELECT type, fhir_document(v.doc) FROM (SELECT type, rid, version, row_number() OVER (PARTITION BY type ORDER BY hashint8extended(rid, 42)) AS n FROM ${store}.resource
 		WHERE NOT deleted) r JOIN ${store}.version v USING (rid, version) WHERE n <= ${sizes.replaceAll('type', 'r.type')} ORDER BY r.type, n`.replace('SELECT type,', 'SELECT r.type,'), store).split('\n')) {
 		const at = line.indexOf('\t'), type = line.slice(0, at);
 		if (!docs.has(type)) docs.set(type, []);
