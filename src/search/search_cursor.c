@@ -206,7 +206,7 @@ cursor_parse(const SearchRequest *req, SearchCursor *out)
 	out->id = id;
 	out->part = -1;
 	if (strchr(id, '#') != NULL) {
-		out->part = atoi(strchr(id, '#') + 1);
+		out->part = (int) strtol(strchr(id, '#') + 1, NULL, 10);
 		*strchr(id, '#') = '\0';
 	}
 	out->values = palloc0((req->nsorts + 1) * sizeof(Datum));

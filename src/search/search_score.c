@@ -67,6 +67,7 @@ int64
 search_score(JsonbContainer *doc, char *const *texts, int n)
 {
 	double sum = 0;
+	int criteria = n / 2;
 
 	for (int i = 0; i + 1 < n; i += 2) {
 		char *text = search_folded_texts(doc, strcmp(texts[i], "_content") == 0), **values;
@@ -77,7 +78,7 @@ search_score(JsonbContainer *doc, char *const *texts, int n)
 			best = Max(best, words_score(text, search_unescape(values[k])));
 		sum += best;
 	}
-	return n ? (int64) rint(sum / (n / 2) * 1000000) : 1000000;
+	return criteria ? (int64) rint(sum / criteria * 1000000) : 1000000;
 }
 
 PG_FUNCTION_INFO_V1(fhir_search_score);
