@@ -55,6 +55,6 @@ SELECT filtered('Patient', 'family eq "abc');
 SELECT filtered('Patient', 'family eq "\ud800"');
 SELECT filtered('Patient', 'gender pr yes');
 SELECT filtered('Patient', 'color eq red');
-SELECT filtered('Patient', repeat('(', 20000));
+SELECT filtered('Patient', repeat('(', 200000));
 SELECT fhir_count('Patient', 'family:~ew=ter');
 SELECT fhir_store_drop('filter_test', force => true);

@@ -219,7 +219,7 @@ join_values(const SearchRequest *req, Entry *e, const SearchRow *container, Json
 		keys_extract(type, doc, &keys);
 	for (int i = 0; type && i < req->nsorts; i++) {
 		const SearchSort *sort = &req->sorts[i];
-		Datum value;
+		Datum value = 0;
 
 		if (!sort_value(sort, container, type, doc, &keys, &value) ||
 			compare_values(sort, value, false, e->row.sort[i], e->row.sort_null[i]) >= 0)
