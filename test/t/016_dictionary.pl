@@ -125,6 +125,31 @@ $_->{run}->finish foreach ($old, $reader);
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM manual.dictionary'), '0', 'fhir.dictionary = manual: no worker');
 }
 
+# ---- a store that has grown sixteenfold is trained anew: what it holds now may be of another kind; documents of both dictionaries stay
+{
+	$node->safe_psql('postgres', q{SELECT fhir_store_create('grown')});
+	make($node, 1, 300, 'grown');
+	is($node->safe_psql('postgres', q{SET fhir.store = 'grown'; SELECT stored FROM fhir_dictionary_train()}), 't', 'a dictionary of few resources');
+	cmp_ok($node->safe_psql('postgres', 'SELECT 16 * rid FROM grown.dictionary'), '>', 4200, 'which is due again after 4,200, and before 8,192');
+	my $more = sub {
+		my ($rid) = @_;
+		$node->safe_psql('postgres', sprintf(q{SET fhir.store = 'grown'; SELECT count(fhir_create(jsonb_build_object('resourceType', 'Immunization', 'status', 'completed',
+			'vaccineCode', '{"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": "140", "display": "Influenza, seasonal, injectable, preservative free"}]}'::jsonb,
+			'patient', jsonb_build_object('reference', 'Patient/' || i, 'display', 'Patient ' || i), 'occurrenceDateTime', '2024-05-01T10:00:00Z', 'primarySource', true,
+			'lotNumber', 'L' || i))) FROM generate_series((SELECT max(rid) FROM grown.resource) + 1, %d) i}, $rid));
+	};
+	$more->(4200);
+	$node->safe_psql('postgres', q{SET fhir.store = 'grown'; SELECT fhir_create('{"resourceType": "Basic", "code": {"text": "x"}}')});
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'fhir dictionary'}), '0', 'sooner no worker starts');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM grown.dictionary'), '1', '... and nothing is trained');
+	$more->(8300);
+	ok($node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM grown.dictionary'), 'past it a worker trains the second dictionary');
+	$more->(8400);
+	is($node->safe_psql('postgres', q{SELECT count(DISTINCT substr(doc, 2, 4)) FROM grown.version WHERE get_byte(doc, 0) = 3}), '2', 'new documents are packed with it');
+	is($node->safe_psql('postgres', q{SET fhir.store = 'grown'; SELECT count(*) FILTER (WHERE fhir_document(v.doc) ->> 'id' IS DISTINCT FROM r.id), count(*) > 4000 FROM grown.version v JOIN grown.resource r USING (rid)}),
+		'0|t', 'documents without, of the first and of the second are read');
+}
+
 # ---- dump and restore
 my $probe = q{SELECT md5(string_agg(r.id || v.version || fhir_document(v.doc), ',' ORDER BY r.id, v.version)) FROM fhir.version v JOIN fhir.resource r USING (rid)};
 my $before = $node->safe_psql('postgres', $probe);
