@@ -28,7 +28,7 @@
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
 
-#define FHIR_KEY_VERSION 7 /* of hashes and extraction; resource.key_version */
+#define FHIR_KEY_VERSION 8 /* of hashes and extraction; resource.key_version */
 
 typedef enum KeyClass {
 	KEYS_TOKEN,
@@ -215,6 +215,9 @@ typedef struct KeySet {
  */
 extern void keys_extract(const ModelType *type, JsonbContainer *doc, KeySet *out);
 
+/* The keys of a resource that is deleted: one that says so (keys_deleted), and no other. */
+extern void keys_extract_deleted(const ModelType *type, KeySet *out);
+
 /*
  * Longest value of StringKey and TermKey in bytes. A longer string is cut into overlapping pieces: the first has the key itself, the
  * others keys_more(key), so that a piece in the middle answers no prefix. Of a longer term only the first piece is kept: terms are
@@ -371,6 +374,7 @@ extern uint64 keys_word_texts(const ModelType *t); /* term.key of common texts, 
 extern uint64 keys_word_text(const ModelType *t, const char *folded, int len);
 extern uint64 keys_word_codes(const KeySource *s);
 extern uint64 keys_word_units(const KeySource *s);
+extern uint64 keys_deleted(const ModelType *t); /* eq key of the deleted resources of a type */
 
 /* Case- and accent-folds text (locale-independent): NFKD without combining marks, lower case, white space runs to one space, trimmed. palloc'd. */
 extern char *keys_fold(const char *s, int len, int *outlen);

@@ -516,3 +516,11 @@ keys_extract(const ModelType *type, JsonbContainer *doc, KeySet *out)
 {
 	keys_extract_traced(type, doc, out, NULL);
 }
+
+void
+keys_extract_deleted(const ModelType *type, KeySet *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->eq = palloc(sizeof(uint64));
+	out->eq[out->neq++] = keys_deleted(type);
+}

@@ -35,7 +35,8 @@ enum Form {
 	FORM_CONTAINED_LINK,
 	FORM_WORD_CODES,
 	FORM_WORD_UNITS,
-	FORM_WORD_TEXTS
+	FORM_WORD_TEXTS,
+	FORM_DELETED
 };
 
 static inline uint64
@@ -110,6 +111,12 @@ uint64
 keys_word_text(const ModelType *t, const char *folded, int len)
 {
 	return fhir_hash(folded, len, keys_word_texts(t));
+}
+
+uint64
+keys_deleted(const ModelType *t)
+{
+	return mix(fhir_hash(t->name, t->name_len, 0), FORM_DELETED);
 }
 
 uint64

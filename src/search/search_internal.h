@@ -539,6 +539,10 @@ extern int64 search_total(SearchRequest *req, bool estimate);
 /* The total, where the criteria are decided by hashes and intervals and nothing narrows what the caller may see; else false. */
 extern bool search_count_hashes(SearchRequest *req, int64 *out);
 
+/* ---- search_count_type.c ---- */
+/* The total, where that is whole types, or all of them but what hashes find; else, and for the same reasons, false. */
+extern bool search_count_types(SearchRequest *req, int64 *out);
+
 /* ---- search_stats.c ---- */
 /* Estimated resources of the types, and of those that satisfy c (< 0: unknown). */
 extern double search_type_rows(const ModelType *const *types, int ntypes);

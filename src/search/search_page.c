@@ -375,6 +375,8 @@ search_total(SearchRequest *req, bool estimate)
 		SPI_freetuptable(SPI_tuptable);
 		return n;
 	}
+	if (search_count_types(req, &n))
+		return n;
 	/* what a page can leave to be checked row by row */
 	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, true);
 	if (search_count_hashes(req, &n))

@@ -369,7 +369,7 @@ sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntype
 }
 
 /*
- * Hashes are of places in one type, so a required one says the type, too; and a deleted resource has none.
+ * Hashes are of places in one type, so a required one says the type, too; and a deleted resource has none of them.
  * Asking for that as well would make PostgreSQL take them for independent and think of far too few rows, and
  * a count could not be taken from the index and the visibility map alone.
  */

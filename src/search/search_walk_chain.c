@@ -118,7 +118,7 @@ sql_referring(SqlText *s, const SearchRequest *req, const SearchSort *sort)
 	appendStringInfo(&s->sql, " CROSS JOIN LATERAL (SELECT f.type, f.id FROM %s.resource f WHERE f.rid" OP("=") "o.rid AND NOT f.deleted",
 					 store_schema());
 	search_restrict(s, "f", LEG_SORT);
-	/* hashes are of places in one type; a deleted resource has none */
+	/* hashes are of places in one type; a deleted resource has none of them */
 	appendStringInfo(&s->sql, " OFFSET 0) f CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.keys%sARRAY[", store_schema(),
 					 n > 1 ? OP("&&") : OP("@>"));
 	for (int i = 0; i < n; i++) {

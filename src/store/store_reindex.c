@@ -47,6 +47,7 @@ typedef struct Job {
 	int n;
 	Datum rids, versions; /* bigint[], integer[]: rows of search_param */
 	Datum scope;		  /* text[] of types; empty: all */
+	bool everything;	  /* deleted rows, too */
 	char *base_url;
 	int64 position, until;
 } Job;
@@ -126,7 +127,7 @@ find_job(Job *job, bool failed)
 	store_spi(psprintf("SELECT count(*)::int4, array_agg(rid), array_agg(version),"
 					   " CASE WHEN bool_or(rid = 0) THEN '{}' ELSE (SELECT array_agg(DISTINCT t) FROM %1$s.search_param q, unnest(q.scope) t WHERE q.state IN"
 					   " ('waiting', 'running', %2$s)) END,"
-					   " max(base_url), min(CASE state WHEN 'running' THEN \"position\" ELSE 0 END)"
+					   " max(base_url), min(CASE state WHEN 'running' THEN \"position\" ELSE 0 END), bool_or(rid = 0)"
 					   " FROM %1$s.search_param WHERE state IN ('waiting', 'running', %2$s)",
 					   store_schema(), failed ? "'failed'" : "'waiting'"),
 			  0, NULL, NULL, NULL, false, SPI_OK_SELECT);
@@ -138,6 +139,7 @@ find_job(Job *job, bool failed)
 	job->scope = datumCopy(column(0, 4, &isnull), false, -1);
 	job->base_url = TextDatumGetCString(datumCopy(column(0, 5, &isnull), false, -1));
 	job->position = DatumGetInt64(column(0, 6, &isnull));
+	job->everything = DatumGetBool(column(0, 7, &isnull));
 	return true;
 }
 
@@ -156,16 +158,16 @@ wait_for_writers(StoreCatalog *cat)
 static void
 start_job(Job *job)
 {
-	Oid types[3] = {INT8ARRAYOID, INT4ARRAYOID, TEXTARRAYOID};
-	Datum values[3] = {job->rids, job->versions, job->scope};
+	Oid types[4] = {INT8ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, BOOLOID};
+	Datum values[4] = {job->rids, job->versions, job->scope, BoolGetDatum(job->everything)};
 	bool isnull;
 
 	store_spi(psprintf("UPDATE %1$s.search_param SET started = coalesce(started, clock_timestamp()), error = NULL,"
 					   " \"position\" = CASE state WHEN 'running' THEN \"position\" ELSE 0 END, state = 'running',"
-					   " total = (SELECT count(*) FROM %1$s.resource WHERE NOT deleted AND ($3 = '{}' OR type = ANY ($3)))"
+					   " total = (SELECT count(*) FROM %1$s.resource WHERE (NOT deleted OR $4) AND ($3 = '{}' OR type = ANY ($3)))"
 					   " WHERE (rid, version) IN (SELECT * FROM ROWS FROM (unnest($1), unnest($2)) x)",
 					   store_schema()),
-			  3, types, values, NULL, false, SPI_OK_UPDATE);
+			  4, types, values, NULL, false, SPI_OK_UPDATE);
 	store_spi(psprintf("SELECT coalesce(max(rid), 0) FROM %s.resource", store_schema()), 0, NULL, NULL, NULL, false, SPI_OK_SELECT);
 	job->until = DatumGetInt64(column(0, 1, &isnull));
 }
@@ -253,13 +255,18 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 	store_read_row(t->scan, &row);
 	name = TextDatumGetCString(t->scan->tts_values[RES_TYPE]);
 	type = model_resource(name, strlen(name));
-	if (row.deleted || type == NULL)
+	if (type == NULL)
 		return true;
 	id = TextDatumGetCString(t->scan->tts_values[RES_ID]);
-	doc = store_writer_document(w, &row, &place);
-	if (doc == NULL)
-		return true;
-	keys_extract(type, &doc->root, &keys);
+	if (row.deleted) {
+		keys_extract_deleted(type, &keys);
+		place = row.place;
+	} else {
+		doc = store_writer_document(w, &row, &place);
+		if (doc == NULL)
+			return true;
+		keys_extract(type, &doc->root, &keys);
+	}
 	if (!store_row_keys_differ(&row, &keys) && ItemPointerCompare(&row.place, &place) == 0)
 		return true;
 	switch (lock_row(w, t, wait)) {
@@ -338,15 +345,15 @@ reindex_late(int64 rid, const Job *job)
 static int
 next_rids(const Job *job, int batch, int64 **out)
 {
-	Oid types[4] = {INT8OID, INT8OID, TEXTARRAYOID, INT4OID};
-	Datum values[4] = {Int64GetDatum(job->position), Int64GetDatum(job->until), job->scope, Int32GetDatum(batch)};
+	Oid types[5] = {INT8OID, INT8OID, TEXTARRAYOID, INT4OID, BOOLOID};
+	Datum values[5] = {Int64GetDatum(job->position), Int64GetDatum(job->until), job->scope, Int32GetDatum(batch), BoolGetDatum(job->everything)};
 	int n;
 	bool isnull;
 
-	store_spi(psprintf("SELECT rid FROM %s.resource WHERE rid > $1 AND rid <= $2 AND ($3 = '{}' OR type = ANY ($3)) AND NOT deleted"
+	store_spi(psprintf("SELECT rid FROM %s.resource WHERE rid > $1 AND rid <= $2 AND ($3 = '{}' OR type = ANY ($3)) AND (NOT deleted OR $5)"
 					   " ORDER BY rid LIMIT $4",
 					   store_schema()),
-			  4, types, values, NULL, false, SPI_OK_SELECT);
+			  5, types, values, NULL, false, SPI_OK_SELECT);
 	n = SPI_processed;
 	*out = palloc(Max(n, 1) * sizeof(int64));
 	for (int i = 0; i < n; i++)

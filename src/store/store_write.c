@@ -161,7 +161,7 @@ bool
 store_write_delete(StoreWriter *w, const ModelType *type, const char *id, const char *if_match, bool lock, StoreResult *out)
 {
 	StoreRow row;
-	KeySet none = {0};
+	KeySet keys;
 
 	if (!store_writer_find(w, type, id, lock, &row)) {
 		store_check_preconditions(type, id, NULL, if_match, NULL);
@@ -178,7 +178,8 @@ store_write_delete(StoreWriter *w, const ModelType *type, const char *id, const 
 		return true;
 	}
 	store_check_preconditions(type, id, &row, if_match, NULL);
-	return write_next(w, type, id, NULL, &none, 'D', &row, out);
+	keys_extract_deleted(type, &keys);
+	return write_next(w, type, id, NULL, &keys, 'D', &row, out);
 }
 
 /* The id that an update names. */

@@ -46,6 +46,7 @@ my %zero = (
 	'times rise with versions' => 'SELECT 1 FROM fhir.version a JOIN fhir.version b ON a.rid = b.rid AND b.version = a.version + 1 WHERE b.last_updated <= a.last_updated',
 	'documents name their version' => q{SELECT 1 FROM fhir.version, fhir_document(doc) d WHERE d #>> '{meta,versionId}' <> version::text OR (d #>> '{meta,lastUpdated}')::timestamptz <> last_updated},
 	'ordered rows are those of ord' => 'SELECT 1 FROM fhir.resource r WHERE cardinality(ord) / 3 <> (SELECT count(*) FROM fhir.ordered o WHERE o.rid = r.rid)',
+	'deleted resources have one key, their type\'s' => 'SELECT type FROM fhir.resource WHERE deleted GROUP BY type HAVING count(DISTINCT keys) > 1 OR min(cardinality(keys)) <> 1 OR max(cardinality(keys)) <> 1',
 	'no side row without its resource' =>
 	  'SELECT rid FROM fhir.ordered UNION SELECT rid FROM fhir.string UNION SELECT rid FROM fhir.word EXCEPT SELECT rid FROM fhir.resource WHERE NOT deleted',
 	'keys are those of the document' => q{SELECT 1 FROM fhir.resource r JOIN fhir.version v USING (rid, version), fhir_key_counts(fhir_document(v.doc)) k WHERE NOT deleted AND
