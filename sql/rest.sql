@@ -70,6 +70,13 @@ SELECT http('PUT', '/Basic/b0', '{"if-match": "W/\"2\""}', '{"resourceType":"Bas
 SELECT http('PUT', '/Basic/b0', '{"if-none-match": "W/\"2\"", "prefer": "return=minimal"}', '{"resourceType":"Basic","id":"b0","code":{"text":"x"}}') LIKE '201 %';
 SELECT http('PUT', '/Basic/never', '{"if-match": "*"}', '{"resourceType":"Basic","id":"never","code":{"text":"x"}}');
 SELECT http('PUT', '/Basic/b0', '{"if-none-match": "one"}', '{"resourceType":"Basic","id":"b0","code":{"text":"x"}}');
+-- a write that would not heed a parameter does nothing
+SELECT http('POST', '/Patient?identifier=urn:s|77', '{}', '{"resourceType":"Patient"}');
+SELECT http('PUT', '/Patient/p77?identifier=urn:s|77', '{}', '{"resourceType":"Patient","id":"p77"}');
+SELECT http('DELETE', '/Patient/p77?_cascade=delete', '{}', NULL);
+SELECT http('PATCH', '/Patient/p77?x', '{"content-type": "application/json-patch+json"}', '[]');
+SELECT http('POST', '/?%5Fx=1', '{}', '{"resourceType":"Bundle","type":"batch"}');
+SELECT http('PUT', '/Patient/p77?_format=json&_pretty=false', '{"prefer": "return=minimal"}', '{"resourceType":"Patient","id":"p77"}') ~ '^201', http('DELETE', '/Patient/p77?x=y', '{"prefer": "handling=lenient"}', NULL) ~ '^204';
 -- what If-None-Exist is about may be written before the question mark, and has to agree; a question mark may stand in a value
 SELECT http('POST', '/Basic', '{"if-none-exist": "http://test/fhir/Basic?code=http://c?x|1", "prefer": "return=minimal"}', '{"resourceType":"Basic","code":{"coding":[{"system":"http://c?x","code":"1"}]}}') LIKE '201 %';
 SELECT http('POST', '/Basic', '{"if-none-exist": "code=http://c?x|1", "prefer": "return=minimal"}', '{"resourceType":"Basic","code":{"text":"x"}}') LIKE '200 %';

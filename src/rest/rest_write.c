@@ -9,6 +9,7 @@
 #include "access/xact.h"
 
 #include "base/json.h"
+#include "base/percent.h"
 #include "rest/rest_internal.h"
 
 /* A replica's own error would come late and speak of SQL. */
@@ -26,6 +27,22 @@ unsupported_media(const char *media, const char *hint)
 {
 	ereport(ERROR, errcode(FH415), errmsg("the media type of the body is not supported"),
 			errdetail("Content-Type is \"%.200s\".", media), errhint("%s", hint));
+}
+
+/* Parameters that the write would not heed are refused: a condition that is left out makes duplicates, or changes another resource. */
+static void
+check_no_parameters(const RestRequest *req, const char *hint)
+{
+	int len = (int) strcspn(req->query, "=&");
+
+	if (len == 0 || rest_prefer_handling(req) == SEARCH_LENIENT)
+		return;
+	ereport(ERROR,
+			errcode(FH400),
+			errmsg("unknown parameter \"%.100s\"", fhir_percent_decode(req->query, len, true)),
+			errdetail("This interaction takes no parameters but _format and _pretty."),
+			errhint("%s", hint),
+			fhir_issue("not-supported", NULL));
 }
 
 static Jsonb *
@@ -121,6 +138,8 @@ if_none_exist(RestRequest *req)
 	return value;
 }
 
+static const char no_condition[] = "Name the resource by its id, or, without an id in the path, by criteria.";
+
 void
 rest_create(RestRequest *req, RestResponse *res)
 {
@@ -128,6 +147,7 @@ rest_create(RestRequest *req, RestResponse *res)
 	Jsonb *doc;
 
 	check_writable();
+	check_no_parameters(req, "To create on a condition, send its criteria in the header If-None-Exist.");
 	doc = parse_resource(req, req->type->name);
 	store_create(doc, if_none_exist(req), &r);
 	answer(req, res, &r, r.created);
@@ -141,6 +161,7 @@ rest_update(RestRequest *req, RestResponse *res)
 	char *id;
 
 	check_writable();
+	check_no_parameters(req, no_condition);
 	doc = parse_resource(req, req->type->name);
 	id = fhir_json_get_string(&doc->root, "id");
 	if (id == NULL || strcmp(id, req->id) != 0)
@@ -204,6 +225,7 @@ rest_patch(RestRequest *req, RestResponse *res)
 	StoreResult r;
 
 	check_writable();
+	check_no_parameters(req, no_condition);
 	store_patch(req->type, req->id, parse_patch(req), if_match(req), &r);
 	answer(req, res, &r, false);
 }
@@ -242,6 +264,7 @@ rest_delete(RestRequest *req, RestResponse *res)
 	StoreResult r;
 
 	check_writable();
+	check_no_parameters(req, no_condition);
 	store_delete(req->type, req->id, if_match(req), &r);
 	answer_delete(req, res, &r, psprintf("%s/%s", req->type->name, req->id));
 }
@@ -265,9 +288,12 @@ void
 rest_bundle(RestRequest *req, RestResponse *res)
 {
 	RestReturn prefer = rest_prefer_return(req, RETURN_MINIMAL);
-	Jsonb *response = store_transaction(parse_resource(req, "Bundle"), prefer == RETURN_REPRESENTATION ? STORE_RETURN_RESOURCE
-																	   : prefer == RETURN_OUTCOME	   ? STORE_RETURN_OUTCOME
-																									   : STORE_RETURN_MINIMAL);
+	Jsonb *response;
+
+	check_no_parameters(req, "Put what is asked for into the Bundle's entries.");
+	response = store_transaction(parse_resource(req, "Bundle"), prefer == RETURN_REPRESENTATION ? STORE_RETURN_RESOURCE
+																: prefer == RETURN_OUTCOME		? STORE_RETURN_OUTCOME
+																								: STORE_RETURN_MINIMAL);
 
 	res->status = 200;
 	fhir_json_write(&res->body, &response->root, req->pretty ? 0 : -1);
