@@ -44,7 +44,7 @@ write_query(StringInfo url, const SearchRequest *req, const char *base, bool wit
 		appendStringInfoChar(url, any ? '&' : '?');
 		search_url_encode(url, p->name, ":");
 		appendStringInfoChar(url, '=');
-		search_url_encode(url, p->value, ":/,|$@");
+		search_url_encode(url, p->value, ":/,$@"); /* what RFC 3986 lets stand in a query: clients refuse other links, "|" too */
 		any = true;
 	}
 	appendStringInfoChar(url, any ? '&' : '?');
