@@ -32,9 +32,27 @@ SELECT CASE :o
      'resource', jsonb_build_object('resourceType', 'Patient', 'identifier', jsonb_build_array(jsonb_build_object('system', 's', 'value', 'c' || :k)))))))
  ELSE fhir_history('Patient', NULL, '_count=5') END IS NULL;
 SQL
-my ($out, $err) = ('', '');
-ok(IPC::Run::run([ 'pgbench', '-n', '-c', 6, '-j', 2, '-t', 700, '-f', $file, $node->connstr('postgres') ], '>', \$out, '2>', \$err), 'a mixed load of six clients')
+# a total is the number of what is there, in the same answer, whatever is written and vacuumed meanwhile
+my $totals = script_file('totals.sql', <<'SQL');
+DO $$
+DECLARE b jsonb;
+  q text;
+BEGIN
+  FOREACH q IN ARRAY ARRAY['', '&birthdate:missing=true', '&birthdate:missing=false', '&language:not=de', '&identifier:missing=false', '&_tag:not=x&language:not=de'] LOOP
+    b := fhir_search('Patient', '_total=accurate&_count=1000' || q);
+    IF (b ->> 'total')::int <> jsonb_array_length(coalesce(b -> 'entry', '[]')) THEN
+      RAISE EXCEPTION 'total % of % matches: %', b ->> 'total', jsonb_array_length(b -> 'entry'), q;
+    END IF;
+  END LOOP;
+END $$;
+VACUUM fhir.resource;
+SQL
+my ($out, $err, $out2, $err2) = ('', '', '', '');
+my $writers = IPC::Run::start([ 'pgbench', '-n', '-c', 6, '-j', 2, '-t', 700, '-f', $file, $node->connstr('postgres') ], '>', \$out, '2>', \$err);
+my $readers = IPC::Run::run([ 'pgbench', '-n', '-c', 2, '-t', 30, '-f', $totals, $node->connstr('postgres') ], '>', \$out2, '2>', \$err2);
+ok($writers->finish, 'a mixed load of six clients')
   or diag(substr($err, 0, 2000));
+ok($readers && $err2 !~ /ERROR/, 'totals agree with their pages meanwhile') or diag(substr($err2, 0, 2000));
 ok($node->safe_psql('postgres', 'SELECT count(*) FROM fhir.version') > 1500, '... made many versions');
 
 my %zero = (
