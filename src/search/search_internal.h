@@ -520,6 +520,8 @@ extern bool search_walk_has_all(const SearchRequest *req);
 extern Crit *search_walked_criterion(const SearchRequest *req);
 extern void search_walk_parts(SearchRequest *req, SearchWalk *w);
 extern void sql_walk(SqlText *s, SearchRequest *req, const SearchWalk *w);
+/* One row, if a walk by identity with this bound has not seen all of the order. */
+extern void sql_walk_more(SqlText *s, const SearchRequest *req, const SearchWalk *w);
 extern void sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur);
 /* Rows of alias q after the cursor, from sort key i on. */
 extern void sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, int i);

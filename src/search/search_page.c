@@ -186,6 +186,29 @@ one_way(const SearchRequest *req, const SearchWalk *w)
 	return search_restriction_hook == NULL;
 }
 
+/*
+ * Did a bounded walk by identity look at all that is left of the order? The last pages are short, and what comes before them has been
+ * passed. Only the index is asked; of rows that a restriction hides it may count too many.
+ */
+static bool
+came_to_the_end(SearchRequest *req, const SearchWalk *w)
+{
+	SqlText s;
+	bool end;
+
+	if (req->nsorts > 0 && req->sorts[0].kind != SORT_ID)
+		return false;
+	if (!w->after && search_type_rows(req->types, req->ntypes) > w->bound * 2.0)
+		return false;
+	sql_init(&s);
+	s.generic = s.in_order = true;
+	sql_walk_more(&s, req, w);
+	search_run(req, &s, "page: does the order go on behind these rows?");
+	end = SPI_processed == 0;
+	SPI_freetuptable(SPI_tuptable);
+	return end;
+}
+
 /* Rows in order from an index; true if the page is complete however short. */
 static bool
 page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound, int limit, SearchPage *out)
@@ -214,7 +237,7 @@ page_by_walk(SearchRequest *req, const SearchCursor *cur, bool after, int bound,
 		fetch_rows(req, &part);
 		append_rows(out, &part);
 		if (w.bound && out->nrows < limit)
-			return false;
+			return came_to_the_end(req, &w);
 	}
 	return out->nrows >= limit || search_walk_has_all(req);
 }

@@ -431,6 +431,26 @@ sql_walk_identity(SqlText *s, SearchRequest *req, const SearchWalk *w, const Sea
 	sql_limit(s, w->limit);
 }
 
+/* The row of the order of identity that comes after the bound. */
+void
+sql_walk_more(SqlText *s, const SearchRequest *req, const SearchWalk *w)
+{
+	const SearchSort *sort = req->nsorts ? &req->sorts[0] : NULL;
+	bool descending = sort ? down(sort, w->cur) : w->cur->backward;
+	const char *direction = descending ? "DESC" : "ASC";
+
+	appendStringInfo(&s->sql, "SELECT r.id FROM %s.resource r WHERE true", store_schema());
+	if (!req->all_types)
+		sql_type(s, "r", req->types, req->ntypes);
+	if (w->after) {
+		appendStringInfoString(&s->sql, " AND ");
+		sql_identity_after(s, req, w->cur, "r", descending);
+	}
+	appendStringInfo(&s->sql, " ORDER BY %sr.id %s OFFSET ", sort ? "" : psprintf("r.type %s, ", direction), direction);
+	sql_param(s, INT8OID, Int64GetDatum(w->bound));
+	appendStringInfoString(&s->sql, " LIMIT 1");
+}
+
 /*
  * The order of values. Rows with equal first values come together and whole, however few are looked at: further keys
  * and ids sort within them.
