@@ -57,6 +57,12 @@ WITH want(query, ids) AS (
     (SELECT max(family) FROM f, jsonb_array_elements(resource -> 'performer') p WHERE ref = p ->> 'reference' AND ref LIKE 'Pat%') COLLATE "C" AS s2 FROM o WHERE resource -> 'code' @> '{"coding":[{"code":"c2"}]}') q))
 SELECT query, n, walked, forth = ids AS forth, back = ids AS back FROM want, unnest('{40,150}'::int[]) n, pages('Observation', query, n);
 
+-- the last pages: a walk that comes to the end of the order has found all that is left
+WITH RECURSIVE page(n, q) AS (
+  SELECT 1, 'status=final&_count=200'
+  UNION ALL SELECT n + 1, (SELECT split_part(l ->> 'url', '?', 2) FROM jsonb_array_elements(fhir_search('Observation', q) -> 'link') l WHERE l ->> 'relation' = 'next') FROM page WHERE q IS NOT NULL)
+SELECT n, (SELECT string_agg(line, ', ') FROM fhir_explain('Observation', q) line WHERE line LIKE '-- page%'), jsonb_array_length(fhir_search('Observation', q) -> 'entry') FROM page WHERE q IS NOT NULL ORDER BY n;
+
 -- totals, before and after rows are deleted, moved and added: from the index, whatever VACUUM has done
 CREATE FUNCTION totals() RETURNS TABLE (query text, same bool) LANGUAGE sql AS $$
   SELECT q, fhir_count('Observation', q) = (SELECT count(*) FROM o WHERE fhir_matches(resource, q))
@@ -80,6 +86,18 @@ SELECT bool_and(same) FROM totals();
 -- _has: many refer to few
 SELECT q, fhir_count('Patient', q) = (SELECT count(*) FROM fhir_search_rows('Patient') p WHERE EXISTS (SELECT FROM o WHERE resource #>> '{subject,reference}' = 'Patient/' || p.id
   AND fhir_matches(resource, split_part(q, ':', 4)))) FROM unnest('{_has:Observation:patient:code=c1,_has:Observation:patient:status=amended,_has:Observation:subject:date=2020-02-01}'::text[]) q;
+-- and what refers to those
+SELECT count(fhir_update(jsonb_build_object('resourceType', 'DiagnosticReport', 'id', 'r' || i, 'status', 'final', 'code', jsonb_build_object('coding', jsonb_build_array(jsonb_build_object('code', 'r' || i % 100), jsonb_build_object('code', 'm' || i % 3))),
+  'result', jsonb_build_array(jsonb_build_object('reference', 'Observation/o' || to_char(i, 'FM0000')), jsonb_build_object('reference', 'Observation/o' || to_char(1 + i % 50, 'FM0000')))))) FROM generate_series(1, 600) i;
+ANALYZE plans_test.resource;
+CREATE TABLE d AS SELECT * FROM fhir_search_rows('DiagnosticReport');
+CREATE TABLE s AS SELECT id, resource #>> '{subject,reference}' AS subject FROM o;
+SELECT q, fhir_count('Patient', q) = n AS counted, (SELECT count(*) FROM jsonb_array_elements(fhir_search('Patient', q || '&_count=50') -> 'entry')) = n AS found, n,
+       (SELECT string_agg(line, ', ') FROM fhir_explain('Patient', q || '&_count=50') line WHERE line LIKE '-- %') AS by
+  FROM (SELECT q, (SELECT count(*) FROM fhir_search_rows('Patient') p WHERE EXISTS (SELECT FROM s, d, jsonb_array_elements(d.resource -> 'result') r
+    WHERE s.subject = 'Patient/' || p.id AND r ->> 'reference' = 'Observation/' || s.id AND fhir_matches(d.resource, split_part(q, ':', 7)))) AS n
+  FROM unnest('{_has:Observation:patient:_has:DiagnosticReport:result:code=r7,_has:Observation:patient:_has:DiagnosticReport:result:status=final,_has:Observation:patient:_has:DiagnosticReport:result:code=r99,_has:Observation:patient:_has:DiagnosticReport:result:code=m1}'::text[]) q) x;
+DROP TABLE d, s;
 DROP VIEW o, f;
 DROP FUNCTION pages, totals;
 SELECT fhir_store_drop('plans_test', true);

@@ -49,6 +49,20 @@ COMMENT ON FUNCTION fhir_contained_count(bytea, bigint) IS 'internal to search: 
 CREATE FUNCTION fhir_search_references(stored bytea, code text) RETURNS text[]
 AS 'MODULE_PATHNAME', 'fhir_search_references' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION fhir_search_references(bytea, text) IS 'internal to search: what a reference parameter leads to, as Type/id';
+CREATE FUNCTION fhir_search_referred(keys bigint[], refs bigint[], salts bigint[]) RETURNS bigint[]
+AS 'MODULE_PATHNAME', 'fhir_search_referred' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3;
+COMMENT ON FUNCTION fhir_search_referred(bigint[], bigint[], bigint[]) IS 'internal to search: which identities does a row refer to at these places?';
+-- STABLE: the number means something during one search only. RESTRICTED: to the backend that runs it.
+CREATE FUNCTION fhir_search_refers(identity bigint, question bigint) RETURNS boolean
+AS 'MODULE_PATHNAME', 'fhir_search_refers' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION fhir_search_refers(bigint, bigint) IS 'internal to search: does any resource refer to that of this identity as a _has asks?';
+-- VOLATILE: the answer depends on the rows before. RESTRICTED: they are remembered in the backend.
+CREATE FUNCTION fhir_search_known(keys bigint[], refs bigint[], salts bigint[], question bigint) RETURNS boolean
+AS 'MODULE_PATHNAME', 'fhir_search_known' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 3;
+COMMENT ON FUNCTION fhir_search_known(bigint[], bigint[], bigint[], bigint) IS 'internal to search: what is known of what a row refers to, NULL: nothing';
+CREATE FUNCTION fhir_search_learn(keys bigint[], refs bigint[], salts bigint[], question bigint, answer boolean) RETURNS boolean
+AS 'MODULE_PATHNAME', 'fhir_search_learn' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 3;
+COMMENT ON FUNCTION fhir_search_learn(bigint[], bigint[], bigint[], bigint, boolean) IS 'internal to search: remembers the answer, which it returns';
 -- STABLE: references below fhir.base_url are the store's own; canonicals are looked up (SPI, so RESTRICTED).
 CREATE FUNCTION fhir_sort_references(stored bytea, code text, target text) RETURNS text[]
 AS 'MODULE_PATHNAME', 'fhir_sort_references' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100;

@@ -84,6 +84,12 @@
 #define FhirNeedsIndexes(u) (u)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define FhirRelationLocator(rel) ((rel)->rd_locator)
+#else
+#define FhirRelationLocator(rel) ((rel)->rd_node)
+#endif
+
 /* How many blocks a table has at least, as the backend has seen it; InvalidBlockNumber if it has not. */
 #if PG_VERSION_NUM >= 150000
 #define FhirHeapFetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer, false)

@@ -17,6 +17,7 @@
 
 #include "access/detoast.h"
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/skey.h"
@@ -28,6 +29,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/tidbitmap.h"
+#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -39,7 +41,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/settings.h"
-#include "search/search_internal.h"
+#include "search/search_row.h"
 
 /* Of the operator class for arrays. */
 #define GIN_OVERLAP 1
@@ -49,137 +51,17 @@
 #define ROW_BYTES 448
 
 typedef struct Count {
-	Relation table;
-	Snapshot snapshot;
-	AttrNumber keys, ord;
+	SearchReader reader;
 	Crit **asked; /* of each row */
 	int nasked;
-	bool asks_keys; /* some of them are hashes */
 	Crit **indexed; /* asked too where the bitmap knows the page only */
 	int nindexed;
 	uint8 *visible; /* a bit for each block that was visible to all before the index was read; NULL: none is passed over */
 	BlockNumber nblocks;
-	IndexFetchTableData *fetch;
-	TupleTableSlot *slot;
-	MemoryContext row; /* emptied for each row */
 	int64 passed, looked_up;
 } Count;
 
-/* ---- criteria on a row ---- */
-
-typedef struct Row {
-	int64 *keys, *ord;
-	int nkeys, nord;
-	int64 buffer[2][20]; /* of short values, aligned */
-} Row;
-
-static int64 *
-elements(const Count *c, AttrNumber att, int64 *buffer, int *n)
-{
-	bool null;
-	struct varlena *v = (struct varlena *) DatumGetPointer(slot_getattr(c->slot, att, &null));
-	ArrayType *a = (ArrayType *) v;
-
-	if (VARATT_IS_SHORT(v)) {
-		/* at most 126 bytes */
-		a = (ArrayType *) buffer;
-		memcpy((char *) a + VARHDRSZ, VARDATA_SHORT(v), VARSIZE_SHORT(v) - VARHDRSZ_SHORT);
-		SET_VARSIZE(a, VARSIZE_SHORT(v) - VARHDRSZ_SHORT + VARHDRSZ);
-	} else if (VARATT_IS_EXTENDED(v))
-		a = (ArrayType *) detoast_attr(v);
-	*n = ARR_NDIM(a) == 0 ? 0 : ARR_DIMS(a)[0];
-	return (int64 *) ARR_DATA_PTR(a);
-}
-
-static bool
-has_any(const Row *r, const Crit *c)
-{
-	for (int i = 0; i < r->nkeys; i++)
-		for (int k = 0; k < c->nkeys; k++)
-			if (r->keys[i] == (int64) c->keys[k])
-				return true;
-	return false;
-}
-
-static bool
-holds(const Row *r, const Crit *c)
-{
-	switch (c->kind) {
-		case CRIT_KEYS:
-			return has_any(r, c);
-		case CRIT_ORDERED:
-			return search_ordered_any(r->ord, r->nord, c->boxes, c->nboxes);
-		case CRIT_NOT:
-			return !holds(r, c->args[0]);
-		case CRIT_AND:
-		case CRIT_OR:
-			for (int i = 0; i < c->nargs; i++)
-				if (holds(r, c->args[i]) == (c->kind == CRIT_OR))
-					return c->kind == CRIT_OR;
-			return c->kind == CRIT_AND;
-		default:
-			return c->kind == CRIT_TRUE;
-	}
-}
-
-/* Can it be decided so? */
-static bool
-decidable(const Crit *c)
-{
-	for (int i = 0; i < c->nargs; i++)
-		if (!decidable(c->args[i]))
-			return false;
-	return c->kind == CRIT_TRUE || c->kind == CRIT_FALSE || c->kind == CRIT_ORDERED || c->kind == CRIT_NOT || c->kind == CRIT_AND ||
-		   c->kind == CRIT_OR || (c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS);
-}
-
 /* ---- rows and pages ---- */
-
-static bool
-row_counts(Count *c, bool recheck)
-{
-	Row r;
-	MemoryContext old;
-	bool all = true;
-
-	if (c->nasked == 0 && !recheck)
-		return true;
-	r.nkeys = r.nord = 0;
-	old = MemoryContextSwitchTo(c->row);
-	if (c->asks_keys || recheck)
-		r.keys = elements(c, c->keys, r.buffer[0], &r.nkeys);
-	if (c->nasked)
-		r.ord = elements(c, c->ord, r.buffer[1], &r.nord);
-	for (int i = 0; i < c->nasked && all; i++)
-		all = holds(&r, c->asked[i]);
-	for (int i = 0; i < c->nindexed && all && recheck; i++)
-		all = holds(&r, c->indexed[i]);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(c->row);
-	return all;
-}
-
-/* Rows of a page that count; noffsets < 0: any row may. */
-static int64
-count_page(Count *c, BlockNumber block, const OffsetNumber *offsets, int noffsets, bool recheck)
-{
-	int64 n = 0;
-	int all = noffsets < 0 ? MaxHeapTuplesPerPage : noffsets;
-
-	for (int i = 0; i < all; i++) {
-		ItemPointerData tid;
-		bool again = false, dead;
-
-		ItemPointerSet(&tid, block, noffsets < 0 ? (OffsetNumber) (i + 1) : offsets[i]);
-		if (table_index_fetch_tuple(c->fetch, &tid, c->snapshot, c->slot, &again, &dead)) {
-			c->looked_up++;
-			if (row_counts(c, recheck || noffsets < 0))
-				n++;
-		}
-	}
-	ExecClearTuple(c->slot);
-	return n;
-}
 
 /* Pages whose rows are to be looked up. */
 typedef struct CountPage {
@@ -189,6 +71,25 @@ typedef struct CountPage {
 	bool recheck;
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
 } CountPage;
+
+/* Rows of a page, which is pinned, that count. */
+static int64
+count_page(Count *c, const CountPage *p)
+{
+	int nrows = search_page_rows(&c->reader, p->buffer, p->block, p->offsets, p->noffsets);
+	bool recheck = p->recheck || p->noffsets < 0;
+	int64 n = 0;
+
+	c->looked_up += nrows;
+	for (int i = 0; i < nrows; i++) {
+		HeapTuple row = &c->reader.rows[i];
+
+		if ((c->nasked == 0 || search_row_satisfies(&c->reader, row, c->asked, c->nasked)) &&
+			(!recheck || search_row_satisfies(&c->reader, row, c->indexed, c->nindexed)))
+			n++;
+	}
+	return n;
+}
 
 #define BATCH 16
 
@@ -201,8 +102,10 @@ count_batch(Count *c, CountPage *pages, int n)
 {
 	int64 found = 0;
 
+	for (int i = 0; i < n; i++)
+		search_fetch_ahead(c->reader.table, pages[i].block, pages[i].noffsets > 0 ? pages[i].offsets[0] : FirstOffsetNumber);
 	for (int i = 0; i < n; i++) {
-		pages[i].buffer = ReadBuffer(c->table, pages[i].block);
+		pages[i].buffer = search_pin_page(c->reader.table, pages[i].block);
 		__builtin_prefetch(BufferGetPage(pages[i].buffer));
 		if (pages[i].noffsets > 0)
 			__builtin_prefetch(PageGetItemId(BufferGetPage(pages[i].buffer), pages[i].offsets[0]));
@@ -216,7 +119,7 @@ count_batch(Count *c, CountPage *pages, int n)
 				__builtin_prefetch(page + at + k);
 		}
 	for (int i = 0; i < n; i++) {
-		found += count_page(c, pages[i].block, pages[i].offsets, pages[i].noffsets, pages[i].recheck);
+		found += count_page(c, &pages[i]);
 		ReleaseBuffer(pages[i].buffer);
 	}
 	return found;
@@ -239,7 +142,7 @@ count_bitmap(Count *c, TIDBitmap *bitmap)
 		page->noffsets = FhirBitmapOffsets(next, page->offsets);
 		page->recheck = FhirBitmapRecheck(next);
 		if (c->visible && page->noffsets >= 0 && !page->recheck && page->block < c->nblocks &&
-			(c->visible[page->block / 8] & (1 << page->block % 8)) && VM_ALL_VISIBLE(c->table, page->block, &map)) {
+			(c->visible[page->block / 8] & (1 << page->block % 8)) && VM_ALL_VISIBLE(c->reader.table, page->block, &map)) {
 			n += page->noffsets;
 			c->passed++;
 		} else if (++waiting == BATCH) {
@@ -260,11 +163,11 @@ mark_visible(Count *c)
 {
 	Buffer map = InvalidBuffer;
 
-	c->nblocks = RelationGetNumberOfBlocks(c->table);
+	c->nblocks = RelationGetNumberOfBlocks(c->reader.table);
 	c->visible = MemoryContextAllocHuge(CurrentMemoryContext, c->nblocks / 8 + 1);
 	memset(c->visible, 0, c->nblocks / 8 + 1);
 	for (BlockNumber b = 0; b < c->nblocks; b++)
-		if (VM_ALL_VISIBLE(c->table, b, &map))
+		if (VM_ALL_VISIBLE(c->reader.table, b, &map))
 			c->visible[b / 8] |= 1 << b % 8;
 	if (BufferIsValid(map))
 		ReleaseBuffer(map);
@@ -272,24 +175,38 @@ mark_visible(Count *c)
 
 /* ---- the index ---- */
 
-static TIDBitmap *
-read_index(Count *c, Relation index)
+TIDBitmap *
+search_bitmap_all(Relation index, const uint64 *all, int n)
 {
-	ScanKey keys = palloc((c->nindexed + 1) * sizeof(ScanKeyData));
+	TIDBitmap *bitmap = tbm_create(work_mem * (Size) 1024, NULL);
+	ScanKeyData key;
+	IndexScanDesc scan = FhirIndexBeginscanBitmap(index, GetActiveSnapshot(), 1);
+
+	ScanKeyEntryInitialize(&key, 0, 1, GIN_CONTAINS, ANYARRAYOID, InvalidOid, F_ARRAYCONTAINS, sql_int8_array((const int64 *) all, n));
+	index_rescan(scan, &key, 1, NULL, 0);
+	index_getbitmap(scan, bitmap);
+	index_endscan(scan);
+	return bitmap;
+}
+
+TIDBitmap *
+search_bitmap(Relation index, Crit **where, int nwhere)
+{
+	ScanKey keys = palloc((nwhere + 1) * sizeof(ScanKeyData));
 	Crit single = {CRIT_KEYS};
 	TIDBitmap *bitmap = tbm_create(work_mem * (Size) 1024, NULL);
 	IndexScanDesc scan;
 	int n = 0;
 
-	sql_collect_all(c->indexed, c->nindexed, &single);
+	sql_collect_all(where, nwhere, &single);
 	if (single.nkeys)
 		ScanKeyEntryInitialize(&keys[n++], 0, 1, GIN_CONTAINS, ANYARRAYOID, InvalidOid, F_ARRAYCONTAINS,
 							   sql_int8_array((int64 *) single.keys, single.nkeys));
-	for (int i = 0; i < c->nindexed; i++)
-		if (c->indexed[i]->nkeys > 1)
+	for (int i = 0; i < nwhere; i++)
+		if (where[i]->nkeys > 1)
 			ScanKeyEntryInitialize(&keys[n++], 0, 1, GIN_OVERLAP, ANYARRAYOID, InvalidOid, F_ARRAYOVERLAP,
-								   sql_int8_array((int64 *) c->indexed[i]->keys, c->indexed[i]->nkeys));
-	scan = FhirIndexBeginscanBitmap(index, c->snapshot, n);
+								   sql_int8_array((int64 *) where[i]->keys, where[i]->nkeys));
+	scan = FhirIndexBeginscanBitmap(index, GetActiveSnapshot(), n);
 	index_rescan(scan, keys, n, NULL, 0);
 	index_getbitmap(scan, bitmap);
 	index_endscan(scan);
@@ -304,7 +221,7 @@ split(Count *c, Crit **where, int n)
 		if (where[i]->kind == CRIT_AND) {
 			if (!split(c, where[i]->args, where[i]->nargs))
 				return false;
-		} else if (!decidable(where[i]))
+		} else if (!search_decidable(where[i]))
 			return false;
 		else if (where[i]->kind == CRIT_KEYS) {
 			c->indexed = c->indexed ? repalloc(c->indexed, (c->nindexed + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
@@ -312,7 +229,6 @@ split(Count *c, Crit **where, int n)
 		} else if (where[i]->kind != CRIT_TRUE) {
 			c->asked = c->asked ? repalloc(c->asked, (c->nasked + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
 			c->asked[c->nasked++] = where[i];
-			c->asks_keys = c->asks_keys || where[i]->kind != CRIT_ORDERED;
 		}
 	}
 	return true;
@@ -322,11 +238,21 @@ split(Count *c, Crit **where, int n)
  * Where rights are narrower than "may read the table", they are part of a statement; so are the locks of
  * serializable transactions. An error about a missing right is the statement's, too.
  */
-static bool
-reads_table(Oid table)
+bool
+search_reads_table(void)
 {
-	return search_restriction_hook == NULL && !IsolationIsSerializable() &&
+	Oid table = get_relname_relid("resource", get_namespace_oid(fhir_store, false));
+
+	return OidIsValid(table) && search_restriction_hook == NULL && !IsolationIsSerializable() &&
 		   pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK && check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+}
+
+bool
+search_can_count_hashes(const SearchRequest *req)
+{
+	Count c = {0};
+
+	return split(&c, req->where, req->nwhere) && c.nindexed > 0 && search_reads_table();
 }
 
 static void
@@ -351,29 +277,21 @@ search_count_hashes(SearchRequest *req, int64 *out)
 	Relation index;
 	TIDBitmap *bitmap;
 
-	if (!split(&c, req->where, req->nwhere) || c.nindexed == 0 || !OidIsValid(table) || !OidIsValid(index_oid) || !reads_table(table))
+	if (!split(&c, req->where, req->nwhere) || c.nindexed == 0 || !OidIsValid(index_oid) || !search_reads_table())
 		return false;
 	for (int i = 0; i < c.nindexed; i++)
 		matches = Min(matches, search_crit_rows(c.indexed[i], type_rows));
-	c.table = table_open(table, AccessShareLock);
+	search_reader_begin(&c.reader, table_open(table, AccessShareLock));
 	index = index_open(index_oid, AccessShareLock);
-	c.snapshot = GetActiveSnapshot();
-	c.keys = get_attnum(table, "keys");
-	c.ord = get_attnum(table, "ord");
-	c.slot = table_slot_create(c.table, NULL);
-	c.row = AllocSetContextCreate(CurrentMemoryContext, "fhir counted row", ALLOCSET_SMALL_SIZES);
 	/* to look at the map of all pages costs as much as to look up a row in forty of them */
-	if (c.nasked == 0 && matches * SEARCH_PAGES_A_ROW >= RelationGetNumberOfBlocks(c.table))
+	if (c.nasked == 0 && matches * SEARCH_PAGES_A_ROW >= RelationGetNumberOfBlocks(c.reader.table))
 		mark_visible(&c);
-	bitmap = read_index(&c, index);
-	c.fetch = table_index_fetch_begin(c.table);
+	bitmap = search_bitmap(index, c.indexed, c.nindexed);
 	*out = count_bitmap(&c, bitmap);
-	table_index_fetch_end(c.fetch);
-	ExecDropSingleTupleTableSlot(c.slot);
-	MemoryContextDelete(c.row);
+	MemoryContextDelete(c.reader.row);
 	tbm_free(bitmap);
 	index_close(index, NoLock);
-	table_close(c.table, NoLock);
+	table_close(c.reader.table, NoLock);
 	if (req->explaining)
 		tell(req, &c, *out);
 	return true;

@@ -36,7 +36,10 @@
 #define SEARCH_MANY_TARGETS 2
 #define SEARCH_FEW_LOOKED_UP 4
 #define SEARCH_FEW_ASKED 2
-#define SEARCH_MANY_ASKED 20
+#define SEARCH_FEW_EACH 3
+#define SEARCH_REMEMBERED 3
+#define SEARCH_TRIED 2
+#define SEARCH_FEW_WITHOUT 1
 #define SEARCH_FEW_LONG 3
 #define SEARCH_PLANS 5
 #define SEARCH_FAR_ROWS 0
@@ -49,12 +52,15 @@
 #define SEARCH_FEW_REFERRING 200   /* documents that are read for _has */
 #define SEARCH_FEW_WHEN_ALL 50000  /* the same where every match is needed, not a page */
 #define SEARCH_FEW_TO_SORT 1000	   /* matches that are sorted rather than met on a walk */
-#define SEARCH_MANY_REFERRING 5000 /* the same, at most, where each saves much */
+#define SEARCH_MANY_REFERRING 3000 /* the same, at most, where each saves much */
 #define SEARCH_FEW_TARGETS 300	   /* resources at the other end of a chain that are listed for a page, */
 #define SEARCH_MANY_TARGETS 5000   /* and at most */
 #define SEARCH_FEW_LOOKED_UP 1000  /* hashes that are looked up one by one for a page */
 #define SEARCH_FEW_ASKED 500	   /* rows that are asked what they refer to rather than find that first */
-#define SEARCH_MANY_ASKED 2000	   /* rows of a walk that are asked what they refer to, or what refers to them */
+#define SEARCH_FEW_EACH 16		   /* on average, that refer to a row: all of them are looked at */
+#define SEARCH_FEW_WITHOUT 0.05	   /* of a type are estimated to lack hashes: then these are found rather than met on a walk */
+#define SEARCH_TRIED 8			   /* times: a walk of so many rows as that the list would be cheaper is tried for a part of the list's time */
+#define SEARCH_REMEMBERED 20000	   /* answers of what is referred to that a search keeps */
 #define SEARCH_FEW_LONG 5000	   /* long intervals that are sorted by their start */
 #define SEARCH_PLANS 400		   /* statements whose plans a session keeps */
 #define SEARCH_FAR_ROWS 3		   /* rows that are asked for their chained sort value in the time in which one at the chain's end is asked who refers to it */
@@ -142,11 +148,15 @@ struct Crit {
 	int nlinks;
 	Crit **args; /* AND, OR, NOT (one) */
 	int nargs;
-	int64 program;	  /* CONTAINED */
-	double referring; /* HAS: estimated resources that refer */
-	bool asked;		  /* CHAIN: found to have many at its end */
-	int more_than;	  /* ORDERED: more entries than that are in the boxes */
-	double matches;	  /* estimated matching resources, < 0: unknown */
+	int64 program;	/* CONTAINED */
+	bool few_refer; /* HAS: on average; they are all looked at */
+	int64 question; /* HAS: number of search_ask_refers */
+	double asking;	/* HAS, CHAIN, REFERRED: microseconds to ask a row of the search, */
+	double listing; /* HAS, CHAIN: and to list what it is asked for */
+	Crit *as_was;	/* REFERRED: the _has */
+	bool asked;		/* CHAIN: found to have many at its end */
+	int more_than;	/* ORDERED: more entries than that are in the boxes */
+	double matches; /* estimated matching resources, < 0: unknown */
 };
 
 /* ---- a request ---- */
@@ -251,6 +261,7 @@ typedef struct SearchRequest {
 	bool explaining, analyze;
 	MemoryContext context; /* of the request: outlives every step */
 	int64 known_total;	   /* counted beside the page, -1 if not */
+	bool all_listed;	   /* search_sets has run for every match */
 	double walked_rows;	   /* about how many resources of the types there are */
 } SearchRequest;
 
@@ -540,6 +551,18 @@ extern int64 search_total(SearchRequest *req, bool estimate);
 /* ---- search_count.c ---- */
 /* The total, where the criteria are decided by hashes and intervals and nothing narrows what the caller may see; else false. */
 extern bool search_count_hashes(SearchRequest *req, int64 *out);
+extern bool search_can_count_hashes(const SearchRequest *req);
+
+/* May the table be read without a statement? Not where rights are narrower than "may read the table". */
+extern bool search_reads_table(void);
+/* What index resource_keys names for rows with all of n hashes; for an AND of criteria on hashes. */
+extern struct TIDBitmap *search_bitmap_all(struct RelationData *index, const uint64 *all, int n);
+extern struct TIDBitmap *search_bitmap(struct RelationData *index, Crit **where, int nwhere);
+
+/* ---- search_without.c ---- */
+/* NOT of hashes that nearly all have: can the others be found; AND them to c, if they are few. */
+extern bool search_lists_without(const SearchRequest *req, const Crit *c);
+extern bool search_run_without(SearchRequest *req, Crit *c, int few);
 
 /* ---- search_count_type.c ---- */
 /* The total, where that is whole types, or all of them but what hashes find; else, and for the same reasons, false. */
@@ -549,6 +572,9 @@ extern bool search_count_types(SearchRequest *req, int64 *out);
 /* Estimated resources of the types, and of those that satisfy c (< 0: unknown). */
 extern double search_type_rows(const ModelType *const *types, int ntypes);
 extern double search_crit_rows(Crit *c, double type_rows);
+/* Microseconds that it takes to ask a row for what stands in c, and to list all of that. */
+extern double search_asking(const Crit *c);
+extern double search_listing(const Crit *c);
 /* Resources that have the most frequent of the hashes, as far as known: no estimate, it is a lower bound. */
 extern double search_keys_at_least(const Crit *c);
 
@@ -607,18 +633,37 @@ typedef struct SetRun {
 	int few;
 	double type_rows, least; /* resources of the types; about how many an index leaves of them */
 	double indexed;			 /* about as many are found by hashes, however many */
+	bool counted;			 /* a total that search_count_hashes gives */
 } SetRun;
 
+/* Rows in order, once each. */
+extern void search_sort_rows(Crit *c);
 /* The first column of SPI's result as CRIT_ROWS; frees the result. */
 extern void search_take_rows(Crit *c);
 extern void sql_string(SqlText *s, const char *alias, const Crit *c);
 
 /* ---- search_links.c ---- */
+/* Matches that a page looks for. */
+extern double search_page_limit(const SearchRequest *req);
 /* inside: of contained resources. */
 extern void search_run_chain(SetRun *run, Crit *c, bool inside);
+extern void sql_chain(SqlText *s, const char *alias, const Crit *c);
+
+/* ---- search_has.c ---- */
 extern void search_run_has(SetRun *run, Crit *c);
 extern void search_run_list(SetRun *run, Crit *c);
-extern void sql_chain(SqlText *s, const char *alias, const Crit *c);
+
+/* ---- search_refers.c ---- */
+/* Gives a _has, whose arguments have been run, a number to be asked by. */
+extern void search_ask_refers(SearchRequest *req, Crit *c);
+/* Can it be asked without a subquery, as things are now? */
+extern bool search_can_ask(const Crit *c);
+extern bool search_refers_any(int64 question, uint64 identity);
+
+/* ---- search_asked.c ---- */
+/* Before the question whether the row of alias satisfies a chain: if it refers to what an earlier row of the statement did, it is not asked again. ")))" follows. */
+extern void sql_asked(SqlText *s, const char *alias, const Crit *c);
+extern void search_forget_asked(void);
 
 /* ---- search_session.c ---- */
 typedef void (*SearchFn)(SearchRequest *req, void *arg);

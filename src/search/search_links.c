@@ -1,10 +1,9 @@
 /*
- * search_links.c: criteria on what a resource refers to, on what refers to it, and on Lists that hold it: chains, _has, _list.
+ * search_links.c: criteria on what a resource refers to: chains.
  *
- * When few are at the other end these are found first; what is left of the criterion then is a list of hashes or
- * of rows. When many are, and a page is wanted, the criterion stays, and each row that the page's walk meets is asked: a
- * chain what its document refers to (sql_chain), _has by the index of hashes (sql_has). So a page through a million
- * resources costs what its own rows cost. If the walk finds too few, all are listed after all.
+ * When few are at the other end these are found first; what is left of the criterion then is a list of hashes. When many
+ * are, and a page is wanted, the criterion stays, and each row that the page's walk meets is asked what its document refers to
+ * (sql_chain). So a page through a million resources costs what its own rows cost. If the walk finds too few, all are listed after all.
  */
 #include "base/compat.h"
 
@@ -20,9 +19,8 @@
 #include "store/store.h"
 #include "store/store_pack.h"
 
-/* Matches that a page looks for. */
-static double
-page_limit(const SearchRequest *req)
+double
+search_page_limit(const SearchRequest *req)
 {
 	return Min(Max(req->count, 0) + 1.0, 1001);
 }
@@ -60,9 +58,15 @@ few_targets(const SetRun *run, const Crit *c, double type_rows)
 
 	if (run->all || !can_ask(run, c))
 		return PG_INT32_MAX - 1;
-	few = Min(sqrt(1.5 * page_limit(run->req) * type_rows), SEARCH_MANY_TARGETS);
+	few = Min(sqrt(1.5 * search_page_limit(run->req) * type_rows), SEARCH_MANY_TARGETS);
 	return Max(SEARCH_FEW_TARGETS, Min(few, run->least));
 }
+
+/* What it costs, in microseconds. */
+#define KNOWN_COST 1.5	/* to look at a row, and remember the answer of what it refers to, */
+#define ASK_COST 12.0	/* or ask for it */
+#define TARGET_COST 5.0 /* to list a resource at the other end, */
+#define FOUND_COST 2.5	/* and a match by it */
 
 /* Adds the hashes of references to all that satisfy links[i].arg; false if these are more than few. */
 static bool
@@ -73,6 +77,8 @@ list_targets(SearchRequest *req, const Crit *c, int i, double few, Crit *keys)
 	SqlText s;
 
 	sql_init(&s);
+	/* however many the planner expects: to scan the table until so many are met may be to scan all of it */
+	s.in_order = search_indexed(c->links[i].arg);
 	appendStringInfoString(&s.sql, "SELECT r.id");
 	sql_from_where(&s, "r", LEG_CHAIN, &type, 1, (Crit **) &c->links[i].arg, 1);
 	appendStringInfoString(&s.sql, " LIMIT ");
@@ -99,7 +105,7 @@ list_targets(SearchRequest *req, const Crit *c, int i, double few, Crit *keys)
  * are asked: where few do, an index finds them.
  */
 static void
-stay(const SetRun *run, Crit *c, double part)
+stay(const SetRun *run, Crit *c, double targets, double all_targets)
 {
 	Crit *chain = crit_new(CRIT_CHAIN), *refers = NULL;
 	const char *label = c->label;
@@ -114,7 +120,15 @@ stay(const SetRun *run, Crit *c, double part)
 	}
 	*chain = *c;
 	chain->asked = true;
-	chain->matches = Max(1, Min(1, part) * search_crit_rows(refers, run->type_rows));
+	chain->matches = Max(1, Min(1, targets / all_targets) * search_crit_rows(refers, run->type_rows));
+	/* each of what is referred to is asked once */
+	chain->asking = KNOWN_COST;
+	chain->listing = targets * TARGET_COST + chain->matches * FOUND_COST;
+	for (int i = 0; i < c->nlinks; i++)
+		if (first_of_type(c, i)) {
+			chain->asking += (ASK_COST + search_asking(c->links[i].arg)) * Min(1, all_targets / run->type_rows);
+			chain->listing += search_listing(c->links[i].arg);
+		}
 	*c = *crit_join(CRIT_AND, refers, chain);
 	c->label = label;
 }
@@ -131,6 +145,15 @@ or_contained(Crit *c, Crit *contained)
 	*by_identity = *c;
 	*c = *crit_join(CRIT_OR, by_identity, contained);
 	c->label = label;
+}
+
+/* Are so many to be expected that it is not worth to begin a list? Of hashes that statistics do not know there may be far fewer. */
+static bool
+too_many(const Crit *arg, double n, double few)
+{
+	if (arg->kind == CRIT_KEYS && search_keys_at_least(arg) < n / 2)
+		return n > 100 * few;
+	return n > 1.5 * few;
 }
 
 void
@@ -156,7 +179,7 @@ search_run_chain(SetRun *run, Crit *c, bool inside)
 			targets += n;
 			all_targets += type_rows;
 			/* without an index, to list few costs as much as to list all */
-			many = many || n > 4 * few || (few < PG_INT32_MAX - 1 && !search_indexed(arg));
+			many = many || too_many(arg, n, few) || (few < PG_INT32_MAX - 1 && !search_indexed(arg));
 		}
 	for (int i = 0; i < c->nlinks && !many; i++)
 		if (first_of_type(c, i) && c->links[i].arg->kind != CRIT_FALSE) {
@@ -165,7 +188,7 @@ search_run_chain(SetRun *run, Crit *c, bool inside)
 			many = !list_targets(req, c, i, few_targets(run, c, search_type_rows(&type, 1)), keys);
 		}
 	if (many) {
-		stay(run, c, targets / all_targets);
+		stay(run, c, targets, all_targets);
 		or_contained(c, contained);
 		return;
 	}
@@ -203,6 +226,7 @@ sql_chain(SqlText *s, const char *alias, const Crit *c)
 {
 	bool any = false;
 
+	sql_asked(s, alias, c);
 	appendStringInfo(&s->sql,
 					 "EXISTS (SELECT 1 FROM pg_catalog.unnest(%s.fhir_search_references((SELECT d.doc FROM %s.version d "
 					 "WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
@@ -215,7 +239,8 @@ sql_chain(SqlText *s, const char *alias, const Crit *c)
 			sql_target(s, &c->links[i]);
 			any = true;
 		}
-	appendStringInfoString(&s->sql, any ? ")" : "false)");
+	/* of sql_asked, too */
+	appendStringInfoString(&s->sql, any ? ")))" : "false)))");
 }
 
 static void
@@ -247,267 +272,4 @@ fhir_search_references(PG_FUNCTION_ARGS)
 	foreach(cell, refs)
 		values[n++] = CStringGetTextDatum(lfirst(cell));
 	PG_RETURN_ARRAYTYPE_P(construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-/* ---- what documents refer to ---- */
-
-typedef struct IdList {
-	char **types, **ids;
-	int n, max;
-} IdList;
-
-static void
-add_id(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg)
-{
-	IdList *l = arg;
-
-	if (l->n == l->max) {
-		l->max = l->max ? l->max * 2 : 64;
-		l->types = l->types ? repalloc(l->types, l->max * sizeof(char *)) : palloc(l->max * sizeof(char *));
-		l->ids = l->ids ? repalloc(l->ids, l->max * sizeof(char *)) : palloc(l->max * sizeof(char *));
-	}
-	l->types[l->n] = pnstrdup(type, tlen);
-	l->ids[l->n++] = pnstrdup(id, ilen);
-}
-
-/* Type/id pairs -> rows, among the types. */
-static void
-rows_of_ids(SearchRequest *req, Crit *c, IdList *l, SearchLeg leg, const ModelType *const *types, int ntypes)
-{
-	SqlText s;
-
-	if (l->n == 0) {
-		c->kind = CRIT_FALSE;
-		return;
-	}
-	sql_init(&s);
-	s.generic = true;
-	appendStringInfoString(&s.sql,
-						   "SELECT r.rid FROM (SELECT DISTINCT u.t, u.i FROM ROWS FROM (pg_catalog.unnest(");
-	sql_param(&s, TEXTARRAYOID, sql_text_array(l->types, l->n));
-	appendStringInfoString(&s.sql, "), pg_catalog.unnest(");
-	sql_param(&s, TEXTARRAYOID, sql_text_array(l->ids, l->n));
-	appendStringInfo(
-		&s.sql,
-		")) u(t, i)) u CROSS JOIN LATERAL (SELECT r.rid, r.type FROM %s.resource r WHERE r.type" OP(
-			"=") "u.t AND r.id" OP("=") "u.i AND NOT r.deleted",
-		store_schema());
-	search_restrict(&s, "r", leg);
-	appendStringInfoString(&s.sql, " OFFSET 0) r WHERE true");
-	sql_type(&s, "r", types, ntypes);
-	search_run(req, &s, "criterion: the resources referred to");
-	search_take_rows(c);
-}
-
-typedef struct HasContext {
-	const Crit *c;
-	const ModelTypeId *targets; /* of the searched types, 0-terminated */
-	IdList ids;
-	CanonicalRefs canonicals;
-} HasContext;
-
-static void
-has_document(int i, Jsonb *doc, void *arg)
-{
-	HasContext *h = arg;
-
-	for (int k = 0; k < h->c->nlinks; k++) {
-		search_references(h->c->links[k].source, h->targets, &doc->root, add_id, &h->ids);
-		search_canonicals_of(h->c->links[k].source, h->targets, &doc->root, &h->canonicals);
-	}
-}
-
-static void
-add_canonicals(SearchRequest *req, HasContext *h)
-{
-	SearchRow *rows;
-	int n = search_canonical_rows(req, LEG_HAS, &h->canonicals, &rows);
-
-	for (int i = 0; i < n; i++)
-		add_id(rows[i].type, strlen(rows[i].type), rows[i].id, strlen(rows[i].id), 0, &h->ids);
-}
-
-/* Canonicals can't be asked row by row: the documents that hold them are read however many they are. */
-static bool
-by_canonical(const SetRun *run, const Crit *c)
-{
-	for (int k = 0; k < c->nlinks; k++)
-		for (int i = 0; i < run->ntypes; i++)
-			if (search_canonical_link(c->links[k].source, run->types[i]))
-				return true;
-	return false;
-}
-
-static int
-fetch_versions(SearchRow **rows)
-{
-	int n = SPI_processed;
-
-	*rows = palloc0((n + 1) * sizeof(SearchRow));
-	for (int i = 0; i < n; i++) {
-		bool null;
-
-		(*rows)[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
-		(*rows)[i].version =
-			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
-		(*rows)[i].place = *(ItemPointer) DatumGetPointer(
-			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return n;
-}
-
-/* Of n that refer to the same, others stand together with them: about how many rows of the types they lead to. */
-static double
-together(double from_rows, double type_rows)
-{
-	return sqrt(Max(1, from_rows / Max(1, type_rows)));
-}
-
-/*
- * How many that refer have their documents read. That costs some 10 us each; to ask a row whether it is referred to some 20, and, in a
- * _has within a _has, 7 for each of those that refer to the row of the search. Of few / together / rows the answer is yes.
- */
-static int
-few_referring(const SetRun *run, const Crit *c)
-{
-	SearchRequest *req = run->req;
-	double rows = Max(1, req->walked_rows), each = 2 + 0.7 * Max(1, run->type_rows / rows), few;
-
-	if (by_canonical(run, c))
-		return PG_INT32_MAX - 1;
-	if (run->all)
-		return (int) Max(SEARCH_FEW_REFERRING, Min(SEARCH_FEW_WHEN_ALL, run->type_rows * 2));
-	few = Min(sqrt(page_limit(req) * rows * each * together(search_type_rows(&c->links[0].type, 1), rows)), SEARCH_MANY_REFERRING);
-	return (int) Max(SEARCH_FEW_REFERRING, Min(few, run->least * each));
-}
-
-/*
- * What is referred to, by its identities, from the narrow rows that refer: no document is read, nothing looked up. For types that are
- * soon walked through: no index finds a resource by its identity's hash. Nothing is changed if more than few refer.
- */
-static void
-list_referred(SetRun *run, Crit *c, Crit *arg, int few)
-{
-	const ModelType *from = c->links[0].type;
-	Crit *found = crit_new(CRIT_REFERRED);
-	int64 n;
-	bool null;
-	SqlText s;
-
-	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT DISTINCT u.identity, q.n FROM (SELECT r.keys, r.refs, pg_catalog.count(*) OVER () AS n FROM (SELECT r.keys, r.refs");
-	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
-	appendStringInfo(&s.sql, " LIMIT %d) r) q CROSS JOIN LATERAL pg_catalog.unnest(q.refs) u(identity) WHERE false", few + 1);
-	for (int i = 0; i < c->nlinks; i++) {
-		appendStringInfoString(&s.sql, " OR q.keys" OP("@>") "ARRAY[u.identity" OP("#"));
-		sql_param(&s, INT8OID, Int64GetDatum((int64) keys_reference_salt(c->links[i].source)));
-		appendStringInfoChar(&s.sql, ']');
-	}
-	search_run(run->req, &s, psprintf("_has: what the %s that refer lead to", from->name));
-	n = SPI_processed ? DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null)) : 0;
-	for (uint64 i = 0; i < SPI_processed && n <= few; i++)
-		crit_add_key(found, (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null)));
-	SPI_freetuptable(SPI_tuptable);
-	if (n > few)
-		return;
-	c->kind = found->nkeys ? CRIT_REFERRED : CRIT_FALSE;
-	c->keys = found->keys;
-	c->nkeys = found->nkeys;
-	c->matches = -1;
-}
-
-void
-search_run_has(SetRun *run, Crit *c)
-{
-	SearchRequest *req = run->req;
-	const ModelType *from = c->links[0].type;
-	Crit *arg = c->links[0].arg; /* the same for all links */
-	HasContext h = {c};
-	ModelTypeId *targets;
-	SearchRow *rows;
-	SqlText s;
-	double referring, from_rows = search_type_rows(&from, 1);
-	int n, few = few_referring(run, c), read;
-
-	search_sets(req, &from, 1, &arg, 1, run->all || few == PG_INT32_MAX - 1);
-	if (arg->kind == CRIT_FALSE) {
-		c->kind = CRIT_FALSE;
-		return;
-	}
-	referring = search_crit_rows(arg, from_rows);
-	c->referring = Max(few, referring);
-	c->matches = Min(run->type_rows, c->referring / together(from_rows, run->type_rows));
-	/* without an index, to find few costs as much as to find all */
-	if (few < PG_INT32_MAX - 1 && (referring > 4.0 * few || (!run->all && !search_indexed(arg))))
-		return;
-	read = by_canonical(run, c) ? few : (int) Min(few, run->type_rows / SEARCH_ROWS_A_REFERRING);
-	if (read < few && referring > 4.0 * read) {
-		list_referred(run, c, arg, few);
-		return;
-	}
-	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
-	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);
-	appendStringInfo(&s.sql, " LIMIT %d", read + 1);
-	search_run(req, &s, psprintf("_has: the %s that refer, as far as they are few", from->name));
-	n = fetch_versions(&rows);
-	if (n > read && read < few)
-		list_referred(run, c, arg, few);
-	if (n > read)
-		return;
-	targets = palloc((run->ntypes + 1) * sizeof(ModelTypeId));
-	for (int i = 0; i < run->ntypes; i++)
-		targets[i] = run->types[i]->id;
-	targets[run->ntypes] = MODEL_NONE;
-	h.targets = targets;
-	search_documents(req, rows, n, has_document, &h);
-	add_canonicals(req, &h);
-	rows_of_ids(req, c, &h.ids, LEG_HAS, run->types, run->ntypes);
-}
-
-static void
-list_document(int i, Jsonb *doc, void *arg)
-{
-	JsonbValue entries;
-
-	if (!fhir_json_get_lit(&doc->root, "entry", &entries) || entries.type != jbvBinary ||
-		!JsonContainerIsArray(entries.val.binary.data))
-		return;
-	for (uint32 k = 0; k < JsonContainerSize(entries.val.binary.data); k++) {
-		JsonbValue *e = getIthJsonbValueFromContainer(entries.val.binary.data, k), item, deleted;
-		char *ref;
-
-		if (e->type != jbvBinary || !fhir_json_get_lit(e->val.binary.data, "item", &item) ||
-			item.type != jbvBinary)
-			continue;
-		if (fhir_json_get_lit(e->val.binary.data, "deleted", &deleted) && deleted.type == jbvBool &&
-			deleted.val.boolean)
-			continue;
-		ref = fhir_json_get_string(item.val.binary.data, "reference");
-		if (ref)
-			search_local_reference(ref, strlen(ref), NULL, add_id, arg);
-	}
-}
-
-void
-search_run_list(SetRun *run, Crit *c)
-{
-	SearchRequest *req = run->req;
-	const ModelType *list = model_type_by_id(MODEL_T_List);
-	Crit *ids = crit_new(CRIT_ID);
-	IdList found = {0};
-	SearchRow *rows;
-	SqlText s;
-	int n;
-
-	ids->values = c->values;
-	ids->nvalues = c->nvalues;
-	sql_init(&s);
-	appendStringInfoString(&s.sql, "SELECT r.rid, r.version, r.place");
-	sql_from_where(&s, "r", LEG_LIST, &list, 1, &ids, 1);
-	search_run(req, &s, "_list: the lists");
-	n = fetch_versions(&rows);
-	search_documents(req, rows, n, list_document, &found);
-	rows_of_ids(req, c, &found, LEG_LIST, run->types, run->ntypes);
 }

@@ -78,14 +78,14 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 	SPI_freetuptable(t);
 }
 
-/* How many rows may be asked for what they refer to, or what refers to them, before it is better listed; 0: none need be. */
+/* How many rows may be asked for what they refer to, or what refers to them, in the time in which it is listed; 0: none need be. */
 static double
 rows_to_ask(const Crit *c)
 {
 	double n = 0;
 
 	if (c->kind == CRIT_HAS || c->kind == CRIT_CHAIN)
-		return Max(SEARCH_MANY_ASKED, c->referring / 8);
+		return Max(1, c->listing / Max(1, c->asking));
 	for (int i = 0; i < c->nargs; i++)
 		n = Max(n, rows_to_ask(c->args[i]));
 	return n;
@@ -117,7 +117,7 @@ walk_bound(SearchRequest *req, int limit)
 			least = Min(least, n);
 		} else if (c->kind == CRIT_REFERRED)
 			left *= Max(n, 1) / type_rows;
-		listable = listable || search_listable(c);
+		listable = listable || search_listable(c) || (search_lists_without(req, c) && n < type_rows * SEARCH_FEW_WITHOUT);
 		asked = Max(asked, rows_to_ask(c));
 		if (c->kind == CRIT_KEYS || c->kind == CRIT_ORDERED)
 			listed = Max(listed, c->kind == CRIT_KEYS ? n : 2.0 * SEARCH_FEW_ROWS);
@@ -130,9 +130,16 @@ walk_bound(SearchRequest *req, int limit)
 	if (limit > 100000)
 		return -1;
 	need = limit * type_rows / Max(product, 1);
-	/* to ask so many rows would cost more than to list what they are asked for; only those are asked that are left by what is soon told */
-	if (!indexed && asked > 0)
-		return need * left > asked ? -1 : (int) Min(Max(limit * 4, need * 3), Min(asked / left, 200000));
+	/* to ask so many rows would cost more than to list what they are asked for; only those are asked that are left by what is soon told.
+	 * Matches stand together, so it may be a long way to the first: as far as listing costs */
+	if (!indexed && asked > 0) {
+		/* many more rows than are asked in the time of the list; else some of that time is worth a try */
+		if (need * left > asked * SEARCH_TRIED)
+			return -1;
+		if (need * left > asked)
+			return limit * 4 > asked ? -1 : (int) Min(asked / 3 / left, 200000);
+		return (int) Min(Max(limit * 4, asked / left), 200000);
+	}
 	/* to list them all takes at least as long as to look at as many rows and half as many again */
 	if (!indexed)
 		return (int) Min(limit * 10.0 + Max(2000, listed * 1.5), 200000);
@@ -368,6 +375,21 @@ sql_count_ordered(SqlText *s, const Crit *c)
 	}
 }
 
+/* If nothing else is found by an index: the few that lack what is not to be there. */
+static void
+list_without(SearchRequest *req)
+{
+	double type_rows = search_type_rows(req->types, req->ntypes);
+
+	for (int i = 0; i < req->nwhere; i++)
+		if (search_indexed(req->where[i]))
+			return;
+	for (int i = 0; i < req->nwhere; i++)
+		if (search_lists_without(req, req->where[i]) && search_crit_rows(req->where[i], type_rows) < type_rows * SEARCH_FEW_WITHOUT &&
+			search_run_without(req, req->where[i], SEARCH_FEW_WHEN_ALL))
+			return;
+}
+
 int64
 search_total(SearchRequest *req, bool estimate)
 {
@@ -401,7 +423,9 @@ search_total(SearchRequest *req, bool estimate)
 	if (search_count_types(req, &n))
 		return n;
 	/* what a page can leave to be checked row by row */
-	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, true);
+	if (!req->all_listed)
+		search_sets(req, req->types, req->ntypes, req->where, req->nwhere, true);
+	list_without(req);
 	if (search_count_hashes(req, &n))
 		return n;
 	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*)");

@@ -160,10 +160,23 @@ sql_updated(SqlText *s, const char *alias, const Crit *c)
 
 static void sql_rest(SqlText *s, const char *alias, Crit **where, int n, bool docs);
 
+static void
+sql_all_keys(SqlText *s, const char *alias, const Crit *all)
+{
+	appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), alias);
+	sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) all->keys, all->nkeys));
+}
+
 /* Is referred to, by any of the links, by a row that satisfies the criterion. */
 static void
 sql_has(SqlText *s, const char *alias, const Crit *c)
 {
+	if (search_can_ask(c)) {
+		appendStringInfo(&s->sql, "%s.fhir_search_refers(%s.fhir_identity(%s.type, %s.id), ", search_ext_schema(), search_ext_schema(), alias, alias);
+		sql_param(s, INT8OID, Int64GetDatum(c->question));
+		appendStringInfoChar(&s->sql, ')');
+		return;
+	}
 	for (int i = 0; i < c->nlinks; i++) {
 		char inner[16];
 		const CritLink *l = &c->links[i];
@@ -171,7 +184,7 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 
 		snprintf(inner, sizeof(inner), "h%d", ++s->naliases);
 		/*
-		 * Who refers to this row comes from the index, with the hashes that are asked for in any case; all
+		 * Who refers to this row comes from the index, if these may be many with the hashes that are asked for in any case; all
 		 * other criteria are checked on those few, and one is enough. MATERIALIZED, or for one the
 		 * planner would rather scan the table until it meets it.
 		 */
@@ -182,11 +195,11 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 		sql_param(s, INT8OID, Int64GetDatum((int64) keys_reference_salt(l->source)));
 		appendStringInfoChar(&s->sql, ']');
 		sql_collect_all((Crit **) &l->arg, 1, &all);
-		if (all.nkeys) {
-			appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), inner);
-			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) all.keys, all.nkeys));
-		}
+		if (all.nkeys && !c->few_refer)
+			sql_all_keys(s, inner, &all);
 		appendStringInfo(&s->sql, " AND NOT %s.deleted) SELECT 1 FROM %s WHERE true", inner, inner);
+		if (all.nkeys && c->few_refer)
+			sql_all_keys(s, inner, &all);
 		search_restrict(s, inner, LEG_HAS);
 		sql_rest(s, inner, (Crit **) &l->arg, 1, false);
 		sql_rest(s, inner, (Crit **) &l->arg, 1, true);
@@ -343,10 +356,8 @@ sql_where(SqlText *s, const char *alias, Crit **where, int n)
 	Crit all = {CRIT_KEYS};
 
 	sql_collect_all(where, n, &all);
-	if (all.nkeys) {
-		appendStringInfo(&s->sql, " AND %s.keys" OP("@>"), alias);
-		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) all.keys, all.nkeys));
-	}
+	if (all.nkeys)
+		sql_all_keys(s, alias, &all);
 	sql_rest(s, alias, where, n, false);
 	sql_rest(s, alias, where, n, true);
 }

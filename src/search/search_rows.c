@@ -31,7 +31,11 @@ search_prepare(SearchRequest *req, const ModelType *type, const char *query, Sea
 	search_resolve(req);
 	req->user_params = search_met_user_param(true);
 	search_contained_prepare(req);
+	/* no page is wanted */
+	if (req->contained == CONTAINED_FALSE && req->total != TOTAL_ESTIMATE && (req->summary == SUMMARY_COUNT || req->count == 0))
+		all = true;
 	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, all);
+	req->all_listed = all;
 }
 
 /* Gives each row its document: parsed, or as text. */

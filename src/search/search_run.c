@@ -230,7 +230,8 @@ search_begin(void)
 	int level = NewGUCNestLevel();
 
 	searches++;
-
+	if (running == 0)
+		search_forget_asked();
 	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
 	return level;

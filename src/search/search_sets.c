@@ -34,27 +34,33 @@ compare_rows(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+void
+search_sort_rows(Crit *c)
+{
+	int n = 0;
+
+	qsort(c->rows, c->nrows, sizeof(int64), compare_rows);
+	for (int i = 0; i < c->nrows; i++)
+		if (n == 0 || c->rows[n - 1] != c->rows[i])
+			c->rows[n++] = c->rows[i];
+	c->nrows = n;
+	c->matches = n;
+}
+
 /* The first column of the result, sorted, once each; frees the result. */
 void
 search_take_rows(Crit *c)
 {
-	int n = 0;
-	int64 *rows = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(int64));
-
+	c->rows = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(int64));
+	c->nrows = (int) SPI_processed;
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		bool null;
 
-		rows[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
+		c->rows[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
 	}
-	qsort(rows, SPI_processed, sizeof(int64), compare_rows);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		if (n == 0 || rows[n - 1] != rows[i])
-			rows[n++] = rows[i];
 	SPI_freetuptable(SPI_tuptable);
-	c->kind = n ? CRIT_ROWS : CRIT_FALSE;
-	c->rows = rows;
-	c->nrows = n;
-	c->matches = n;
+	search_sort_rows(c);
+	c->kind = c->nrows ? CRIT_ROWS : CRIT_FALSE;
 }
 
 /* ---- ordered ---- */
@@ -521,9 +527,9 @@ run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 	check_stack_depth();
 	switch (c->kind) {
 		case CRIT_ORDERED:
-			/* many beside few that hashes find: these are asked rather */
+			/* many beside few that hashes find: these are asked rather; a total asks them without the executor */
 			if (step == STEP_LATE)
-				run_ordered(run->req, c, (int) Min(run->few, Max(SEARCH_FEW_ROWS, run->indexed / 8)));
+				run_ordered(run->req, c, (int) Min(run->few, run->counted ? run->indexed / 16 : Max(SEARCH_FEW_ROWS, run->indexed / 8)));
 			break;
 		case CRIT_UPDATED:
 			if (step == STEP_LATE)
@@ -554,6 +560,13 @@ run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 		case CRIT_HAS:
 			if (step == STEP_JOINS)
 				search_run_has(run, c);
+			break;
+		case CRIT_REFERRED:
+			/* within a _has whose rows are wanted: no index finds them by their identities */
+			if (step == STEP_JOINS && run->all && run->types != run->req->types && c->as_was) {
+				*c = *c->as_was;
+				search_run_has(run, c);
+			}
 			break;
 		case CRIT_LIST:
 			search_run_list(run, c);
@@ -606,6 +619,7 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 	for (int i = 0; i < nwhere; i++)
 		if (search_indexed(where[i]))
 			run.indexed = Min(run.indexed, search_crit_rows(where[i], run.type_rows));
+	run.counted = all && where == req->where && run.indexed < run.type_rows && search_can_count_hashes(req);
 	if (run.indexed >= run.type_rows)
 		run.indexed = run.few * 8.0;
 	sql_collect_all(where, nwhere, &beside);
@@ -673,9 +687,11 @@ finish(SearchRequest *req, Crit *c)
 	Crit none = {CRIT_KEYS};
 
 	if (c->kind == CRIT_AND) {
-		for (int i = 0; i < c->nargs; i++)
-			if (finish(req, c->args[i]))
-				return true;
+		/* what is lacked last: the type's whole index is read for it */
+		for (int last = 0; last < 2; last++)
+			for (int i = 0; i < c->nargs; i++)
+				if ((c->args[i]->kind == CRIT_NOT) == last && finish(req, c->args[i]))
+					return true;
 		return false;
 	}
 	if (c->kind == CRIT_OR) {
@@ -700,7 +716,9 @@ finish(SearchRequest *req, Crit *c)
 	else if (c->kind == CRIT_HAS) {
 		search_run_has(&run, c);
 		return c->kind != CRIT_HAS;
-	} else
+	} else if (c->kind == CRIT_NOT)
+		return search_crit_rows(c, run.type_rows) < run.type_rows * SEARCH_FEW_WITHOUT && search_run_without(req, c, SEARCH_FEW_WHEN_ALL);
+	else
 		return c->kind == CRIT_FALSE;
 	return true;
 }
@@ -737,6 +755,6 @@ search_sets_finish(SearchRequest *req)
 		if (finish(req, req->where[i]))
 			return true;
 	for (int i = 0; i < req->nwhere; i++)
-		left = left || req->where[i]->kind == CRIT_HAS;
+		left = left || req->where[i]->kind == CRIT_HAS || req->where[i]->kind == CRIT_NOT;
 	return !left;
 }

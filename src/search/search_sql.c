@@ -258,7 +258,7 @@ crit_text(const SearchRequest *req, const Crit *c)
 static bool
 no_index(const SearchRequest *req, const Crit *c)
 {
-	return c->kind != CRIT_TRUE && c->kind != CRIT_REFERRED && c != search_walked_criterion(req) && !search_indexed(c) && !search_listable(c);
+	return c->kind != CRIT_TRUE && c->kind != CRIT_REFERRED && c != search_walked_criterion(req) && !search_indexed(c) && !search_listable(c) && !search_lists_without(req, c);
 }
 
 /* Is each row asked or read? To count what remains could take long. */

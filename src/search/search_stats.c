@@ -213,3 +213,23 @@ search_crit_rows(Crit *c, double type_rows)
 	c->matches = Min(n, type_rows);
 	return c->matches;
 }
+
+double
+search_asking(const Crit *c)
+{
+	double sum = c->asking;
+
+	for (int i = 0; i < c->nargs; i++)
+		sum += search_asking(c->args[i]);
+	return sum;
+}
+
+double
+search_listing(const Crit *c)
+{
+	double sum = c->listing;
+
+	for (int i = 0; i < c->nargs; i++)
+		sum += search_listing(c->args[i]);
+	return sum;
+}

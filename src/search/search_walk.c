@@ -410,7 +410,7 @@ sql_walk_identity(SqlText *s, SearchRequest *req, const SearchWalk *w, const Sea
 		appendStringInfo(&s->sql, "SELECT q.rid, q.type, q.id, q.version, q.last_updated, q.place%s FROM (",
 						 sort ? ", q.id AS s1" : "");
 	appendStringInfo(&s->sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place%s",
-					 w->bound > 0 ? ", r.keys, r.ord"
+					 w->bound > 0 ? ", r.keys, r.refs, r.ord"
 					 : sort		  ? ", r.id AS s1"
 								  : "");
 	sql_walk_from(s, req, w, sort);
