@@ -72,13 +72,15 @@ export function shown(subset, doc, match) {
 
 // ---- texts and scores
 const TEXTS = ['string', 'markdown', 'code', 'xhtml'];
+const ENTITIES = { quot: '"', amp: '&', lt: '<', gt: '>', apos: "'", nbsp: '\u00a0' }; // of those that stand in the data
+const shownText = (xhtml) => xhtml.replace(/<[^>]*(>|$)/g, ' ').replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (all, n, hex, name) => (name ? ENTITIES[name] ?? all : String.fromCodePoint(n ? Number(n) : parseInt(hex, 16))));
 function collect(path, o, out) {
 	for (const [k, v] of Object.entries(o)) {
 		const [e] = member(path, k, v);
 		each(v, (x) => {
 			if (k.startsWith('_') && isObject(x)) collect('Element', x, out);
 			else if (isObject(x)) { const below = member(path, k, x)[1]; if (below) collect(below, x, out); }
-			else if (typeof x === 'string' && e && k !== 'id' && e.path !== 'Reference.reference' && TEXTS.includes(e.type?.[0]?.code)) out.push(e.type[0].code === 'xhtml' ? x.replace(/<[^>]*(>|$)/g, ' ') : x);
+			else if (typeof x === 'string' && e && k !== 'id' && e.path !== 'Reference.reference' && TEXTS.includes(e.type?.[0]?.code)) out.push(e.type[0].code === 'xhtml' ? shownText(x) : x);
 		});
 	}
 	return out;
