@@ -79,6 +79,9 @@ for (let i = 0; i < 25; i++) {
 	add(t, `${code}:${target}.${p(target).code}:missing=${chance(0.5)}&_total=accurate`);
 	add(t, `_sort=${chance(0.5) ? '-' : ''}${code}:${target}._id`);
 }
+// who refers is hidden, what it refers to is not
+for (const [d] of all.filter(([d]) => isHidden.get(`${d.resourceType}/${d.id}`) && isHidden.get(d.subject?.reference) === false && model.get(d.resourceType)?.some((p) => p.code === 'subject')).slice(0, 5))
+	add(d.subject.reference.split('/')[0], `_has:${d.resourceType}:subject:_id=${d.id}`);
 add('Observation', `category:below=${encodeURIComponent('http://terminology.hl7.org/CodeSystem/observation-category|vital-signs')}`);
 const directed = queries.length;
 const chains = [...new Set(edges.filter(([, , target]) => model.has(target)).map(([t, code, target]) => `${t} ${code} ${target}`))].map((x) => x.split(' '));
