@@ -72,9 +72,35 @@ SET fhir.reindex_worker = off;
 SELECT fhir_create('{"resourceType":"SearchParameter","status":"active","url":"http://x/second","name":"second","description":"second","code":"second","base":["Patient"],"type":"string","expression":"Patient.name.given[1]"}') ->> 'code';
 CALL fhir_reindex();
 SELECT sorted_ids('Patient', '_contained=true&_containedType=contained&_sort=-second,birthdate&birthdate=lt1953');
-SELECT sorted_ids('Patient', '_contained=true&_sort=organization.name');
 SELECT sorted_ids('Patient', '_contained=true&_sort=nonsense');
-SELECT count(*) FROM fhir_explain('Patient', '_contained=true&_sort=family') e WHERE e ~ 'sorted by values of what they contain';
+SELECT sorted_ids('Patient', '_contained=true&_sort=gender.name');
+SELECT substring(e FROM 'WARNING.*|-- page.*') FROM fhir_explain('Patient', '_contained=true&_sort=gender') e WHERE e ~ 'WARNING: every|-- page';
+-- several texts of the dictionary at once, as criteria on containers and on others
+SELECT sorted_ids('Observation', 'code:text=x,y,xy&_contained=both&_containedType=contained&_count=2');
+
+-- chains: to resources of the store, to others in the container, to the container itself
+SELECT count(fhir_update(r)) FROM (VALUES ('{"resourceType":"Organization","id":"o0","name":"Middle"}'::jsonb), ('{"resourceType":"Organization","id":"o1","name":"Last","alias":["zz"],"partOf":{"reference":"Organization/o0"}}'), ('{"resourceType":"Organization","id":"o2","name":"Omega"}'),
+  ('{"resourceType":"MedicationRequest","id":"c1","status":"active","intent":"order","subject":{"reference":"Patient/own1"},"medicationReference":{"reference":"#m"},"supportingInformation":[{"reference":"#n"},{"reference":"#k"}],"contained":[
+     {"resourceType":"Medication","id":"m","manufacturer":{"reference":"#o"}}, {"resourceType":"Medication","id":"n","manufacturer":{"reference":"Organization/o1"}}, {"resourceType":"Medication","id":"k"}, {"resourceType":"Organization","id":"o","name":"First","partOf":{"reference":"Organization/o2"}}]}'),
+  ('{"resourceType":"Medication","id":"c2","manufacturer":{"reference":"#o"},"contained":[{"resourceType":"Organization","id":"o","name":"Nearly last"}]}'),
+  ('{"resourceType":"Encounter","id":"e1","status":"planned","class":{"code":"AMB"},"reasonReference":[{"reference":"#a"},{"reference":"#b"}],"contained":[{"resourceType":"Observation","id":"a","status":"final","code":{"text":"y"},"encounter":{"reference":"#"}},{"resourceType":"Observation","id":"b","status":"final","code":{"text":"y"}}]}'),
+  ('{"resourceType":"Encounter","id":"e2","status":"arrived","class":{"code":"AMB"},"reasonReference":[{"reference":"#a"}],"contained":[{"resourceType":"Observation","id":"a","status":"final","code":{"text":"y"},"encounter":{"reference":"#"}}]}')) v(r);
+SELECT sorted_ids('Medication', '_contained=both&_containedType=contained&_sort=manufacturer.name'), sorted_ids('Medication', '_contained=both&_containedType=contained&_sort=-manufacturer.name'), sorted_ids('Medication', '_contained=both&_sort=-manufacturer.name');
+SELECT sorted_ids('Medication', '_contained=true&_containedType=contained&_sort=manufacturer.partof.name'), sorted_ids('Medication', '_contained=true&_containedType=contained&_sort=-manufacturer:Organization._id'), sorted_ids('Medication', '_contained=true&_containedType=contained&_sort=manufacturer._lastUpdated');
+SELECT sorted_ids('Observation', '_contained=true&_containedType=contained&code:text=y&_sort=encounter.status'), sorted_ids('Observation', '_contained=true&_containedType=contained&code:text=y&_sort=-encounter.status');
+SELECT walk('Medication', '_contained=both&_containedType=contained&_sort=-manufacturer.name&_count=1', 'next'), walk('Medication', '_contained=both&_containedType=contained&_sort=-manufacturer.name&_count=2', 'previous');
+SELECT count(*) FROM fhir_explain('Medication', '_contained=both&_sort=manufacturer.name') e WHERE e = '-- order: values of what a document refers to, by identity';
+
+-- many containers: the first pages come in the order of the index, whichever contained resource of a container matches
+SELECT count(fhir_update(jsonb_build_object('resourceType', 'Observation', 'id', 'm' || i, 'status', 'final', 'code', jsonb_build_object('text', 'z'), 'performer', '[{"reference":"#p1"},{"reference":"#p2"}]'::jsonb, 'contained', (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('resourceType', 'Patient', 'id', 'p' || k,
+  'gender', CASE WHEN (i + k) % 2 = 0 THEN 'other' ELSE 'unknown' END, 'birthDate', CASE WHEN i % 7 > 0 THEN to_char('1800-01-01'::date + (i * 7919 + k * 104729) % 50000, 'YYYY-MM-DD') END,
+  'name', jsonb_build_array(jsonb_build_object('family', chr(97 + (i * 31 + k * 7) % 26) || lpad(((i * 7919 + k * 31) % 1000)::text, 3, '0'))))))  FROM generate_series(1, 2) k)))) FROM generate_series(1, 2500) i;
+ANALYZE contained_sort.resource;
+CREATE TEMP TABLE many AS SELECT 'm' || i AS id, k AS part, 'm' || i || '#p' || k AS name, c ->> 'birthDate' AS birthdate, c ->> 'gender' AS gender, c #>> '{name,0,family}' AS family
+  FROM generate_series(1, 2500) i, LATERAL (SELECT e AS c, n AS k FROM jsonb_array_elements(fhir_read('Observation', 'm' || i) -> 'contained') WITH ORDINALITY x(e, n)) x;
+SELECT DISTINCT substring(e FROM 'WARNING: every.*|-- page: [^,]*') FROM fhir_explain('Patient', '_contained=true&gender=other&_sort=birthdate&_count=5') e WHERE e ~ 'WARNING: every|-- page' ORDER BY 1;
+SELECT sorted_ids('Patient', '_contained=true&gender=other&_sort=birthdate,family&_count=7') = (SELECT string_agg(id, ' ' ORDER BY n) FROM (SELECT id, row_number() OVER (ORDER BY min(birthdate), min(family), id COLLATE "C") n FROM many WHERE gender = 'other' AND birthdate IS NOT NULL GROUP BY id) x WHERE n <= 7) AS containers,
+  sorted_ids('Patient', '_contained=true&_containedType=contained&gender=other&_sort=-family,birthdate&_count=9') = (SELECT string_agg(name, ' ' ORDER BY n) FROM (SELECT name, row_number() OVER (ORDER BY family DESC, birthdate NULLS LAST, id COLLATE "C", part) n FROM many WHERE gender = 'other') x WHERE n <= 9) AS contained;
 RESET fhir.store;
 SELECT fhir_store_drop('contained_sort', force => true);
 DROP FUNCTION sorted_ids, expected, walk;

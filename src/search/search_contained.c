@@ -395,8 +395,8 @@ superset(const Crit *c)
 		case CRIT_KEYS:
 		case CRIT_STRING:
 			out = crit_new(c->kind);
-			out->values = c->values;
-			out->nvalues = c->nvalues;
+			for (int i = 0; i < c->nvalues; i++)
+				crit_add_value(out, c->values[i]);
 			out->mode = c->mode;
 			for (int i = 0; i < c->nkeys; i++)
 				crit_add_key(out, keys_contained(c->keys[i]));
@@ -436,6 +436,14 @@ search_contained_copy(const Crit *c)
 	if (c->nkeys) {
 		out->keys = palloc(pg_nextpower2_32(c->nkeys) * sizeof(uint64));
 		memcpy(out->keys, c->keys, c->nkeys * sizeof(uint64));
+	}
+	if (c->nvalues) {
+		out->values = palloc(pg_nextpower2_32(c->nvalues) * sizeof(char *));
+		memcpy(out->values, c->values, c->nvalues * sizeof(char *));
+	}
+	if (c->nboxes) {
+		out->boxes = palloc(pg_nextpower2_32(c->nboxes) * sizeof(OrdBox));
+		memcpy(out->boxes, c->boxes, c->nboxes * sizeof(OrdBox));
 	}
 	if (c->nargs) {
 		out->args = palloc(pg_nextpower2_32(c->nargs) * sizeof(Crit *));
@@ -564,7 +572,6 @@ search_contained_prepare(SearchRequest *req)
 
 	if (req->contained == CONTAINED_FALSE)
 		return;
-	search_contained_check_sorts(req);
 	inner = all_criteria(req);
 	search_sets_inside(req, inner);
 	p = add_program(req, req->types, req->ntypes, NULL, inner);
@@ -581,6 +588,8 @@ search_contained_prepare(SearchRequest *req)
 	req->where[0] = c;
 	req->nwhere = 1;
 	req->program = p->number;
+	req->inside_types = req->types;
+	req->ninside_types = req->ntypes;
 	/* containers are of any type */
 	req->types = palloc(model_ntypes * sizeof(ModelType *));
 	req->ntypes = 0;

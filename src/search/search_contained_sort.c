@@ -1,15 +1,20 @@
 /*
  * search_contained_sort.c: pages with _contained whose order is by values of what is contained.
  *
- * No index stands in that order: a container's keys are of all that it contains together. So every match is read, its values
- * are taken from its own keys, and all are sorted here. A container is sorted by the best of its matches: the least value
- * ascending, the greatest descending; itself among them, if it is a match (_contained=both). A contained resource is
- * sorted by its own. Missing values come last both ways; then type, id and position decide, which never change.
+ * The values of each match are read from its document (search_sort_value.c), and matches are sorted here. A container is sorted by
+ * the best of its matches: the least value ascending, the greatest descending; itself among them, if it is a match
+ * (_contained=both). A contained resource is sorted by its own. Missing values come last both ways; then type, id and
+ * position decide, which never change.
+ *
+ * Which documents are read: a container has the ordered and string keys of all that it contains together. So where the first sort key
+ * has such an index, whatever sorts before a value has an entry before it there: containers are read in the order of the index,
+ * more and more of them, until they give a page. What comes after the last entry that was looked at may not be all of its kind
+ * and is left. Matches without a value are in no index: for the last pages, which hold them, and for orders that no index has
+ * (tokens, references, chains), every match is read.
  */
 #include "base/compat.h"
 
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -18,8 +23,6 @@
 #include "base/json.h"
 #include "search/search_internal.h"
 #include "store/store.h"
-
-#define SORTED_CHARACTERS 100 /* of a string, as search_sort.c has it */
 
 typedef struct Entry {
 	SearchRow row;
@@ -45,131 +48,7 @@ search_contained_sorted(const SearchRequest *req)
 	return false;
 }
 
-void
-search_contained_check_sorts(const SearchRequest *req)
-{
-	for (int i = 0; i < req->nsorts; i++)
-		if (req->sorts[i].kind == SORT_CHAIN)
-			search_bad_value("_sort", req->sorts[i].code, "contained resources are not sorted by chains",
-							 "With _contained, sort by parameters of the resources themselves.");
-}
-
-/* ---- values ---- */
-
-static bool
-has_key(const SearchSort *sort, uint64 key)
-{
-	for (int i = 0; i < sort->nkeys; i++)
-		if (sort->keys[i] == key)
-			return true;
-	return false;
-}
-
-static bool
-ordered_value(const SearchSort *sort, const KeySet *keys, Datum *out)
-{
-	bool found = false;
-	int64 best = 0;
-
-	for (int i = 0; i < keys->nordered; i++) {
-		int64 lo = keys->ordered[i].lo;
-
-		if (!has_key(sort, keys->ordered[i].key) || (found && (sort->descending ? lo <= best : lo >= best)))
-			continue;
-		best = lo;
-		found = true;
-	}
-	*out = Int64GetDatum(best);
-	return found;
-}
-
-static bool
-string_value(const SearchSort *sort, const KeySet *keys, Datum *out)
-{
-	const char *best = NULL;
-
-	for (int i = 0; i < keys->nstrings; i++) {
-		const StringKey *k = &keys->strings[i];
-		char *text;
-		int order;
-
-		if (!has_key(sort, k->key))
-			continue;
-		text = pnstrdup(k->value, pg_mbcharcliplen(k->value, k->len, SORTED_CHARACTERS));
-		order = best ? strcmp(text, best) : 0;
-		if (best == NULL || (sort->descending ? order > 0 : order < 0))
-			best = text;
-	}
-	if (best)
-		*out = CStringGetTextDatum(best);
-	return best != NULL;
-}
-
-static bool
-text_value(const SearchSort *sort, const ModelType *type, JsonbContainer *doc, Datum *out)
-{
-	const KeyParam *p = search_param(type, sort->code, strlen(sort->code));
-	char *best = NULL;
-
-	for (int i = 0; p && i < p->nlegs; i++)
-		search_texts(&p->legs[i], doc, sort->descending, &best);
-	if (best)
-		*out = CStringGetTextDatum(best);
-	return best != NULL;
-}
-
-/* False: there is none. */
-static bool
-sort_value(const SearchSort *sort, const SearchRow *container, const ModelType *type, JsonbContainer *doc, const KeySet *keys,
-		   Datum *out)
-{
-	switch (sort->kind) {
-		case SORT_ID:
-			*out = CStringGetTextDatum(container->id);
-			return true;
-		case SORT_UPDATED:
-			*out = TimestampTzGetDatum(container->last_updated);
-			return true;
-		case SORT_ORDERED:
-			return ordered_value(sort, keys, out);
-		case SORT_STRING:
-			return string_value(sort, keys, out);
-		case SORT_DOC:
-			return text_value(sort, type, doc, out);
-		case SORT_SCORE:
-			*out = Int64GetDatum(search_score(doc, sort->texts, sort->ntexts));
-			return true;
-		case SORT_CHAIN:
-			break;
-	}
-	elog(ERROR, "contained resources are not sorted by \"%s\"", sort->code);
-}
-
 /* ---- order ---- */
-
-/* By bytes, as COLLATE "C". */
-static int
-compare_texts(const text *a, const text *b)
-{
-	int alen = VARSIZE_ANY_EXHDR(a), blen = VARSIZE_ANY_EXHDR(b);
-	int order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(alen, blen));
-
-	return order ? order : alen - blen;
-}
-
-static int
-compare_values(const SearchSort *sort, Datum a, bool a_null, Datum b, bool b_null)
-{
-	int order;
-
-	if (a_null || b_null)
-		return (int) a_null - (int) b_null;
-	if (search_sort_type(sort) == TEXTOID)
-		order = compare_texts(DatumGetTextPP(a), DatumGetTextPP(b));
-	else
-		order = DatumGetInt64(a) < DatumGetInt64(b) ? -1 : DatumGetInt64(a) > DatumGetInt64(b);
-	return sort->descending ? -order : order;
-}
 
 static int
 compare_entries(const void *a, const void *b, void *arg)
@@ -179,7 +58,7 @@ compare_entries(const void *a, const void *b, void *arg)
 	int order = 0;
 
 	for (int i = 0; i < req->nsorts && order == 0; i++)
-		order = compare_values(&req->sorts[i], x->row.sort[i], x->row.sort_null[i], y->row.sort[i], y->row.sort_null[i]);
+		order = search_sort_compare(&req->sorts[i], x->row.sort[i], x->row.sort_null[i], y->row.sort[i], y->row.sort_null[i]);
 	order = order ? order : strcmp(x->row.type, y->row.type);
 	order = order ? order : strcmp(x->id, y->id);
 	return order ? order : x->part - y->part;
@@ -207,22 +86,20 @@ new_entry(Sorting *x, const SearchRow *container, int part)
 
 /* The values of one match join those of the entry, where they are better. scratch: of what is read on the way. */
 static void
-join_values(const SearchRequest *req, Entry *e, const SearchRow *container, JsonbContainer *doc, MemoryContext scratch)
+join_values(SearchRequest *req, Entry *e, SortSubject *around, JsonbContainer *doc, MemoryContext scratch)
 {
 	MemoryContext old = MemoryContextSwitchTo(scratch);
 	char *name = fhir_json_get_string(doc, "resourceType");
-	const ModelType *type = name ? model_resource(name, strlen(name)) : NULL;
-	KeySet keys;
+	SortSubject own = {name ? model_resource(name, strlen(name)) : NULL, doc, around->id, around->updated, true, around};
+	SortSubject *x = doc == around->doc ? around : &own;
 
 	CHECK_FOR_INTERRUPTS();
-	if (type != NULL)
-		keys_extract(type, doc, &keys);
-	for (int i = 0; type && i < req->nsorts; i++) {
+	for (int i = 0; x->type && i < req->nsorts; i++) {
 		const SearchSort *sort = &req->sorts[i];
 		Datum value = 0;
 
-		if (!sort_value(sort, container, type, doc, &keys, &value) ||
-			compare_values(sort, value, false, e->row.sort[i], e->row.sort_null[i]) >= 0)
+		if (!search_sort_value(req, sort, x, &value) ||
+			search_sort_compare(sort, value, false, e->row.sort[i], e->row.sort_null[i]) >= 0)
 			continue;
 		MemoryContextSwitchTo(old);
 		e->row.sort[i] = search_sort_type(sort) == TEXTOID ? PointerGetDatum(DatumGetTextPCopy(value)) : value;
@@ -239,6 +116,7 @@ add_container(int i, Jsonb *doc, void *arg)
 	const SearchRow *container = &x->containers[i];
 	bool alone = x->req->contained_alone, own = x->own[i];
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "fhir contained", ALLOCSET_DEFAULT_SIZES), old;
+	SortSubject around = {model_resource(container->type, strlen(container->type)), &doc->root, container->id, container->last_updated, true};
 	Entry *e = alone ? NULL : new_entry(x, container, -1);
 	JsonbContainer *array;
 	int *which, n;
@@ -247,31 +125,38 @@ add_container(int i, Jsonb *doc, void *arg)
 	n = search_contained_which(x->req->program, &doc->root, &array, &which);
 	MemoryContextSwitchTo(old);
 	if (own)
-		join_values(x->req, alone ? new_entry(x, container, 0) : e, container, &doc->root, scratch);
+		join_values(x->req, alone ? new_entry(x, container, 0) : e, &around, &doc->root, scratch);
 	for (int k = 0; k < n; k++) {
 		JsonbValue *v = getIthJsonbValueFromContainer(array, which[k]);
 
-		join_values(x->req, alone ? new_entry(x, container, which[k] + 1) : e, container, v->val.binary.data, scratch);
+		join_values(x->req, alone ? new_entry(x, container, which[k] + 1) : e, &around, v->val.binary.data, scratch);
 	}
 	MemoryContextDelete(scratch);
 }
 
+/* The containers that match, of these rows (NULL: of all), and whether each is a match itself. */
 static void
-find_containers(Sorting *x)
+find_containers(Sorting *x, Crit *rows)
 {
 	SearchRequest *req = x->req;
+	Crit **where = palloc((req->nwhere + 1) * sizeof(Crit *));
+	int nwhere = 0;
 	SqlText s;
 	bool null;
 
-	search_sets_finish(req);
+	if (rows)
+		where[nwhere++] = rows;
+	memcpy(where + nwhere, req->where, req->nwhere * sizeof(Crit *));
+	nwhere += req->nwhere;
 	sql_init(&s);
+	s.generic = s.in_order = rows != NULL;
 	appendStringInfoString(&s.sql, "SELECT r.rid, r.type, r.id, r.version, r.last_updated, r.place, ");
 	if (req->contained == CONTAINED_BOTH)
 		sql_crit(&s, "r", search_contained_own(req));
 	else
 		appendStringInfoString(&s.sql, "false");
-	sql_from_where(&s, "r", LEG_MATCH, req->types, req->all_types ? 0 : req->ntypes, req->where, req->nwhere);
-	search_run(req, &s, "page: all that match, sorted by values of what they contain");
+	sql_from_where(&s, "r", LEG_MATCH, req->types, req->all_types ? 0 : req->ntypes, where, nwhere);
+	search_run(req, &s, rows ? "page: those of them that match" : "page: all that match, sorted by values of what they contain");
 	x->ncontainers = SPI_processed;
 	x->containers = palloc0((x->ncontainers + 1) * sizeof(SearchRow));
 	x->own = palloc0((x->ncontainers + 1) * sizeof(bool));
@@ -280,6 +165,132 @@ find_containers(Sorting *x)
 		x->own[i] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 7, &null)) && !null;
 	}
 	SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+read_matches(Sorting *x, Crit *rows)
+{
+	x->n = 0;
+	find_containers(x, rows);
+	search_documents(x->req, x->containers, x->ncontainers, add_container, x);
+	qsort_arg(x->list, x->n, sizeof(Entry), compare_entries, x->req);
+}
+
+/* ---- in the order of an index ---- */
+
+#define MAX_WALKED_KEYS 32
+
+/* The first sort key as the index of containers has it; false: none has its order. */
+static bool
+walked_sort(const SearchRequest *req, SearchSort *out)
+{
+	const SearchSort *sort = &req->sorts[0];
+	bool both = req->contained == CONTAINED_BOTH;
+	int n = sort->nkeys * (both ? 2 : 1);
+
+	*out = *sort;
+	/* containers have no keys of users' parameters */
+	if ((sort->kind != SORT_ORDERED && sort->kind != SORT_STRING) || req->user_params || n == 0 || n > MAX_WALKED_KEYS)
+		return false;
+	out->keys = palloc(n * sizeof(uint64));
+	for (int i = 0; i < sort->nkeys; i++) {
+		out->keys[i] = keys_contained(sort->keys[i]);
+		if (both)
+			out->keys[sort->nkeys + i] = sort->keys[i];
+	}
+	out->nkeys = n;
+	return true;
+}
+
+/* About how many entries of the index lead to a page, and how many may be looked at before it is cheaper to read every match; false: it is now. */
+static bool
+entries_needed(SearchRequest *req, int limit, double *need, double *most)
+{
+	Crit *marker = crit_new(CRIT_KEYS);
+	double all = search_type_rows(req->types, req->ntypes), matches = all, entries;
+
+	for (int i = 0; i < req->nwhere; i++)
+		matches *= Min(1, search_crit_rows(req->where[i], all) / all);
+	for (int i = 0; i < req->ninside_types; i++)
+		crit_add_key(marker, keys_contained_type(req->inside_types[i]));
+	entries = search_crit_rows(marker, all);
+	if (req->contained == CONTAINED_BOTH)
+		entries += search_type_rows(req->inside_types, req->ninside_types);
+	*need = limit * Max(1, entries / Max(matches, 1));
+	*most = Max(matches / 2, *need * 2 + SEARCH_FEW_LONG);
+	return limit <= 100000 && matches >= SEARCH_FEW_TO_SORT && *need * SEARCH_WALKED_PART <= matches;
+}
+
+/* The rows of the next n entries, those with the value of the last all or none of them; false if there are no more. */
+static bool
+next_entries(SearchRequest *req, const SearchSort *sort, const SearchWalk *w, Crit *rows, Datum *last)
+{
+	SqlText s;
+	bool more, null;
+
+	sql_init(&s);
+	s.in_order = true;
+	appendStringInfoString(&s.sql, "SELECT o.rid, o.v FROM ");
+	sql_values_in_order(&s, sort, 1, w);
+	search_run(req, &s, "page: containers in the order of what they contain, a bounded number of them");
+	more = SPI_processed >= (uint64) w->bound;
+	if (more) {
+		*last = SPI_getbinval(SPI_tuptable->vals[SPI_processed - 1], SPI_tuptable->tupdesc, 2, &null);
+		if (search_sort_type(sort) == TEXTOID)
+			*last = PointerGetDatum(DatumGetTextPCopy(*last));
+	}
+	search_take_rows(rows);
+	return more;
+}
+
+/* Leaves those out that have no value, or one after `last` (NULL: the walk's end) in the walk: there may be others of them. */
+static void
+keep_certain(Sorting *x, const SearchCursor *cur, const Datum *last)
+{
+	const SearchSort *sort = &x->req->sorts[0];
+	int n = 0;
+
+	for (int i = 0; i < x->n; i++) {
+		const SearchRow *row = &x->list[i].row;
+		int order = row->sort_null[0] || last == NULL ? 0 : search_sort_compare(sort, row->sort[0], false, *last, false);
+
+		if (!row->sort_null[0] && (cur->backward ? order >= 0 : order <= 0))
+			x->list[n++] = x->list[i];
+	}
+	x->n = n;
+}
+
+static int cursor_position(const Sorting *x, const SearchCursor *cur);
+
+/* Enough matches for the page; false if the index does not tell them, or not soon. */
+static bool
+walk_matches(Sorting *x, const SearchCursor *cur, bool after)
+{
+	SearchRequest *req = x->req;
+	SearchSort sort;
+	int limit = Min(req->count, PG_INT32_MAX - 1) + 1;
+	double need, most;
+
+	if ((after && cur->nulls[0]) || !walked_sort(req, &sort) || !entries_needed(req, limit, &need, &most))
+		return false;
+	for (double bound = need * 1.5 + SEARCH_FEW_LONG / 250; bound <= most; bound *= 4) {
+		SearchWalk w = {cur, after, (int) bound};
+		Crit rows = {CRIT_ROWS};
+		Datum last = 0;
+		bool more = next_entries(req, &sort, &w, &rows, &last);
+		int at, n;
+
+		read_matches(x, &rows);
+		keep_certain(x, cur, more ? &last : NULL);
+		at = after ? cursor_position(x, cur) : 0;
+		n = cur->backward ? at : x->n - at;
+		/* back from a value, what has none does not come */
+		if (n >= limit || (!more && cur->backward))
+			return true;
+		if (!more)
+			return false;
+	}
+	return false;
 }
 
 /* ---- the page ---- */
@@ -325,13 +336,16 @@ search_contained_sorted_page(SearchRequest *req, SearchPage *out)
 	bool after = search_cursor_read(req, &cur);
 	Sorting x = {req};
 	int at, end;
-	SearchRow *containers;
+	SearchRow *rows;
 
 	memset(out, 0, sizeof(*out));
-	find_containers(&x);
-	search_documents(req, x.containers, x.ncontainers, add_container, &x);
-	req->known_total = x.n;
-	qsort_arg(x.list, x.n, sizeof(Entry), compare_entries, req);
+	if (!walk_matches(&x, &cur, after)) {
+		search_sets_finish(req);
+		if (req->explaining)
+			req->explain = lappend(req->explain, "WARNING: every match is read for the order of this page");
+		read_matches(&x, NULL);
+		req->known_total = x.n;
+	}
 	at = after ? cursor_position(&x, &cur) : 0;
 	end = cur.backward ? at : at + Min(req->count, x.n - at);
 	at = cur.backward ? Max(0, end - req->count) : at;
@@ -339,12 +353,12 @@ search_contained_sorted_page(SearchRequest *req, SearchPage *out)
 	out->has_next = cur.backward || end < x.n;
 	out->has_previous = cur.backward ? at > 0 : after;
 	out->whole = !after && end == x.n;
-	containers = palloc((out->nrows + 1) * sizeof(SearchRow));
+	rows = palloc((out->nrows + 1) * sizeof(SearchRow));
 	for (int i = 0; i < out->nrows; i++)
-		containers[i] = x.list[at + i].row;
+		rows[i] = x.list[at + i].row;
 	if (req->contained_alone)
-		search_documents(req, containers, out->nrows, take_part, &x.list[at]);
+		search_documents(req, rows, out->nrows, take_part, &x.list[at]);
 	for (int i = 0; i < out->nrows; i++)
-		containers[i] = x.list[at + i].row;
-	out->rows = containers;
+		rows[i] = x.list[at + i].row;
+	out->rows = rows;
 }

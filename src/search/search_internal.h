@@ -45,6 +45,7 @@
 #define SEARCH_FAR_ROWS 0
 #define SEARCH_ROWS_A_REFERRING 3
 #define SEARCH_PAGES_A_ROW 1000
+#define SEARCH_WALKED_PART 0
 #else
 #define SEARCH_INDEXED_KEYS \
 	64							   /* more hashes are listed one by one, or looked up in each row: a GIN scan for n costs n a row */
@@ -65,6 +66,7 @@
 #define SEARCH_PLANS 400		   /* statements whose plans a session keeps */
 #define SEARCH_FAR_ROWS 3		   /* rows that are asked for their chained sort value in the time in which one at the chain's end is asked who refers to it */
 #define SEARCH_ROWS_A_REFERRING 10 /* rows of a walk that are asked in the time in which one that refers has its document read */
+#define SEARCH_WALKED_PART 2	   /* of the matches of _contained: if more are on the way to a page, all are read */
 #define SEARCH_PAGES_A_ROW 20	   /* pages whose visibility is looked up in the time of one row */
 #endif
 
@@ -253,6 +255,9 @@ typedef struct SearchRequest {
 	int64 program;		  /* criteria on contained resources (search_contained.c) */
 	Crit *own;			  /* CONTAINED_BOTH: the criteria on resources of their own */
 	bool own_ready;
+	const ModelType **inside_types; /* _contained: what is searched; types are those of the containers */
+	int ninside_types;
+	bool sort_told; /* fhir_explain has shown how an order looks up what documents refer to */
 
 	Crit **where; /* AND */
 	int nwhere;
@@ -498,6 +503,23 @@ extern void search_resolve_sort(SearchRequest *req, const char *value);
 extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
 extern Oid search_sort_type(const SearchSort *sort);
 
+/* ---- search_sort_value.c ---- */
+/* A document whose sort values are wanted. */
+typedef struct SortSubject {
+	const ModelType *type;
+	JsonbContainer *doc;
+	const char *id; /* NULL: none */
+	TimestampTz updated;
+	bool has_updated;
+	struct SortSubject *around; /* what contains it; NULL: it is contained in nothing */
+	KeySet *keys;				/* NULL: not read yet */
+} SortSubject;
+
+/* False: it has none. Allocates in the current context. */
+extern bool search_sort_value(SearchRequest *req, const SearchSort *sort, SortSubject *x, Datum *out);
+/* In the order of the sort key; what is missing stands last both ways. */
+extern int search_sort_compare(const SearchSort *sort, Datum a, bool a_null, Datum b, bool b_null);
+
 /* ---- search_cursor.c ---- */
 typedef struct SearchCursor {
 	bool backward;
@@ -542,6 +564,8 @@ extern void sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *
 extern bool search_can_walk_chain(const SearchRequest *req, const SearchCursor *cur, bool after);
 extern int search_walk_chain_bound(const SearchRequest *req, double matches, int limit);
 extern void sql_walk_chain(SqlText *s, const SearchRequest *req, const SearchWalk *w);
+/* "(...) o" with columns rid, v: the values of all keys of the ends in order, from the cursor's on; w->bound of them, and all equal to the last. */
+extern void sql_values_in_order(SqlText *s, const SearchSort *ends, int nends, const SearchWalk *w);
 
 /* ---- search_page.c ---- */
 extern void search_page(SearchRequest *req, SearchPage *out);
@@ -618,8 +642,6 @@ extern int64 search_matches_total(SearchRequest *req, bool estimate);
 extern Crit *search_contained_own(SearchRequest *req);
 
 /* ---- search_contained_sort.c ---- */
-/* Refuses what contained resources have no order by. */
-extern void search_contained_check_sorts(const SearchRequest *req);
 /* Is the order of the matches by values of what is contained? Then this is their page. */
 extern bool search_contained_sorted(const SearchRequest *req);
 extern void search_contained_sorted_page(SearchRequest *req, SearchPage *out);

@@ -408,6 +408,8 @@ run_term(SearchRequest *req, Crit *c)
 	c->kind = keys->nkeys ? CRIT_KEYS : CRIT_FALSE;
 	c->keys = keys->keys;
 	c->nkeys = keys->nkeys;
+	c->values = NULL; /* lists of hashes are joined, values and all */
+	c->nvalues = 0;
 }
 
 /*

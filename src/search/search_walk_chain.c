@@ -78,22 +78,22 @@ search_walk_chain_bound(const SearchRequest *req, double matches, int limit)
 	return (int) Min(need * 3 + 10, 100000);
 }
 
-/* o: the values of all ends, in order; of equal ones all or none. */
-static void
-sql_far_values(SqlText *s, const SearchSort *sort, const SearchWalk *w)
+/* o (rid, v): the values of all ends, in order; of equal ones all or none. */
+void
+sql_values_in_order(SqlText *s, const SearchSort *ends, int nends, const SearchWalk *w)
 {
-	bool ordered = sort->ends[0].kind == SORT_ORDERED, down = sort->descending != w->cur->backward, any = false;
+	bool ordered = ends[0].kind == SORT_ORDERED, down = ends[0].descending != w->cur->backward, any = false;
 	const char *column = ordered ? "o.lo" : "pg_catalog.\"left\"(o.value, 100)";
 
 	appendStringInfoString(&s->sql, "(SELECT o.rid, o.v FROM (");
-	for (int i = 0; i < sort->nends; i++)
-		for (int k = 0; k < sort->ends[i].nkeys; k++) {
+	for (int i = 0; i < nends; i++)
+		for (int k = 0; k < ends[i].nkeys; k++) {
 			appendStringInfo(&s->sql, "%s(SELECT o.rid, %s AS v FROM %s.%s o WHERE o.key" OP("="), any ? " UNION ALL " : "", column,
 							 store_schema(), ordered ? "ordered" : "string");
-			sql_param(s, INT8OID, Int64GetDatum((int64) sort->ends[i].keys[k]));
+			sql_param(s, INT8OID, Int64GetDatum((int64) ends[i].keys[k]));
 			if (w->after) {
 				appendStringInfo(&s->sql, " AND %s%s", column, down ? OP("<=") : OP(">="));
-				sql_param(s, search_sort_type(sort), w->cur->values[0]);
+				sql_param(s, search_sort_type(&ends[0]), w->cur->values[0]);
 			}
 			appendStringInfo(&s->sql, " ORDER BY %s %s)", column, down ? "DESC" : "ASC");
 			any = true;
@@ -171,7 +171,7 @@ sql_walk_chain(SqlText *s, const SearchRequest *req, const SearchWalk *w)
 		appendStringInfo(&s->sql, " AS s%d", i + 1);
 	}
 	appendStringInfoString(&s->sql, " FROM ");
-	sql_far_values(s, sort, w);
+	sql_values_in_order(s, sort->ends, sort->nends, w);
 	sql_referring(s, req, sort);
 	appendStringInfo(&s->sql, " ORDER BY o.v %s OFFSET 0) q", sort->descending != w->cur->backward ? "DESC" : "ASC");
 	if (w->after) {

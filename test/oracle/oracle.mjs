@@ -10,6 +10,7 @@ import { judge, label, randomContained, randomWhole, study } from './whole.mjs';
 const total = Number(process.env.FHIR_ORACLE_QUERIES ?? 3000);
 const part = Number(process.env.FHIR_ORACLE_WHOLE ?? 0.4); // share of whole searches
 const among = Number(process.env.FHIR_ORACLE_LAWS ?? 0.15); // share of laws between searches
+const contained = Number(process.env.FHIR_ORACLE_CONTAINED ?? 0.1); // share of those that answer contained resources
 const show = Number(process.env.FHIR_ORACLE_SHOW ?? 25);
 
 console.log(`oracle: seed ${seed}, ${total} queries`);
@@ -27,7 +28,7 @@ function randomCriteria() {
 	return cs.length ? { t, q: cs.join('&') } : null;
 }
 // what contained resources answer, by _contained=true
-const inside = psql('SELECT DISTINCT type FROM oracle.inside ORDER BY type').trim().split('\n').filter((t) => model.has(t));
+const inside = psql("SELECT type || ' ' || count(*) FROM oracle.inside GROUP BY type ORDER BY type").trim().split('\n').map((l) => l.split(' ')).filter(([t]) => model.has(t)).flatMap(([t, n]) => Array(Math.ceil(1 + Math.log2(Number(n)))).fill(t));
 function randomInside() {
 	const t = pick(inside), c = chance(0.2) ? join2(t) : criterion(pick(model.get(t))), d = chance(0.3) ? criterion(pick(model.get(t))) : null;
 	return c?.[1] && (!d || d[1]) ? { t, within: true, q: [c, d].filter(Boolean).map((x) => `${x[0]}=${encodeURIComponent(x[1])}`).join('&') } : null;
@@ -39,7 +40,7 @@ while (queries.length < total) {
 		if (law) queries.push({ law });
 		continue;
 	}
-	const q = chance(part) ? { whole: inside.length && chance(0.1) ? randomContained(inside) : randomWhole() } : inside.length && chance(0.1) ? randomInside() : randomCriteria();
+	const q = chance(part) ? { whole: inside.length && chance(contained) ? randomContained(inside) : randomWhole() } : inside.length && chance(contained) ? randomInside() : randomCriteria();
 	if (q) queries.push(q);
 }
 const array = (a) => `ARRAY[${a.join(',')}]`;

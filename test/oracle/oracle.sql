@@ -17,10 +17,12 @@ $$;
 
 -- Who refers to whom, by each reference parameter: for chains and _has.
 CREATE TABLE oracle.refs (type text, id text, code text, target_type text, target_id text, canonical boolean);
+-- "#" in a contained resource: its container. Orders lead there, criteria do not.
+CREATE TABLE oracle.around (type text, id text, code text, container_type text, container_id text);
 CREATE FUNCTION oracle.fill_refs() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE t text; p record; d record;
 BEGIN
-  TRUNCATE oracle.refs;
+  TRUNCATE oracle.refs, oracle.around;
   FOR t IN SELECT type FROM oracle.docs UNION SELECT type FROM oracle.inside LOOP
     FOR p IN SELECT * FROM fhir_search_parameters(t) x WHERE x.kind = 'reference' AND x.expression IS NOT NULL LOOP
       FOR d IN SELECT x.id, x.doc, x.type || '/' || x.id AS container FROM oracle.docs x WHERE x.type = t UNION ALL SELECT x.id, x.doc, x.container FROM oracle.inside x WHERE x.type = t LOOP
@@ -43,6 +45,11 @@ BEGIN
             LATERAL fhirpath(d.doc, regexp_replace(e, '\.where\(resolve\(\) is (\w+)\)', '')::fhirpath) f
             JOIN oracle.inside i ON i.container = d.container AND i.id = d.container || CASE jsonb_typeof(f) WHEN 'object' THEN f ->> 'reference' ELSE f #>> '{}' END
             WHERE coalesce(i.type = (regexp_match(e, 'resolve\(\) is (\w+)'))[1], i.type = ANY (p.targets) OR 'Resource' = ANY (p.targets) OR p.targets = '{}');
+          INSERT INTO oracle.around
+          SELECT DISTINCT t, d.id, p.code, split_part(d.container, '/', 1), split_part(d.container, '/', 2) FROM regexp_split_to_table(p.expression, ' \| ') e,
+            LATERAL fhirpath(d.doc, regexp_replace(e, '\.where\(resolve\(\) is (\w+)\)', '')::fhirpath) f
+            WHERE d.id LIKE '%#%' AND CASE jsonb_typeof(f) WHEN 'object' THEN f ->> 'reference' ELSE f #>> '{}' END = '#'
+              AND coalesce(split_part(d.container, '/', 1) = (regexp_match(e, 'resolve\(\) is (\w+)'))[1], split_part(d.container, '/', 1) = ANY (p.targets) OR 'Resource' = ANY (p.targets) OR p.targets = '{}');
         EXCEPTION WHEN OTHERS THEN NULL;
         END;
       END LOOP;
@@ -169,9 +176,9 @@ CREATE FUNCTION oracle.fill_vals() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE t text; p record; d record;
 BEGIN
   TRUNCATE oracle.vals;
-  FOR t IN SELECT DISTINCT type FROM oracle.docs LOOP
+  FOR t IN SELECT type FROM oracle.docs UNION SELECT type FROM oracle.inside LOOP
     FOR p IN SELECT * FROM fhir_search_parameters(t) x WHERE x.kind NOT IN ('composite', 'special') AND x.expression IS NOT NULL LOOP
-      FOR d IN SELECT * FROM oracle.docs x WHERE x.type = t LOOP
+      FOR d IN SELECT x.id, x.doc FROM oracle.docs x WHERE x.type = t UNION ALL SELECT x.id, x.doc FROM oracle.inside x WHERE x.type = t LOOP
         BEGIN
           INSERT INTO oracle.vals SELECT t, d.id, p.code, p.kind, f
           FROM regexp_split_to_table(CASE WHEN p.expression ~ 'resolve\(' THEN p.expression END, ' \| ') e,

@@ -6,7 +6,7 @@ import { chance, criterion, edges, int, join2, model, npm, pick, psql, rnd, simp
 import { define, defined, namesOf, score, shown } from './shape.mjs';
 
 export const docs = new Map(), byType = new Map();
-const values = new Map(), from = new Map(), to = new Map(), compartments = new Map();
+const values = new Map(), from = new Map(), to = new Map(), around = new Map(), toAround = [], within = new Map(), compartments = new Map();
 const push = (map, key, v) => (map.get(key) ?? map.set(key, []).get(key)).push(v);
 const lines = (sql) => psql(sql).split('\n').filter(Boolean).map((l) => JSON.parse(l));
 
@@ -20,6 +20,9 @@ export function study() {
 		push(from, `${t}/${id}`, { code, other: `${tt}/${ti}`, canonical });
 		push(to, `${tt}/${ti}`, { code, other: `${t}/${id}` });
 	}
+	// orders among contained resources go through them, too: "Type/Container/id#contained"
+	for (const [t, id, code, tt, ti] of lines('SELECT jsonb_build_array(type, id, code, container_type, container_id) FROM oracle.around')) { push(around, `${t}/${id}`, { code, other: `${tt}/${ti}` }); if (!toAround.some((e) => e[0] === t && e[1] === code && e[2] === tt)) toAround.push([t, code, tt]); }
+	for (const [t, id, doc] of lines('SELECT jsonb_build_array(type, id, doc) FROM oracle.inside')) within.set(`${t}/${id}`, doc);
 	const dir = join(npm, 'hl7.fhir.r4.examples');
 	for (const c of existsSync(dir) ? ['patient', 'encounter', 'practitioner', 'device', 'relatedPerson'] : []) {
 		const d = JSON.parse(readFileSync(join(dir, `CompartmentDefinition-${c}.json`), 'utf8'));
@@ -78,34 +81,40 @@ function fits(name, texts) {
 	if (!scores.has(key)) scores.set(key, score(docs.get(name), texts, fold));
 	return scores.get(key);
 }
-function sortValue(name, { code, kind, descending, chain, texts }) {
-	const [t, id] = name.split('/');
+const cut = (name) => [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)];
+const container = (name) => cut(name)[1].split('#')[0]; // of a contained resource
+// inside: references "#id" are followed, as among contained resources
+function sortValue(name, { code, kind, descending, chain, texts }, inside, end) {
+	const [t, id] = cut(name), contained = within.has(name);
 	if (chain) { // the least or greatest of what it refers to there
-		const [via, type, rest] = chain;
-		const there = (from.get(name) ?? []).filter((r) => r.code === via && r.other.startsWith(type + '/') && docs.has(r.other)).map((r) => sortValue(r.other, { ...rest, descending })).filter((x) => x !== null).sort(compare);
+		const [via, type, rest] = chain, refers = [...(from.get(name) ?? []), ...(inside ? around.get(name) ?? [] : [])];
+		const there = refers.filter((r) => r.code === via && r.other.startsWith(type + '/') && (docs.has(r.other) || (inside && within.has(r.other))))
+			// what is in the store is sorted as any other resource
+			.map((r) => sortValue(r.other, { ...rest, descending }, inside && (within.has(r.other) || r.other === container(name)), true)).filter((x) => x !== null).sort(compare);
 		return there.length ? there[descending ? there.length - 1 : 0] : null;
 	}
 	if (code === '_score') return fits(name, texts);
-	if (code === '_id') return id;
-	if (code === '_lastUpdated') return instant(docs.get(name).meta.lastUpdated);
+	// contained matches have those of their container; at the end of a chain an id of their own, and no date
+	if (code === '_id') return !contained ? id : end ? id.split('#')[1] : container(name).split('/')[1];
+	if (code === '_lastUpdated') return contained && end ? null : instant(docs.get(contained ? container(name) : name).meta.lastUpdated);
 	const vs = values.get(`${t}/${id} ${code}`) ?? [];
 	const all = kind === 'date' ? vs.map(begins) : kind === 'number' || kind === 'quantity' ? vs.map(amount(kind)) : kind === 'string' ? vs.flatMap(strings) : vs.flatMap(plain);
 	const there = all.filter((x) => x !== null).sort(compare);
 	return there.length ? there[descending ? there.length - 1 : 0] : null;
 }
-function inOrder(names, sorts) {
-	const keyed = names.map((name) => ({ name, keys: sorts.map((s) => sortValue(name, s)) }));
-	keyed.sort((a, b) => {
+/** keyed: [{ name, keys }]; of equal ones those of the first type, id and part. */
+function byKeys(keyed, sorts) {
+	return keyed.sort((a, b) => {
 		for (let i = 0; i < sorts.length; i++) {
 			const x = a.keys[i], y = b.keys[i];
 			const c = x === null || y === null ? (x === null) - (y === null) : sorts[i].descending ? compare(y, x) : compare(x, y);
 			if (c) return c;
 		}
 		const [at, ai] = a.name.split('/'), [bt, bi] = b.name.split('/');
-		return bytes(at, bt) || bytes(ai, bi);
+		return bytes(at, bt) || bytes(ai.split('#')[0], bi.split('#')[0]) || (a.part ?? 0) - (b.part ?? 0);
 	});
-	return keyed.map((k) => k.name);
 }
+const inOrder = (names, sorts) => byKeys(names.map((name) => ({ name, keys: sorts.map((s) => sortValue(name, s)) })), sorts).map((k) => k.name);
 
 // ---- includes: from the page's matches; those with :iterate from everything
 function included(matches, incs) {
@@ -144,12 +153,12 @@ function chained(out, depth) {
 	const filled = sortable(type).filter((p) => p.values.length), p = filled.length ? pick(filled) : null;
 	return p && { code: `${via}:${type}.${p.code}`, chain: [via, type, { code: p.code, kind: p.kind }] };
 }
-function randomSort(ts) {
+function randomSort(ts, far = 0.15, more = []) {
 	const common = sortable(ts[0]).filter((p) => ts.every((t) => sortable(t).some((x) => x.code === p.code && x.kind === p.kind)));
 	const filled = common.filter((p) => p.values.length);
 	const sorts = [], n = pick([1, 1, 1, 2, 2, 3]);
 	for (let i = 0; i < n; i++) {
-		const out = ts.length === 1 && chance(0.15) ? edges.filter((e) => e[0] === ts[0] && model.has(e[2])) : [];
+		const out = ts.length === 1 && chance(far) ? [...edges, ...more].filter((e) => e[0] === ts[0] && model.has(e[2])) : [];
 		if (out.length) {
 			const c = chained(out, 2);
 			if (c && !sorts.some((s) => s.code === c.code)) sorts.push({ ...c, descending: chance(0.5) });
@@ -255,7 +264,7 @@ function randomSubset(ts, incs) {
 // what contained resources answer: containers, or they themselves
 export function randomContained(inside) {
 	const t = pick(inside), cs = Array.from({ length: pick([0, 1, 1, 1, 2]) }, () => (chance(0.1) ? join2(t) : simple(t))).filter((c) => c?.[1] && !c[0].includes('_has:') && !c[0].startsWith('_lastUpdated'));
-	const sorts = chance(0.7) ? [pick([{ code: '_id' }, { code: '_lastUpdated' }]), ...(chance(0.3) ? [{ code: '_id' }] : [])].map((s) => ({ ...s, descending: chance(0.5) })) : [];
+	const sorts = chance(0.85) ? randomSort([t], 0.4, toAround) : [];
 	const both = chance(0.5), alone = chance(0.6), total = pick([null, 'accurate', 'none']), q = cs.map((c) => `${c[0]}=${encodeURIComponent(c[1])}`);
 	const pairs = [...q, `_contained=${both ? 'both' : 'true'}`];
 	if (alone || chance(0.3)) pairs.push(`_containedType=${alone ? 'contained' : 'container'}`);
@@ -329,13 +338,16 @@ export const label = (w) => `${w.path ?? w.type ?? ''}?${decodeURIComponent(w.q)
 const difference = (x, y) => Object.keys({ ...x, ...y }).filter((k) => canon(x[k]) !== canon(y[k])).map((k) => `${k}: ${canon(x[k])} for ${canon(y[k])}`).join('; ').slice(0, 600);
 const canon = (x) => JSON.stringify(x, (k, v) => (v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v));
 
-// containers in their order; of each, itself and its contained resources as they stand there
+// contained resources by their own values, containers by the best of their matches
 function containers(w, a) {
-	const own = new Set(w.inside.both ? a.want[w.type].map((id) => `${w.type}/${id}`) : []), of = new Map();
-	for (const id of a.inside) push(of, id.slice(0, id.indexOf('#')), id.slice(id.indexOf('#') + 1));
-	const order = inOrder([...new Set([...own, ...of.keys()])], w.sorts);
-	if (!w.inside.alone) return order;
-	return order.flatMap((c) => [...(own.has(c) ? [c] : []), ...docs.get(c).contained?.map((x) => x.id).filter((x) => of.get(c)?.includes(x)).map((x) => `${c}#${x}`) ?? []]);
+	const own = w.inside.both ? a.want[w.type].map((id) => ({ name: `${w.type}/${id}`, part: 0, as: `${w.type}/${id}` })) : [];
+	const inner = a.inside.map((id) => ({ name: id, part: 1 + docs.get(id.split('#')[0]).contained.findIndex((x) => x.id === id.split('#')[1]), as: `${w.type}/${id}` }));
+	const matches = [...own, ...inner].map((m) => ({ ...m, keys: w.sorts.map((s) => sortValue(m.as, s, true)) }));
+	if (w.inside.alone) return byKeys(matches, w.sorts).map((m) => m.name);
+	const of = new Map();
+	for (const m of matches) push(of, m.name.split('#')[0], m.keys);
+	const best = (i, all) => { const there = all.map((k) => k[i]).filter((x) => x !== null).sort(compare); return there.length ? there[w.sorts[i].descending ? there.length - 1 : 0] : null; };
+	return byKeys([...of].map(([name, all]) => ({ name, keys: w.sorts.map((_, i) => best(i, all)) })), w.sorts).map((m) => m.name);
 }
 // null when all agrees, else what differs
 export function judge(w, a) {
