@@ -31,6 +31,19 @@ SELECT elements('Patient', 'name', t) FROM unnest(ARRAY['[use eq old].family eq 
 SELECT elements('Observation', 'code', t) FROM unnest(ARRAY['.coding[system eq "http://loinc.org"].code eq L3', '.coding[system eq "http://loinc.org"].code eq l3', '.coding[system eq "http://none.org"].code eq L3', '.coding eq http://other.org|L3', '[text sw "code num"].coding.code eq L2', '[coding.display eq "heart rate"].text eq "code number 4"', '.text sw "number"', '.coding[code eq L1 or code eq L2].system eq "http://other.org"']) t;
 SELECT elements('Observation', 'component-code-value-quantity', t) FROM unnest(ARRAY['[code.coding.code eq C1].value gt 20', '[code eq urn:c|C2].value lt 1|ucum|cm', '[code.coding[system eq "urn:c"].code eq D].value eq word7', '[code eq D].value sw "word1"']) t;
 SELECT elements('Observation', 'component-code', t) FROM unnest(ARRAY['.coding.code eq C1', '.coding[system eq "urn:c"].code sw c']) t;
+-- what is there, whatever its value; what does not hold
+SELECT fhir_update('{"resourceType":"Observation","id":"t1","status":"final","code":{"text":"Only a rather long text"},"bodySite":{"text":"x"}}') IS NOT NULL, fhir_update('{"resourceType":"Patient","id":"e1","name":[{"_family":{"extension":[{"url":"urn:x","valueString":"a"}]},"use":"old"}],"deceasedBoolean":false}') IS NOT NULL;
+SELECT elements('Observation', 'code', t) FROM unnest(ARRAY['.coding[system eq "http://loinc.org"].display pr false', '.coding[system eq "http://loinc.org"].display pr true', '.coding pr false', '[not (coding pr false)].text co rather', '.coding.display co "art ra"', '.text ew "long text"', '.text ew "NG text"', '.text co mber', '[coding.display ew rate].text ne "Code number 1"', '[not (coding.code eq L1 or text co number)].text pr true']) t;
+SELECT elements('Patient', 'name', t) FROM unnest(ARRAY['.family pr true', '.family pr false', '.given pr true', '[not (given pr false)].use eq official', '[not (given pr false and use eq old)].family pr true', '.family ew mer', '[family ew "BERG" and use eq official].period gt 2005', '.family ne abel', '[not (not (family eq zimmer))].use eq old']) t;
+SELECT elements('Patient', 'telecom', t) FROM unnest(ARRAY['.value co "@example"', '.value ew "7@example.org"', '.value co 37', '.value ew ".org"', '[not (rank pr false)].system eq email']) t;
+-- by a parameter of one's own; within containers by the documents
+SET fhir.reindex_worker = off;
+SELECT fhir_create('{"resourceType":"SearchParameter","status":"active","url":"http://x/contact-text","name":"rank","description":"rank","code":"telecom-value","base":["Patient"],"type":"string","expression":"Patient.telecom.value"}') ->> 'code';
+CALL fhir_reindex();
+SELECT elements('Patient', 'telecom', t) FROM unnest(ARRAY['.value co "37"', '[system eq email].value ew ".org"', '.value ne "556-1"', '.value pr true']) t;
+SELECT fhir_update('{"resourceType":"Encounter","id":"e3","status":"finished","class":{"code":"AMB"},"subject":{"reference":"#p"},"contained":[{"resourceType":"Patient","id":"p","telecom":[{"system":"phone","value":"937 37"}]}]}') IS NOT NULL;
+SELECT string_agg(id, ' ') FROM fhir_search_rows('Patient', '_contained=true&_containedType=contained&_filter=telecom.value co "7 37"');
+SELECT string_agg(id, ' ') FROM fhir_search_rows('Encounter', '_filter=subject[telecom.value co "7 37"].gender pr false');
 -- elements that are not there
 SELECT elements('Patient', 'telecom', '[sytem eq phone].value eq 1');
 SELECT elements('Patient', 'telecom', '.value.value eq 1');

@@ -152,7 +152,7 @@ rest_of_path(Elements *e, const FpItem *item)
 		c.modifier = psprintf("~%s", op);
 		c.value = value;
 		if (strcmp(op, "pr") == 0)
-			return strcmp(value, "true") == 0;
+			return (strcmp(value, "true") == 0) == (item->json.type != jbvNull); /* nothing but extensions is no value */
 		return item->json.type != jbvNull && compares(&c, item, value);
 	}
 	name = filter_name(&e->text);

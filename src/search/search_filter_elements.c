@@ -2,9 +2,10 @@
  * search_filter_elements.c: what a _filter on elements implies that an index knows.
  *
  * `telecom[system eq phone].value sw "555"` is decided on the document, as one element has to satisfy all of it. But each
- * comparison on the way to it must hold somewhere in the document. Where an R4 parameter looks at that very place, its keys say where
- * that may be; of other texts the words are known. "and" and "or" are kept, "not" and whatever else no index knows is taken to be
- * true: so the rows that are found are a superset.
+ * comparison on the way to it must hold somewhere in the document. Where a parameter looks at that very place, its keys say where
+ * that may be, or at least where something stands there ("pr", "ne"); of other texts the words are known. "and" and "or" are kept, and
+ * "not" is carried to the comparisons: of those that shall not hold only "pr false" tells anything. Whatever else no index knows is taken
+ * to be true: so the rows that are found are a superset.
  */
 #include "base/compat.h"
 
@@ -20,6 +21,7 @@
 typedef struct Implied {
 	const ModelType *type;
 	FilterText text;
+	bool negated;		 /* within a "not": criteria are on what does not hold */
 	const char *unknown; /* where a name stands that is none of an element; NULL: nowhere */
 	const char *element, *holder;
 } Implied;
@@ -29,11 +31,12 @@ typedef struct Comparison {
 	const ModelType *type;
 	const char *place, *op, *value;
 	ModelTypeId element; /* what stands there */
+	bool users;			 /* to be answered by parameters that users have added, else by R4's */
 	Crit *found;		 /* NULL: nothing yet */
 } Comparison;
 
 static Crit *expression(Implied *e, const char *place);
-static Crit *rest_of_path(Implied *e, const char *place);
+static Crit *rest_of_path(Implied *e, const char *place, bool *absent);
 
 /* ---- by the keys of a parameter that looks there ---- */
 
@@ -52,6 +55,23 @@ one_key(uint64 key)
 	return c;
 }
 
+/* A display text that contains the value, or ends with it, is in the dictionary. */
+static Crit *
+by_display(const Comparison *c, const KeySource *source)
+{
+	const char *raw = search_unescape(c->value);
+	Crit *term = crit_new(CRIT_TERM);
+	int len;
+	char *folded = keys_fold(raw, strlen(raw), &len);
+
+	if (len == 0)
+		return NULL;
+	term->mode = is_op(c, " co ") ? STRING_CONTAINS : STRING_SUFFIX;
+	crit_add_key(term, keys_term_group(source));
+	crit_add_value(term, folded);
+	return term;
+}
+
 /* Tokens know the codings of a concept, the codes and systems of a coding, the systems of an identifier. */
 static Crit *
 by_token(const Comparison *c, const KeyParam *p, const KeyLeg *leg, ModelTypeId holder, const char *below)
@@ -59,6 +79,10 @@ by_token(const Comparison *c, const KeyParam *p, const KeyLeg *leg, ModelTypeId 
 	const char *text = search_unescape(c->value);
 	bool concept = holder == MODEL_T_CodeableConcept, coding = holder == MODEL_T_Coding;
 
+	if (is_op(c, " co ew ") &&
+		((concept && (strcmp(below, ".text") == 0 || strcmp(below, ".coding.display") == 0)) ||
+		 (coding && strcmp(below, ".display") == 0) || (holder == MODEL_T_Identifier && strcmp(below, ".type.text") == 0)))
+		return by_display(c, leg->source);
 	if (!is_op(c, " eq "))
 		return NULL;
 	if ((concept && strcmp(below, ".coding.code") == 0) || (coding && strcmp(below, ".code") == 0))
@@ -79,9 +103,9 @@ by_token(const Comparison *c, const KeyParam *p, const KeyLeg *leg, ModelTypeId 
 static Crit *
 by_string(const Comparison *c, const KeyParam *one)
 {
-	if (!is_op(c, " eq sw co gt lt ge le ") || strlen(c->value) >= KEYS_STRING_OVERLAP)
+	if (!is_op(c, " eq sw co ew gt lt ge le ") || strlen(c->value) >= KEYS_STRING_OVERLAP)
 		return NULL;
-	return search_filter_values(one, c->op, c->value);
+	return is_op(c, " ew ") ? search_filter_suffix(one, c->value) : search_filter_values(one, c->op, c->value);
 }
 
 static Crit *
@@ -138,13 +162,13 @@ by_leg(const Comparison *c, const KeyParam *p, const KeyLeg *leg, const char *be
 	}
 }
 
-/* The first that knows. Keys of users' parameters are left out: containers have none of what they contain. */
+/* The first that knows. */
 static void
 try_param(const KeyParam *p, void *arg)
 {
 	Comparison *c = arg;
 
-	for (int i = 0; p->user == NULL && c->found == NULL && i < p->nlegs; i++) {
+	for (int i = 0; (p->user != NULL) == c->users && c->found == NULL && i < p->nlegs; i++) {
 		const char *source = p->legs[i].source->expression;
 		size_t len = strlen(source);
 
@@ -153,29 +177,72 @@ try_param(const KeyParam *p, void *arg)
 	}
 }
 
+/* R4's parameters, then those of users: only who meets one of these must know that containers have no such keys of what they contain. */
+static void
+by_params(Comparison *c, void (*fn)(const KeyParam *p, void *arg))
+{
+	keys_params_each(c->type, fn, c);
+	if (c->found)
+		return;
+	c->users = true;
+	keys_params_each(c->type, fn, c);
+	if (c->found)
+		search_note_user_param();
+}
+
 /* ---- by words ---- */
 
-/* The longest word of the value begins a word of a text that begins with it, or is equal. */
+/*
+ * The longest word of the value begins a word of a text that begins with it, or is equal. Where the value may stand within the text,
+ * so does each word that something stands before.
+ */
 static Crit *
 by_word(const Comparison *c)
 {
 	uint8 kind = model_type_by_id(c->element)->primitive;
 	const char *raw = search_unescape(c->value), *end, *at, *word, *best = NULL, *name = strrchr(c->place, '.');
+	bool within = is_op(c, " co ew ");
 	int len, most = 0;
 	char *folded;
 
 	/* ids and links are no texts for _content */
-	if (!is_op(c, " eq sw ") || (kind != PRIM_STRING && kind != PRIM_MARKDOWN) || strcmp(name, ".id") == 0 ||
+	if (!is_op(c, " eq sw co ew ") || (kind != PRIM_STRING && kind != PRIM_MARKDOWN) || strcmp(name, ".id") == 0 ||
 		strcmp(name, ".reference") == 0)
 		return NULL;
 	at = folded = keys_fold(raw, strlen(raw), &len);
 	end = folded + len;
 	while (keys_next_word(&at, end, &word, &len))
-		if (len > most) {
+		if (len > most && !(within && word == folded)) {
 			best = word;
 			most = len;
 		}
 	return best ? search_text_words(&c->type, 1, "_content", pnstrdup(best, keys_word_length(best, most))) : NULL;
+}
+
+/* ---- by what is there ---- */
+
+static void
+try_present(const KeyParam *p, void *arg)
+{
+	Comparison *c = arg;
+
+	for (int i = 0; (p->user != NULL) == c->users && c->found == NULL && i < p->nlegs; i++) {
+		const KeyLeg *leg = &p->legs[i];
+
+		/* not only those of some type */
+		if ((leg->targets == NULL || leg->targets[0] == MODEL_NONE) && leg->missing != 0 && strcmp(c->place, leg->source->expression) == 0)
+			c->found = search_present(leg);
+	}
+}
+
+/* Something is at the place, as far as that is known. */
+static Crit *
+by_presence(const Implied *e, const char *place)
+{
+	Comparison c = {.type = e->type, .place = place};
+
+	by_params(&c, try_present);
+	return c.found ? c.found : crit_new(CRIT_TRUE);
 }
 
 /* ---- the text ---- */
@@ -183,14 +250,14 @@ by_word(const Comparison *c)
 static Crit *
 comparison(const Implied *e, const char *place, const char *op, const char *value)
 {
-	Comparison c = {e->type, place, op, value, MODEL_NONE, NULL};
+	Comparison c = {e->type, place, op, value};
 	KeyTypes types;
 
 	keys_path_compile(place, e->type->id, false, &types);
 	if (types.n != 1)
 		return crit_new(CRIT_TRUE);
 	c.element = types.types[0];
-	keys_params_each(e->type, try_param, &c);
+	by_params(&c, try_param);
 	if (c.found == NULL)
 		c.found = by_word(&c);
 	return c.found ? c.found : crit_new(CRIT_TRUE);
@@ -207,9 +274,22 @@ has_element(const Implied *e, const char *place, const char *path)
 	return of.n != 1 || types.n > 0 || model_type_by_id(of.types[0])->kind == MODEL_RESOURCE;
 }
 
-/* Reads name and what follows it. Where there is no such element, only "pr false" is true. */
+/* a and b, or that not both hold. */
 static Crit *
-member(Implied *e, const char *place)
+both(const Implied *e, Crit *a, Crit *b)
+{
+	return crit_join(e->negated ? CRIT_OR : CRIT_AND, a, b);
+}
+
+static Crit *
+either(const Implied *e, Crit *a, Crit *b)
+{
+	return crit_join(e->negated ? CRIT_AND : CRIT_OR, a, b);
+}
+
+/* Reads name and what follows it. Where there is no such element, only "pr false" is true: that says nothing, its negation much. */
+static Crit *
+member(Implied *e, const char *place, bool *absent)
 {
 	const char *start, *name, *path;
 
@@ -217,8 +297,11 @@ member(Implied *e, const char *place)
 	start = e->text.at;
 	name = filter_name(&e->text);
 	path = psprintf("%s.%s", place, name);
-	if (has_element(e, place, path))
-		return rest_of_path(e, path);
+	if (has_element(e, place, path)) {
+		Crit *c = rest_of_path(e, path, absent);
+
+		return *absent == e->negated ? c : crit_new(CRIT_TRUE);
+	}
 	if (e->unknown == NULL) {
 		KeyTypes of;
 
@@ -227,13 +310,15 @@ member(Implied *e, const char *place)
 		e->element = name;
 		e->holder = model_type_by_id(of.types[0])->name;
 	}
-	return crit_new(filter_skip_comparison(&e->text) ? CRIT_TRUE : CRIT_FALSE);
+	*absent = filter_skip_comparison(&e->text);
+	return crit_new(*absent == e->negated ? CRIT_FALSE : CRIT_TRUE);
 }
 
+/* absent: does the comparison at its end ask for what is not there ("pr false")? */
 static Crit *
-rest_of_path(Implied *e, const char *place)
+rest_of_path(Implied *e, const char *place, bool *absent)
 {
-	Crit *passes = crit_new(CRIT_TRUE);
+	Crit *passes = NULL, *rest;
 
 	check_stack_depth();
 	if (filter_accept_char(&e->text, '[')) {
@@ -242,25 +327,30 @@ rest_of_path(Implied *e, const char *place)
 		filter_expect(&e->text, '.');
 	} else if (!filter_accept_char(&e->text, '.')) {
 		const char *op = filter_word(&e->text), *value = filter_value(&e->text);
+		bool pr = strcmp(op, "pr") == 0;
 
-		/* of an element that is not there, or that is there whatever its value, no key tells */
-		return strcmp(op, "pr") == 0 || strcmp(op, "ne") == 0 ? passes : comparison(e, place, op, value);
+		*absent = pr && strcmp(value, "false") == 0;
+		return pr || strcmp(op, "ne") == 0 ? by_presence(e, place) : comparison(e, place, op, value);
 	}
-	return crit_join(CRIT_AND, passes, member(e, place));
+	rest = member(e, place, absent);
+	return passes ? both(e, passes, rest) : rest;
 }
 
 static Crit *
 term(Implied *e, const char *place)
 {
+	bool absent;
 	Crit *c;
 
 	check_stack_depth();
 	if (filter_accept(&e->text, "not")) {
-		(void) term(e, place);
-		return crit_new(CRIT_TRUE);
+		e->negated = !e->negated;
+		c = term(e, place);
+		e->negated = !e->negated;
+		return c;
 	}
 	if (!filter_accept_char(&e->text, '('))
-		return member(e, place);
+		return member(e, place, &absent);
 	c = expression(e, place);
 	filter_expect(&e->text, ')');
 	return c;
@@ -273,9 +363,9 @@ expression(Implied *e, const char *place)
 
 	for (;;) {
 		if (filter_accept(&e->text, "and"))
-			c = crit_join(CRIT_AND, c, term(e, place));
+			c = both(e, c, term(e, place));
 		else if (filter_accept(&e->text, "or"))
-			c = crit_join(CRIT_OR, c, term(e, place));
+			c = either(e, c, term(e, place));
 		else
 			return c;
 	}
@@ -296,14 +386,14 @@ search_filter_implied(const KeyParam *p, const char *text)
 {
 	Crit *any = NULL;
 	Implied first = {0};
-	bool known = false;
+	bool known = false, absent;
 
 	for (int i = 0; i < p->nlegs; i++) {
 		Implied e = {p->base, {text, text}};
 		const char *place = p->legs[i].source->expression;
 		const char *parts = strstr(place, " $ "); /* of a composite: its base stands before its components */
 
-		any = crit_join(CRIT_OR, any, rest_of_path(&e, parts ? pnstrdup(place, parts - place) : place));
+		any = crit_join(CRIT_OR, any, rest_of_path(&e, parts ? pnstrdup(place, parts - place) : place, &absent));
 		known = known || e.unknown == NULL;
 		if (first.unknown == NULL)
 			first = e;

@@ -67,8 +67,9 @@ search_filter_elements(const KeyParam *p, const char *text)
 
 /* ---- strings ---- */
 
+/* Of one that ends with a text: where a piece of it does. */
 static Crit *
-string(const KeyParam *p, const char *op, const char *value)
+string_pieces(const KeyParam *p, const char *op, const char *value)
 {
 	static const struct {
 		const char *op;
@@ -105,8 +106,22 @@ string(const KeyParam *p, const char *op, const char *value)
 				crit_add_key(c, keys_more(parts[m]));
 		}
 	}
+	return c;
+}
+
+static Crit *
+string(const KeyParam *p, const char *op, const char *value)
+{
+	Crit *c = string_pieces(p, op, value);
+
 	/* a piece may end so where the text goes on */
-	return c->mode == STRING_SUFFIX ? crit_join(CRIT_AND, c, on_document(p, op, value)) : c;
+	return strcmp(op, "ew") == 0 ? crit_join(CRIT_AND, c, on_document(p, op, value)) : c;
+}
+
+Crit *
+search_filter_suffix(const KeyParam *p, const char *value)
+{
+	return string_pieces(p, "ew", value);
 }
 
 /* ---- dates ---- */

@@ -306,6 +306,7 @@ pg_noreturn extern void search_unknown_param(const ModelType *t, const char *cod
 extern Crit *search_present(const KeyLeg *leg);
 /* Was a parameter looked up that a user has added? Since the last call with reset. */
 extern bool search_met_user_param(bool reset);
+extern void search_note_user_param(void);
 extern const KeyParam *search_require_param(const ModelType *t, const char *code);
 /* A name of a criterion:  code[:modifier]  |  reference[:Type].rest */
 typedef struct SearchName {
@@ -408,6 +409,8 @@ extern bool search_text_matches(JsonbContainer *doc, bool content, const char *w
 /* ---- search_filter_op.c ---- */
 /* A comparison of _filter with the values of a parameter. */
 extern Crit *search_filter_values(const KeyParam *p, const char *op, const char *value);
+/* ... ew value, for what is decided on the document anyway: a superset. */
+extern Crit *search_filter_suffix(const KeyParam *p, const char *value);
 /* text: [filter].path op value, on the elements at the place of a parameter (match_filter.c). */
 extern Crit *search_filter_elements(const KeyParam *p, const char *text);
 

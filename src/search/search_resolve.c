@@ -95,6 +95,12 @@ search_met_user_param(bool reset)
 	return met;
 }
 
+void
+search_note_user_param(void)
+{
+	met_user_param = true;
+}
+
 const KeyParam *
 search_param(const ModelType *t, const char *code, int len)
 {

@@ -397,6 +397,12 @@ run_term(SearchRequest *req, Crit *c)
 		appendStringInfoString(&s.sql, ") AND t.value" OP("~~"));
 		sql_param(&s, TEXTOID, CStringGetTextDatum(like_pattern(c->values[i], c->mode)));
 	}
+	/* of long texts the dictionary has the start only, up to a character of 4 bytes */
+	if (c->mode == STRING_CONTAINS || c->mode == STRING_SUFFIX) {
+		appendStringInfo(&s.sql, " UNION ALL SELECT t.hash FROM %s.term t WHERE t.key" OP("=") "ANY (", store_schema());
+		sql_param(&s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
+		appendStringInfo(&s.sql, ") AND pg_catalog.octet_length(t.value)" OP(">") "%d", KEYS_STRING_MAX - 4);
+	}
 	search_run(req, &s, "criterion: texts of the dictionary");
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		bool null;

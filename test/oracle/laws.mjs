@@ -94,9 +94,49 @@ function forge(t) {
 	const r = d?.[1] ? `${q}&${enc(d)}` : '_lastUpdated=gt1971';
 	return { name: 'forged links', list: [[t, q], [u, r]], sql: `SELECT oracle.forge(${lit(t)}, ${lit(q)}, ${lit(u)}, ${lit(r)}, ${rnd().toFixed(6)}, ${lit(pick([...LETTERS]))});` };
 }
-const laws = [alternatives, alternatives, conjunction, complement, missing, permutation, system, targets, doors, doors, forge, lenient, encoding, identity, moment];
+// _filter on elements: comparisons of what stands in an element of the documents, with others of the same element in brackets
+const quoted = (x) => `"${String(x).replace(/["\\]/g, (c) => '\\' + c)}"`;
+function leaf(o, depth = 2) { // path and value of something in the element, or a path that leads nowhere
+	const names = Object.keys(o).filter((k) => !/^(id|extension|resourceType|_.*)$/.test(k) && o[k] !== null);
+	if (!names.length) return null;
+	const name = pick(names), v = Array.isArray(o[name]) ? pick(o[name]) : o[name];
+	if (v === null || v === undefined) return null;
+	if (typeof v !== 'object') return { path: name, v };
+	const rest = depth > 0 ? leaf(v, depth - 1) : null;
+	return rest && { path: `${name}.${rest.path}`, v: rest.v, inner: name, below: v };
+}
+function compared(o) {
+	const l = leaf(o);
+	if (!l) return null;
+	if (chance(0.15)) return `${l.path} pr ${pick(['true', 'false'])}`;
+	if (typeof l.v === 'boolean') return `${l.path} ${pick(['eq', 'ne'])} ${chance(0.7) ? l.v : !l.v}`;
+	if (typeof l.v === 'number') return `${l.path} ${pick(['eq', 'ne', 'gt', 'lt', 'ge', 'le'])} ${l.v}`;
+	const cs = [...l.v], at = int(cs.length), op = pick(['eq', 'eq', 'eq', 'ne', 'sw', 'sw', 'co', 'co', 'ew', 'ew']);
+	let v = op === 'sw' ? cs.slice(0, at + 1) : op === 'ew' ? cs.slice(at) : op === 'co' ? cs.slice(at, at + 1 + int(20)) : cs;
+	v = v.slice(0, 80).join('');
+	if (chance(0.15)) v = v.toUpperCase();
+	return v.trim() ? `${l.path} ${op} ${quoted(v)}` : null;
+}
+function conditions(o, depth = 2) {
+	const r = rnd(), a = depth > 0 && r < 0.5 ? conditions(o, depth - 1) : compared(o);
+	if (!a || depth === 0 || r >= 0.5) return a;
+	if (r < 0.15) return `not (${a})`;
+	const b = conditions(o, depth - 1);
+	return b && `(${a}) ${pick(['and', 'or'])} (${b})`;
+}
+function elements(t) {
+	const p = pick(filled(t, ['token', 'string', 'date', 'quantity']).filter((x) => x.code !== '_id' && x.values.some((v) => v && typeof v === 'object')));
+	const o = p && pick(p.values.filter((v) => v && typeof v === 'object')), last = o && compared(o), f = chance(0.6) && o && conditions(o);
+	if (!last) return null;
+	// brackets within the path, too
+	const l = chance(0.3) ? leaf(o) : null, g = l?.below && conditions(l.below), end = g && compared(l.below);
+	const rest = `${f ? `[${f}]` : ''}.${end ? `${l.inner}[${g}].${end}` : last}`, negated = chance(0.1);
+	return { name: 'elements', list: [[t, `_filter=${negated ? 'not ' : ''}${p.code}${rest}`]], sql: `SELECT oracle.elements(${lit(t)}, ${lit(p.code)}, ${lit(rest)}, ${negated});` };
+}
+const every = [elements, elements, alternatives, alternatives, conjunction, complement, missing, permutation, system, targets, doors, doors, forge, lenient, encoding, identity, moment];
+const laws = process.env.FHIR_ORACLE_LAW ? every.filter((f) => f.name === process.env.FHIR_ORACLE_LAW) : every;
 export const randomLaw = () => pick(laws)(pick(wheel));
-export const describe = (l) => `${l.name}: ${l.list.map(([t, q]) => `${t ?? ''}?${decodeURIComponent(q)}`).join(' | ')}`;
+export const describe = (l) => `${l.name}: ${l.list.map(([t, q]) => `${t ?? ''}?${l.name === 'elements' ? q : decodeURIComponent(q)}`).join(' | ')}`;
 /** null when the law holds, else what is wrong. Where one of the searches is refused there is nothing to hold, unless it alone is. */
 export function holds(l, a) {
 	if (!l.law) return a.differ ? JSON.stringify(a) : null;

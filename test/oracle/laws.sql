@@ -82,3 +82,24 @@ BEGIN
   RETURN jsonb_build_object('n', jsonb_array_length(oracle.names(a, 'match')), 'pair', pair, 'differ', CASE WHEN oracle.names(a, 'match') <> oracle.names(b, 'match') THEN 'matches differ'
     WHEN jsonb_array_length(oracle.names(b, 'outcome')) <> 1 THEN 'no outcome' WHEN oracle.link(a, 'self') <> oracle.link(b, 'self') THEN 'self: ' || oracle.link(b, 'self') WHEN a -> 'total' <> b -> 'total' THEN 'total' END);
 END $$;
+
+-- _filter on elements, narrowed by what an index knows, and the same on every document. negated: not (...).
+CREATE FUNCTION oracle.elements(t text, code text, rest text, negated boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE s text[]; m text[]; q text; serr text; merr text;
+  esc CONSTANT text[] := ARRAY['%', '&', '+', '#', '='];
+BEGIN
+  q := CASE WHEN negated THEN 'not (' || code || rest || ')' ELSE code || rest END;
+  FOR i IN 1 .. 5 LOOP q := replace(q, esc[i], '%' || to_hex(ascii(esc[i]))); rest := replace(rest, esc[i], '%' || to_hex(ascii(esc[i]))); END LOOP;
+  BEGIN
+    SELECT coalesce(array_agg(r.id ORDER BY r.id), '{}') INTO s FROM fhir_search_rows(t, '_filter=' || q) r;
+  EXCEPTION WHEN OTHERS THEN serr := SQLSTATE;
+  END;
+  BEGIN
+    SELECT coalesce(array_agg(d.id ORDER BY d.id), '{}') INTO m FROM oracle.docs d WHERE d.type = t AND fhir_matches(d.doc, code || ':~[]=' || rest) <> negated;
+  EXCEPTION WHEN OTHERS THEN merr := SQLSTATE;
+  END;
+  -- the evaluation alone does not know of names that no element has
+  IF serr IS NOT NULL OR merr IS NOT NULL THEN RETURN CASE WHEN serr = merr OR serr = 'FH400' THEN jsonb_build_object('error', serr) ELSE jsonb_build_object('differ', true, 'search', serr, 'documents', merr) END; END IF;
+  RETURN CASE WHEN s = m THEN jsonb_build_object('n', cardinality(s)) ELSE jsonb_build_object('differ', true, 'search', cardinality(s), 'documents', cardinality(m),
+    'only_search', (SELECT jsonb_agg(x) FROM (SELECT unnest(s) x EXCEPT SELECT unnest(m) LIMIT 3) z), 'only_documents', (SELECT jsonb_agg(x) FROM (SELECT unnest(m) x EXCEPT SELECT unnest(s) LIMIT 3) z)) END;
+END $$;
