@@ -97,6 +97,10 @@ SELECT status, b->>'type', b->'total', jsonb_path_query_array(b, '$.entry[*].req
 SELECT status, b->>'type', jsonb_array_length(b->'entry') FROM fhir_http('GET', '/Patient/_history?_count=3'), fhir_json(convert_from(body, 'UTF8')) b;
 SELECT status, b->>'type', jsonb_array_length(b->'entry') > 5 FROM fhir_http('GET', '/_history'), fhir_json(convert_from(body, 'UTF8')) b;
 SELECT http('GET', '/Patient/nobody/_history');
+-- links lead on in the form that was asked for; what is not understood is passed by if the client says so, and is in no link
+SELECT status, l ->> 'relation', regexp_replace(l ->> 'url', '_cursor=.*', '_cursor=...') FROM fhir_http('GET', '/_history?_format=json&_pretty=true&_count=1&_summary=true'), jsonb_array_elements(convert_from(body, 'UTF8')::jsonb -> 'link') l;
+SELECT status, l ->> 'relation', regexp_replace(l ->> 'url', '_cursor=.*', '_cursor=...') FROM fhir_http('GET', '/Patient?_format=application/fhir%2Bjson&_pretty=true&_count=1&_elements=id'), jsonb_array_elements(convert_from(body, 'UTF8')::jsonb -> 'link') l;
+SELECT http('GET', '/Patient/_history?hair=red&_count=1'), (SELECT convert_from(body, 'UTF8')::jsonb #>> '{link,0,url}' FROM fhir_http('GET', '/Patient/_history?hair=red&_count=1&_sort=hair', '{"prefer": "handling=lenient"}'));
 
 -- search: GET, POST, system, compartment
 CREATE FUNCTION found(method text, url text, headers jsonb DEFAULT '{}', body text DEFAULT '') RETURNS text LANGUAGE sql AS $$
@@ -138,6 +142,19 @@ SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"batch","entry":
   {"resource":{"resourceType":"Patient"},"request":{"method":"PUT","url":"Patient?identifier=urn:s|1","ifNoneMatch":"*"}},
   {"resource":{"resourceType":"Basic","code":{"text":"x"}},"request":{"method":"POST","url":"Basic","ifNoneExist":"Patient?identifier=urn:s|1"}},
   {"request":{"method":"GET","url":"http://test/fhir2/Basic/b1"}}]}');
+-- a search by POST is a read, wherever it stands: by the query, by Parameters, of a type, a compartment, the system
+SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"transaction","entry":[
+  {"request":{"method":"POST","url":"Patient/_search?_elements=id&_count=1"},"resource":{"resourceType":"Parameters","parameter":[{"name":"identifier","valueString":"urn:s|1"},{"name":"_total","valueCode":"accurate"},{"name":"active:missing","valueBoolean":true}]}},
+  {"request":{"method":"POST","url":"_search?_summary=count&_type=Basic"}},
+  {"request":{"method":"POST","url":"Patient/p1/Observation/_search?_summary=count"}},
+  {"request":{"method":"PUT","url":"Basic/post"},"resource":{"resourceType":"Basic","id":"post","code":{"text":"a & b"}}},
+  {"request":{"method":"POST","url":"http://test/fhir/Basic/_search"},"resource":{"resourceType":"Parameters","parameter":[{"name":"code:text","valueString":"A & B"},{"name":"_summary","valueCode":"count"}]}}]}');
+SELECT http('POST', '/', '{}', '{"resourceType":"Bundle","type":"batch","entry":[
+  {"request":{"method":"POST","url":"Patient/_search"},"resource":{"resourceType":"Patient"}},
+  {"request":{"method":"POST","url":"Patient/_search"},"resource":{"resourceType":"Parameters","parameter":[{"name":"name"}]}},
+  {"request":{"method":"POST","url":"Patient/_search?hair=red"}},
+  {"request":{"method":"POST","url":"Patient/_search","ifNoneExist":"name=x"}},
+  {"request":{"method":"GET","url":"Patient/_search"}}]}');
 -- Prefer is for every entry that writes: the resource as this entry left it, or an OperationOutcome
 SELECT http('POST', '/', '{"prefer": "return=representation"}', '{"resourceType":"Bundle","type":"batch","entry":[
   {"resource":{"resourceType":"Basic","id":"b4","code":{"text":"one"}},"request":{"method":"PUT","url":"Basic/b4"}},

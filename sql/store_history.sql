@@ -35,6 +35,13 @@ SELECT fhir_history('Patient', 'h1', '_since=yesterday');
 SELECT fhir_history('Patient', 'h1', '_cursor=1-2-3%27;');
 SELECT fhir_history('Patient', 'h1', 'name=x');
 SELECT fhir_history(NULL, 'h1');
+-- parts of the resources, or their number alone; links keep what was asked for
+SELECT (e -> 'resource') - 'meta', e #> '{resource,meta,tag}' IS NOT NULL FROM jsonb_array_elements(fhir_history('Patient', 'h1', '_elements=gender&_count=2') -> 'entry') e;
+SELECT (e -> 'resource') - 'meta' FROM jsonb_array_elements(fhir_history('Group', NULL, '_elements=Patient.gender,Group.type&_count=1') -> 'entry') e;
+SELECT h #> '{entry,0,resource}' ? 'active', h #> '{entry,0,resource,meta,tag,0,code}', h #>> '{link,0,url}', next(h) LIKE '_summary=text&_count=1&_pretty=true&_cursor=%' FROM fhir_history('Patient', 'h1', '_summary=text&_count=1&_pretty=true') h;
+SELECT fhir_history('Patient', 'h1', '_summary=count') ->> 'total', fhir_history('Patient', 'h1', '_summary=count') ? 'entry', fhir_history('Patient', 'h1', '_summary=false&_count=1') #> '{entry,0,resource,meta}' ? 'tag';
+SELECT fhir_history('Patient', 'h1', '_summary=all');
+SELECT fhir_history('Patient', 'h1', '_elements=,');
 -- with an absolute base
 SET fhir.base_url = 'http://example.org/fhir';
 SELECT h #>> '{entry,0,fullUrl}', h #>> '{link,0,url}' FROM fhir_history('Group', 'g1', '_count=5') h;

@@ -32,7 +32,7 @@ COMMENT ON FUNCTION fhir_delete(text, text, text) IS 'deletes a resource; its hi
 
 CREATE FUNCTION fhir_history(type text DEFAULT NULL, id text DEFAULT NULL, query text DEFAULT '') RETURNS jsonb
 AS 'MODULE_PATHNAME', 'fhir_history' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION fhir_history(text, text, text) IS 'history Bundle of a resource, a type or the store; query: _count, _since, _at, _total';
+COMMENT ON FUNCTION fhir_history(text, text, text) IS 'history Bundle of a resource, a type or the store; query: _count, _since, _at, _total, _summary, _elements';
 
 CREATE FUNCTION fhir_patch(type text, id text, patch jsonb, if_match text DEFAULT NULL) RETURNS jsonb
 AS 'MODULE_PATHNAME', 'fhir_patch' LANGUAGE C VOLATILE PARALLEL UNSAFE;

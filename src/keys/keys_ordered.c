@@ -268,10 +268,15 @@ keys_interval(const KeySource *salt, uint8 klass, const FpItem *item, KeyInterva
 		out->key = keys_ordered(salt);
 		return true;
 	}
-	if (klass != KEYS_QUANTITY)
+	if (item->type == MODEL_T_Range && range_interval(salt, c, out)) {
+		if (klass == KEYS_NUMBER) { /* by its bounds alone, as a number has no unit */
+			out->slen = 0;
+			out->key = keys_ordered(salt);
+		}
+		return true;
+	}
+	if (klass != KEYS_QUANTITY || item->type == MODEL_T_Range)
 		return false;
-	if (item->type == MODEL_T_Range)
-		return range_interval(salt, c, out);
 	if (item->type == MODEL_T_SampledData)
 		return keys_sampled_interval(salt, c, out);
 	return quantity_interval(salt, c, item->type == MODEL_T_Money, out);

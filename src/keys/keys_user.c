@@ -177,7 +177,7 @@ comparable(ModelTypeId t, uint8 klass)
 	static const ModelTypeId token[] = {MODEL_T_CodeableConcept, MODEL_T_Coding, MODEL_T_Identifier, MODEL_T_ContactPoint, MODEL_NONE};
 	static const ModelTypeId ordered[] = {MODEL_T_Period, MODEL_T_Timing, MODEL_T_date, MODEL_T_dateTime, MODEL_T_instant, MODEL_NONE};
 	static const ModelTypeId quantity[] = {MODEL_T_Quantity, MODEL_T_Money, MODEL_T_Range, MODEL_T_SampledData, MODEL_NONE};
-	static const ModelTypeId number[] = {MODEL_T_integer, MODEL_T_decimal, MODEL_NONE};
+	static const ModelTypeId number[] = {MODEL_T_integer, MODEL_T_decimal, MODEL_T_Range, MODEL_NONE};
 	static const ModelTypeId string[] = {MODEL_T_HumanName, MODEL_T_Address, MODEL_NONE};
 	bool primitive = model_type_by_id(t)->kind == MODEL_PRIMITIVE;
 

@@ -1,5 +1,5 @@
 /*
- * rest_read.c: read, vread, history, and GET entries of Bundles. Nothing here writes.
+ * rest_read.c: read, vread, history, and entries of Bundles that read. Nothing here writes.
  */
 #include "base/compat.h"
 
@@ -143,11 +143,13 @@ rest_vread(RestRequest *req, RestResponse *res)
 void
 rest_history(RestRequest *req, RestResponse *res)
 {
-	Jsonb *bundle = store_history(req->type, req->id, req->query);
+	Jsonb *bundle = store_history(req->type, req->id, req->query, rest_prefer_handling(req) == SEARCH_LENIENT);
 
 	res->status = 200;
 	fhir_json_write(&res->body, &bundle->root, req->pretty ? 0 : -1);
 }
+
+#define FORM_HEADERS "{\"content-type\": \"application/x-www-form-urlencoded\"}"
 
 Jsonb *
 rest_batch_get(const StoreGet *get, StoreResult *meta)
@@ -156,6 +158,12 @@ rest_batch_get(const StoreGet *get, StoreResult *meta)
 	RestResponse res = {0};
 
 	memset(meta, 0, sizeof(*meta));
+	if (get->form) {
+		req.method = REST_POST;
+		req.headers = &fhir_json_parse_own(FORM_HEADERS, (int) strlen(FORM_HEADERS))->root;
+		req.body = get->form;
+		req.body_len = strlen(get->form);
+	}
 	rest_parse_url(&req, get->url, (int) strlen(get->url));
 	rest_check_accept(&req);
 	if (req.shape == SHAPE_INSTANCE && !req.summary && !req.elements) {

@@ -50,7 +50,25 @@ takes(const char *name, const char *wanted, char **slot, const char *value, int 
 	return true;
 }
 
-/* True if the parameter is an option of the exchange and no criterion; stores its value. */
+/* Do the links of the answer lead to what was asked for in the same form? */
+static bool
+has_links(const RestRequest *req)
+{
+	switch (req->shape) {
+		case SHAPE_INSTANCE:
+		case SHAPE_VERSION:
+		case SHAPE_METADATA:
+			return false;
+		case SHAPE_SYSTEM_SEARCH:
+		case SHAPE_TYPE_SEARCH:
+		case SHAPE_COMPARTMENT_SEARCH:
+			return true;
+		default:
+			return (req->method & (REST_GET | REST_HEAD)) != 0;
+	}
+}
+
+/* True if the parameter is an option of the exchange and no criterion, nor part of a link; stores its value. */
 static bool
 take_option(RestRequest *req, const char *name, const char *value, int len)
 {
@@ -58,13 +76,13 @@ take_option(RestRequest *req, const char *name, const char *value, int len)
 	bool instance = req->shape == SHAPE_INSTANCE || req->shape == SHAPE_VERSION || req->shape == SHAPE_METADATA;
 
 	if (takes(name, "_format", (char **) &req->format, value, len))
-		return true;
+		return !has_links(req);
 	if (takes(name, "_pretty", &pretty, value, len)) {
 		if (strcmp(pretty, "true") != 0 && strcmp(pretty, "false") != 0)
 			ereport(ERROR, errcode(FH400), errmsg("_pretty is true or false"), errdetail("It is \"%s\".", pretty),
 					fhir_issue("value", NULL));
 		req->pretty = pretty[0] == 't';
-		return true;
+		return !has_links(req);
 	}
 	/* searches and histories apply these themselves */
 	return instance && (takes(name, "_summary", (char **) &req->summary, value, len) ||

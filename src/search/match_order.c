@@ -231,18 +231,6 @@ read_number(const MatchCriterion *c, char *text, Number *out)
 	}
 }
 
-bool
-match_number(const MatchCriterion *c, const FpItem *item, const char *value)
-{
-	Number s;
-
-	no_modifier(c);
-	read_number(c, match_unescape(value), &s);
-	if (item->json.type != jbvNumeric)
-		return false;
-	return compare_number(&s, (NumberRange){item->json.val.numeric, item->json.val.numeric});
-}
-
 /* ---- quantities ---- */
 
 static Numeric
@@ -352,6 +340,18 @@ range_is(const Number *s, const Unit *unit, JsonbContainer *o)
 	if (t.hi && !unit_fits(unit, match_member(high, "system"), match_member(high, "code"), match_member(high, "unit"), &t.hi, &convert))
 		return false;
 	return compare_in_unit(s, unit, convert, t);
+}
+
+bool
+match_number(const MatchCriterion *c, const FpItem *item, const char *value)
+{
+	Number s;
+
+	no_modifier(c);
+	read_number(c, match_unescape(value), &s);
+	if (item->json.type == jbvBinary && item->type == MODEL_T_Range)
+		return range_is(&s, &(Unit){0}, item->json.val.binary.data);
+	return item->json.type == jbvNumeric && compare_number(&s, (NumberRange){item->json.val.numeric, item->json.val.numeric});
 }
 
 /* SampledData: from the least to the greatest of its values; "L" and "U" are beyond any. */

@@ -65,7 +65,8 @@ extern void store_patch_conditional(const ModelType *type, const char *query, Js
 extern void store_delete_conditional(const ModelType *type, const char *query, const char *if_match, StoreResult *out);
 
 /* History Bundle; any of type, id may be NULL. query: _count, _since, _at, _sort, page cursor. */
-extern Jsonb *store_history(const ModelType *type, const char *id, const char *query);
+/* lenient: parameters that are not understood are passed by. */
+extern Jsonb *store_history(const ModelType *type, const char *id, const char *query, bool lenient);
 
 /* What a Bundle's response says of each write beside its status: nothing, the resource as stored, an OperationOutcome. */
 typedef enum StoreReturn { STORE_RETURN_MINIMAL,
@@ -87,11 +88,12 @@ typedef struct StoreMatch {
 /* Matches of a search in a fresh snapshot, at most max; returns how many (max + 1 means more). Set by search. */
 extern int (*store_match_hook)(const ModelType *type, const char *query, StoreMatch *out, int max);
 /*
- * GET inside a batch/transaction ("Patient?name=x", "Patient/1", "Patient/1/_history"): result resource; NULL: the client has it, by its
+ * GET, or a search by POST, inside a batch/transaction ("Patient?name=x", "Patient/1", "Patient/1/_history", "Patient/_search"): result resource; NULL: the client has it, by its
  * conditions. Set by rest.
  */
 typedef struct StoreGet {
 	const char *url;
+	const char *form;		 /* of a search by POST; NULL: it is a GET */
 	char *if_none_match;	 /* entity tags, NULL: none */
 	char *if_modified_since; /* an instant, NULL: none */
 } StoreGet;

@@ -114,6 +114,9 @@ run_entry(Bundle *b, BundleEntry *e, MemoryContext scratch, void (*fn)(Bundle *b
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(scratch);
 		CurrentResourceOwner = owner;
+		/* what is wrong with the request itself; of the resource, its own elements */
+		if (edata->column_name && strncmp(edata->column_name, "Bundle.", 7) == 0)
+			edata->column_name = (char *) store_bundle_place(e, edata->column_name);
 		e->answer = store_error_outcome(edata);
 		e->status = fhir_http_status(edata->sqlerrcode);
 	}

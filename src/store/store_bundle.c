@@ -146,6 +146,12 @@ parse_entry(Bundle *b, BundleEntry *e)
 	if (!e->url || !*e->url)
 		raise_entry("the request has no URL", NULL, "Bundle.request.url");
 	e->url = relative_url(e->url);
+	if (e->method == BUNDLE_POST && store_bundle_is_search(e->url)) {
+		if (fhir_json_get_string(r, "ifNoneExist"))
+			raise_entry("a search has no ifNoneExist", e->url, "Bundle.request.ifNoneExist");
+		e->form = store_bundle_form(e->resource);
+		e->method = BUNDLE_GET;
+	}
 	e->if_match = fhir_json_get_string(r, "ifMatch");
 	e->if_none_match = fhir_json_get_string(r, "ifNoneMatch");
 	e->if_modified_since = fhir_json_get_string(r, "ifModifiedSince");
@@ -209,8 +215,8 @@ store_bundle_parse_entry(Bundle *b, BundleEntry *e)
 }
 
 /* "Patient.name[0]" within entry 3 -> "Bundle.entry[3].resource.name[0]" */
-static const char *
-place(const BundleEntry *e, const char *expression)
+const char *
+store_bundle_place(const BundleEntry *e, const char *expression)
 {
 	const char *dot = expression ? strchr(expression, '.') : NULL;
 
@@ -237,9 +243,9 @@ raise_for_entry(Bundle *b, const BundleEntry *e)
 		int n = fhir_issues_take(edata, &issues);
 
 		for (int i = 0; i < n; i++)
-			fhir_issue_add(issues[i].severity, issues[i].code, place(e, issues[i].expression), issues[i].diagnostics);
+			fhir_issue_add(issues[i].severity, issues[i].code, store_bundle_place(e, issues[i].expression), issues[i].diagnostics);
 	} else
-		edata->column_name = (char *) place(e, edata->column_name);
+		edata->column_name = (char *) store_bundle_place(e, edata->column_name);
 	edata->message = psprintf("Bundle.entry[%d]: %s", e->index, edata->message);
 	ReThrowError(edata);
 }

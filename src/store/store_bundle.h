@@ -24,6 +24,7 @@ typedef struct BundleEntry {
 	BundleMethod method;
 	char *full_url;		   /* NULL: none */
 	char *url;			   /* as given, relative to the base */
+	char *form;			   /* of a search by POST, which is taken as a GET; NULL: it is none */
 	const char *condition; /* query of a conditional interaction, or ifNoneExist; NULL: none */
 	uint64 condition_hash;
 	char *if_match, *if_none_match, *if_modified_since;
@@ -58,6 +59,9 @@ extern void store_bundle_parse_entry(Bundle *b, BundleEntry *e);
 /* Calls fn for an entry; an error is raised again with the entry's place in its message and expressions. */
 extern void store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e));
 
+/* Where an expression of an entry's error stands in the Bundle. */
+extern const char *store_bundle_place(const BundleEntry *e, const char *expression);
+
 /* May the entry bring a new resource, if its condition matches nothing? */
 static inline bool
 store_bundle_creates(const BundleEntry *e)
@@ -78,6 +82,10 @@ extern Jsonb *store_error_outcome(const ErrorData *edata);
 extern int store_bundle_compare(const BundleEntry *x, const BundleEntry *y);
 /* All conditions' locks, in order of their hashes, before any match is looked for. */
 extern void store_bundle_lock_conditions(BundleEntry **entries, int nentries);
+
+/* A search by POST (store_bundle_search.c): is that what the URL asks for? The parameters in its resource (NULL: none), as a form. */
+extern bool store_bundle_is_search(const char *url);
+extern char *store_bundle_form(JsonbContainer *resource);
 
 extern void store_batch(Bundle *b);
 extern void store_bundle_get(Bundle *b, BundleEntry *e);

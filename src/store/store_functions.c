@@ -166,7 +166,7 @@ fhir_history(PG_FUNCTION_ARGS)
 				errmsg("the history of one resource needs its type"),
 				errhint("fhir_history('Patient', '%.64s')", id),
 				fhir_issue("required", NULL));
-	PG_RETURN_JSONB_P(store_history(type, id, text_arg(fcinfo, 2)));
+	PG_RETURN_JSONB_P(store_history(type, id, text_arg(fcinfo, 2), false));
 }
 
 STORE_FUNCTION(fhir_patch);

@@ -18,6 +18,7 @@
 #include "base/date.h"
 #include "base/error.h"
 #include "base/settings.h"
+#include "model/subset.h"
 #include "store/store_build.h"
 #include "store/store_internal.h"
 #include "store/store_pack.h"
@@ -37,6 +38,9 @@ typedef struct History {
 	TimestampTz c_updated;
 	int64 c_rid;
 	bool count_all;		 /* _total=accurate */
+	const char *summary; /* NULL: whole */
+	char **elements;	 /* "name" or "Type.name" */
+	int nelements;
 	int64 total;		 /* -1: not counted */
 	StringInfoData link; /* parameters for links, without the cursor */
 } History;
@@ -52,17 +56,19 @@ raise_parameter(const QueryParam *p, const char *hint)
 			fhir_issue("value", NULL));
 }
 
-static void
+/* The parsers answer what to write instead; NULL: it is understood. */
+static const char *
 parse_interval(const QueryParam *p, TimestampTz *lo, TimestampTz *hi)
 {
 	FhirDateTime d;
 	int64 l, h;
 
 	if (!fhir_date_parse(p->value, strlen(p->value), FHIR_KIND_SEARCH, &d))
-		raise_parameter(p, "Write a date or an instant, such as 2024-05-01T10:00:00Z.");
+		return "Write a date or an instant, such as 2024-05-01T10:00:00Z.";
 	fhir_date_interval(&d, &l, &h);
 	*lo = l - UNIX_TO_PG;
 	*hi = h - UNIX_TO_PG;
+	return NULL;
 }
 
 /* Cursor: updated-rid-total in hexadecimal digits (total of 64 one bits: not counted). */
@@ -91,39 +97,78 @@ keep_in_link(History *h, const QueryParam *p)
 	store_query_encode(&h->link, p->value);
 }
 
-static void
+static bool
+is_one_of(const char *value, const char *const *list, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(value, list[i]) == 0)
+			return true;
+	return false;
+}
+
+/* As a search takes them (search_parse.c): "name" or "Type.name", separated by commas. */
+static const char *
+parse_elements(History *h, const QueryParam *p)
+{
+	char *rest = pstrdup(p->value), *name;
+
+	h->elements = palloc((strlen(p->value) + 1) * sizeof(char *));
+	h->nelements = 0;
+	while ((name = strsep(&rest, ",")) != NULL) {
+		const char *dot = strchr(name, '.');
+
+		if (*name == '\0' || (dot && (dot[1] == '\0' || model_resource(name, dot - name) == NULL)))
+			return "_elements is a list of elements, such as name,birthDate or Patient.name.";
+		h->elements[h->nelements++] = name;
+	}
+	return NULL;
+}
+
+static const char *
 parse_parameter(History *h, const QueryParam *p)
 {
+	static const char *const summaries[] = {"true", "text", "data", "count", "false"}, *const totals[] = {"none", "accurate"};
 	TimestampTz unused;
 
 	if (strcmp(p->name, "_count") == 0) {
 		if (*p->value == '\0' || strspn(p->value, "0123456789") != strlen(p->value) || strlen(p->value) > 9)
-			raise_parameter(p, "_count is a number of entries, 0 or more.");
+			return "_count is a number of entries, 0 or more.";
 		h->count = Min((int) strtol(p->value, NULL, 10), fhir_max_count);
-	} else if (strcmp(p->name, "_since") == 0)
-		parse_interval(p, &h->since, &unused);
-	else if (strcmp(p->name, "_at") == 0) {
-		parse_interval(p, &h->at_lo, &h->at_hi);
-		h->at = true;
-	} else if (strcmp(p->name, "_cursor") == 0) {
-		parse_cursor(h, p);
-		return;
-	} else if (strcmp(p->name, "_sort") == 0) {
-		if (strcmp(p->value, "-_lastUpdated") != 0)
-			raise_parameter(p, "History is sorted by -_lastUpdated.");
-	} else if (strcmp(p->name, "_total") == 0) {
-		if (strcmp(p->value, "none") != 0 && strcmp(p->value, "accurate") != 0)
-			raise_parameter(p, "_total is none or accurate.");
+		return NULL;
+	}
+	if (strcmp(p->name, "_since") == 0)
+		return parse_interval(p, &h->since, &unused);
+	if (strcmp(p->name, "_at") == 0) {
+		const char *wrong = parse_interval(p, &h->at_lo, &h->at_hi);
+
+		h->at = h->at || wrong == NULL;
+		return wrong;
+	}
+	if (strcmp(p->name, "_sort") == 0)
+		return strcmp(p->value, "-_lastUpdated") == 0 ? NULL : "History is sorted by -_lastUpdated.";
+	if (strcmp(p->name, "_total") == 0) {
+		if (!is_one_of(p->value, totals, lengthof(totals)))
+			return "_total is none or accurate.";
 		h->count_all = p->value[0] == 'a';
-	} else if (strcmp(p->name, "_format") == 0 || strcmp(p->name, "_pretty") == 0)
-		return;
-	else
-		raise_parameter(p, "Parameters of history are _count, _since, _at, _total and _sort=-_lastUpdated.");
-	keep_in_link(h, p);
+		return NULL;
+	}
+	if (strcmp(p->name, "_summary") == 0) {
+		if (!is_one_of(p->value, summaries, lengthof(summaries)))
+			return "_summary is true, text, data, count or false.";
+		h->summary = strcmp(p->value, "false") == 0 ? NULL : p->value;
+		return NULL;
+	}
+	if (strcmp(p->name, "_elements") == 0)
+		return parse_elements(h, p);
+	/* the REST layer looks at these; links keep them */
+	if (strcmp(p->name, "_format") == 0 || strcmp(p->name, "_pretty") == 0)
+		return NULL;
+	return "Parameters of history are _count, _since, _at, _total, _summary, _elements and _sort=-_lastUpdated.";
 }
 
+/* lenient: what is not understood is left out, and so it is of the links. */
 static void
-parse_query(History *h, const char *query)
+parse_query(History *h, const char *query, bool lenient)
 {
 	QueryParam *params;
 	int n = store_query_parse(query ? query : "", &params);
@@ -131,8 +176,20 @@ parse_query(History *h, const char *query)
 	h->count = fhir_default_count;
 	h->since = DT_NOBEGIN;
 	initStringInfo(&h->link);
-	for (int i = 0; i < n; i++)
-		parse_parameter(h, &params[i]);
+	for (int i = 0; i < n; i++) {
+		const char *hint;
+
+		if (strcmp(params[i].name, "_cursor") == 0)
+			parse_cursor(h, &params[i]);
+		else if ((hint = parse_parameter(h, &params[i])) == NULL)
+			keep_in_link(h, &params[i]);
+		else if (!lenient)
+			raise_parameter(&params[i], hint);
+	}
+	if (h->summary && strcmp(h->summary, "count") == 0)
+		h->count = 0;
+	if (h->summary && h->nelements)
+		h->summary = NULL; /* as in a search, the named elements decide */
 }
 
 /* Types that the history spans, as text[]. */
@@ -295,8 +352,34 @@ store_instant(TimestampTz t)
 	return buf;
 }
 
+/* What _elements or _summary leave of it. */
+static JsonbContainer *
+shown(const History *h, const char *type_name, JsonbContainer *doc)
+{
+	static const struct {
+		const char *code;
+		ModelSubset what;
+	} codes[] = {{"true", SUBSET_SUMMARY}, {"text", SUBSET_TEXT}, {"data", SUBSET_DATA}};
+	const ModelType *type = model_resource(type_name, strlen(type_name));
+	const char **names = palloc((h->nelements + 1) * sizeof(char *));
+	int n = 0;
+
+	for (int i = 0; i < h->nelements; i++) {
+		const char *dot = strchr(h->elements[i], '.');
+
+		if (dot == NULL || model_resource(h->elements[i], dot - h->elements[i]) == type)
+			names[n++] = dot ? dot + 1 : h->elements[i];
+	}
+	if (n > 0)
+		return &model_subset(type, doc, SUBSET_ELEMENTS, names, n)->root;
+	for (int i = 0; h->summary && i < lengthof(codes); i++)
+		if (strcmp(h->summary, codes[i].code) == 0)
+			return &model_subset(type, doc, codes[i].what, NULL, 0)->root;
+	return doc;
+}
+
 static void
-build_entry(Build *b, HeapTuple tup)
+build_entry(Build *b, const History *h, HeapTuple tup)
 {
 	bool isnull;
 	const char *type = row_text(tup, 1);
@@ -309,7 +392,7 @@ build_entry(Build *b, HeapTuple tup)
 	build_object(b);
 	build_string(b, "fullUrl", *fhir_base_url ? psprintf("%s/%s", fhir_base_url, path) : path);
 	if (!isnull)
-		build_jsonb(b, "resource", &store_unpack(doc)->root);
+		build_jsonb(b, "resource", shown(h, type, &store_unpack(doc)->root));
 	build_key(b, "request");
 	build_object(b);
 	build_string(b, "method", http_method(method));
@@ -359,7 +442,7 @@ build_bundle(const History *h)
 		build_key(&b, "entry");
 		build_array(&b);
 		for (int i = 0; i < n; i++)
-			build_entry(&b, SPI_tuptable->vals[i]);
+			build_entry(&b, h, SPI_tuptable->vals[i]);
 		build_end_array(&b);
 	}
 	build_end_object(&b);
@@ -367,7 +450,7 @@ build_bundle(const History *h)
 }
 
 Jsonb *
-store_history(const ModelType *type, const char *id, const char *query)
+store_history(const ModelType *type, const char *id, const char *query, bool lenient)
 {
 	History h = {.type = type, .id = id, .total = -1};
 	StoreResult r;
@@ -376,7 +459,7 @@ store_history(const ModelType *type, const char *id, const char *query)
 	Jsonb *bundle;
 	bool isnull;
 
-	parse_query(&h, query);
+	parse_query(&h, query, lenient);
 	if (id) {
 		store_require_id(id);
 		if (!store_read(type, id, &r))

@@ -279,7 +279,7 @@ write_entries(Bundle *b, BundleEntry **sorted, int nsorted)
 void
 store_bundle_get(Bundle *b, BundleEntry *e)
 {
-	StoreGet get = {e->url, e->if_none_match, e->if_modified_since};
+	StoreGet get = {e->url, e->form, e->if_none_match, e->if_modified_since};
 
 	if (!store_get_hook)
 		ereport(ERROR, errcode(FH501), errmsg("reads in a Bundle need the REST layer"), fhir_issue("not-supported", NULL));

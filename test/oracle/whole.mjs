@@ -56,7 +56,7 @@ const begins = (v) => {
 };
 const amount = (kind) => (v) => {
 	if (typeof v === 'number') return v;
-	if (kind !== 'quantity' || v == null || typeof v !== 'object') return null;
+	if (v == null || typeof v !== 'object' || (kind !== 'quantity' && !v.low && !v.high)) return null;
 	if (typeof v.data === 'string') { // SampledData: the least of its points; below the limit it is open
 		if (typeof v.origin?.value !== 'number') return null;
 		const points = v.data.split(' '), numbers = points.filter((x) => /^[-+]?\d/.test(x)).map((x) => Number(x) * (v.factor ?? 1) + v.origin.value);
