@@ -227,9 +227,8 @@ store_bundle_place(const BundleEntry *e, const char *expression)
 	return psprintf("Bundle.entry[%d]", e->index);
 }
 
-/* Raises the caught error again, with the entry's place. */
-static void
-raise_for_entry(Bundle *b, const BundleEntry *e)
+void
+store_bundle_raise(Bundle *b, const BundleEntry *e)
 {
 	ErrorData *edata;
 	FhirIssue *issues;
@@ -260,7 +259,7 @@ store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e)
 	}
 	PG_CATCH();
 	{
-		raise_for_entry(b, e);
+		store_bundle_raise(b, e);
 	}
 	PG_END_TRY();
 }

@@ -59,6 +59,8 @@ extern void store_bundle_parse_entry(Bundle *b, BundleEntry *e);
 /* Calls fn for an entry; an error is raised again with the entry's place in its message and expressions. */
 extern void store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e));
 
+/* Raises the caught error again, with the entry's place. */
+pg_noreturn extern void store_bundle_raise(Bundle *b, const BundleEntry *e);
 /* Where an expression of an entry's error stands in the Bundle. */
 extern const char *store_bundle_place(const BundleEntry *e, const char *expression);
 

@@ -167,6 +167,8 @@ typedef struct StoreWriter StoreWriter;
 extern StoreWriter *store_writer_begin(const char *function);
 extern void store_writer_flush(StoreWriter *w);
 extern void store_writer_end(StoreWriter *w);
+/* When that raised: the resource row of the SearchParameter that it is about; 0: it is about none. */
+extern int64 store_writer_culprit(const StoreWriter *w);
 extern StoreCatalog *store_writer_catalog(StoreWriter *w);
 /* A newer snapshot, where the isolation level allows (READ COMMITTED). */
 extern void store_writer_snapshot(StoreWriter *w);

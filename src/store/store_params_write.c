@@ -341,22 +341,45 @@ was_written(const StoreWriter *w, int64 rid)
 	return false;
 }
 
+/* Which of those that were written has that URL, or had it: 0: none. */
+static int64
+written_with_url(const StoreWriter *w, const char *url)
+{
+	Oid types[1] = {TEXTOID};
+	Datum values[1] = {CStringGetTextDatum(url)};
+	int64 found = 0;
+	bool null;
+
+	SPI_connect();
+	store_spi(psprintf("SELECT rid FROM %s.search_param WHERE url = $1", store_schema()), 1, types, values, NULL, false, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed && found == 0; i++) {
+		int64 rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
+
+		found = was_written(w, rid) ? rid : 0;
+	}
+	SPI_finish();
+	/* it may have another one now */
+	return found == 0 && list_length(w->params) == 1 ? *(int64 *) linitial(w->params) : found;
+}
+
 /* What was written just now has taken something from a composite that stays as it is. */
 static void
-require_components(const KeyUserSet *set, const ModelParam *composite)
+require_components(StoreWriter *w, const KeyUserSet *set, const ModelParam *composite)
 {
 	for (const ModelTypeId *base = composite->bases; *base != MODEL_NONE; base++)
 		for (int i = 0; i < composite->ncomponents; i++) {
 			const char *refusal = keys_component_refusal(set, composite, i, model_type_by_id(*base));
 
-			if (refusal != NULL)
-				ereport(ERROR,
-						errcode(FH409),
-						errmsg("the SearchParameter is a component of composite parameter \"%s\"", composite->code),
-						errdetail("%s is active; without this parameter as it was, %s. Definition \"%s\".", composite->url, refusal,
-								  composite->components[i].definition),
-						errhint("Retire or change the composite first, or in the same transaction Bundle."),
-						fhir_issue("conflict", NULL));
+			if (refusal == NULL)
+				continue;
+			w->culprit = written_with_url(w, composite->components[i].definition);
+			ereport(ERROR,
+					errcode(FH409),
+					errmsg("the SearchParameter is a component of composite parameter \"%s\"", composite->code),
+					errdetail("%s is active; without this parameter as it was, %s. Definition \"%s\".", composite->url, refusal,
+							  composite->components[i].definition),
+					errhint("Retire or change the composite first, or in the same transaction Bundle."),
+					fhir_issue("conflict", NULL));
 		}
 }
 
@@ -397,10 +420,12 @@ store_params_settle(StoreWriter *w)
 
 		if (p->model.type != PARAM_COMPOSITE)
 			continue;
-		if (was_written(w, p->rid))
+		if (was_written(w, p->rid)) {
+			w->culprit = p->rid;
 			keys_user_check_components(set, &p->model);
-		else
-			require_components(set, &p->model);
+			w->culprit = 0;
+		} else
+			require_components(w, set, &p->model);
 	}
 	requeue_composites(w, w->cat->params);
 }

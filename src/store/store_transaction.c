@@ -253,6 +253,27 @@ do_entry(Bundle *b, BundleEntry *e, MemoryContext scratch, void (*fn)(Bundle *, 
 	MemoryContextReset(scratch);
 }
 
+/* What SearchParameters need of each other is looked at when all is written: an error names the entry of the one that it is about. */
+static void
+end_writer(Bundle *b)
+{
+	fhir_issues_reset();
+	PG_TRY();
+	{
+		store_writer_end(b->writer);
+	}
+	PG_CATCH();
+	{
+		int64 rid = store_writer_culprit(b->writer);
+
+		for (int i = 0; i < b->n && rid != 0; i++)
+			if (b->entries[i].method < BUNDLE_GET && b->entries[i].result.rid == rid)
+				store_bundle_raise(b, &b->entries[i]);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
 static void
 write_entries(Bundle *b, BundleEntry **sorted, int nsorted)
 {
@@ -272,7 +293,7 @@ write_entries(Bundle *b, BundleEntry **sorted, int nsorted)
 			do_entry(b, sorted[i], scratch, do_put);
 		else if (sorted[i]->method == BUNDLE_PATCH)
 			do_entry(b, sorted[i], scratch, do_patch);
-	store_writer_end(b->writer);
+	end_writer(b);
 	MemoryContextDelete(scratch);
 }
 

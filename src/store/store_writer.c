@@ -177,6 +177,12 @@ store_writer_slot(StoreWriter *w, StoreTable table)
 	return t->slots[t->nwaiting];
 }
 
+int64
+store_writer_culprit(const StoreWriter *w)
+{
+	return w->culprit;
+}
+
 /* The caller has filled the slot's values: keeps a copy until the batch is full. */
 void
 store_writer_put(StoreWriter *w, StoreTable table, TupleTableSlot *slot, Size bytes)

@@ -27,7 +27,8 @@ struct StoreWriter {
 	StoreCatalog *cat;
 	EState *estate;
 	CommandId cid;
-	List *params; /* of int64 *: resource rows of SearchParameters that were written and concern the store's parameters */
+	List *params;  /* of int64 *: resource rows of SearchParameters that were written and concern the store's parameters */
+	int64 culprit; /* the SearchParameter that store_params_settle looks at, or that it refuses; 0: none */
 	bool nested_snapshot;
 	WriterTable table[STORE_NTABLES];
 	HTAB *new_terms;		/* dictionary rows that wait */
