@@ -42,7 +42,7 @@ take_base(RestRequest *req)
 	while (len > 0 && base[len - 1] == '/')
 		base[--len] = '\0';
 	if ((strncmp(base, "http://", 7) != 0 && strncmp(base, "https://", 8) != 0) || strpbrk(base, " \"<>\\^`{|}?#\t\r\n"))
-		ereport(ERROR, errcode(FH400), errmsg("the header X-FHIR-Base is no base URL"), fhir_issue("value", NULL));
+		ereport(ERROR, errcode(FH400), errmsg("the header X-FHIR-Base is no base URL"), errhint("It is absolute, such as https://example.org/fhir."), fhir_issue("value", NULL));
 	req->base = base;
 }
 
@@ -130,7 +130,7 @@ fhir_http(PG_FUNCTION_ARGS)
 	text *method, *url;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("fhir_http needs a method and a URL"));
+		ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("fhir_http needs a method and a URL"), errhint("For example fhir_http('GET', '/metadata', NULL, NULL)."));
 	method = PG_GETARG_TEXT_PP(0);
 	url = PG_GETARG_TEXT_PP(1);
 	if (!PG_ARGISNULL(2))

@@ -63,7 +63,8 @@ not_found(const RestRequest *req)
 {
 	ereport(ERROR, errcode(FH404), errmsg("the resource is not known"),
 			errdetail("There is no %s/%s%s%s.", req->type->name, req->id, req->version ? "/_history/" : "",
-					  req->version ? req->version : ""));
+					  req->version ? req->version : ""),
+			errhint("Search for it by other criteria; a history lists the versions that there are."));
 }
 
 pg_noreturn static void

@@ -79,7 +79,7 @@ take_option(RestRequest *req, const char *name, const char *value, int len)
 		return !has_links(req);
 	if (takes(name, "_pretty", &pretty, value, len)) {
 		if (strcmp(pretty, "true") != 0 && strcmp(pretty, "false") != 0)
-			ereport(ERROR, errcode(FH400), errmsg("_pretty is true or false"), errdetail("It is \"%s\".", pretty),
+			ereport(ERROR, errcode(FH400), errmsg("_pretty is true or false"), errdetail("It is \"%s\".", pretty), errhint("Leave it out, or write _pretty=true."),
 					fhir_issue("value", NULL));
 		req->pretty = pretty[0] == 't';
 		return !has_links(req);
@@ -234,7 +234,7 @@ skip_base(const RestRequest *req, const char *url, const char *end)
 		return url;
 	if (len == 0 || end - url < len || strncmp(url, req->base, len) != 0 || (end - url > len && url[len] != '/' && url[len] != '?'))
 		ereport(ERROR, errcode(FH400), errmsg("the URL is not one of this server"),
-				errdetail("It is \"%.*s\".", (int) Min(end - url, 200), url));
+				errdetail("It is \"%.*s\".", (int) Min(end - url, 200), url), req->base[0] ? errhint("URLs of this server begin with %s; relative ones do, too.", req->base) : errhint("Write it relative to the base: Patient/1."));
 	return url + len;
 }
 

@@ -74,7 +74,8 @@ rest_dispatch(RestRequest *req, RestResponse *res)
 			return;
 		}
 	res->allow = allowed_methods(req->shape);
-	ereport(ERROR, errcode(FH405), errmsg("the method is not allowed here"), errdetail("Allowed are: %s.", res->allow));
+	ereport(ERROR, errcode(FH405), errmsg("the method is not allowed here"), errdetail("Allowed are: %s.", res->allow),
+			errhint("GET /metadata tells what this server answers."));
 }
 
 void

@@ -46,7 +46,7 @@ rest_search_post(RestRequest *req, RestResponse *res)
 				errdetail("Content-Type is \"%.200s\".", media), errhint("Send the parameters as " FORM "."));
 	if (req->body_len > FORM_MAX)
 		ereport(ERROR, errcode(FH413), errmsg("the form is too large"),
-				errdetail("It has %zu bytes; the limit is %d bytes.", req->body_len, FORM_MAX));
+				errdetail("It has %zu bytes; the limit is %d bytes.", req->body_len, FORM_MAX), errhint("Split the search."));
 	form = rest_take_parameters(req, req->body, (int) req->body_len);
 	if (req->format)
 		rest_check_accept(req); /* _format may stand in the form */

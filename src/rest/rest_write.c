@@ -77,10 +77,10 @@ parse_resource(const RestRequest *req, const char *type)
 	name = fhir_json_get_string(&doc->root, "resourceType");
 	if (name == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("the body is no resource"),
-				errdetail("It is no JSON object with a resourceType."), fhir_issue("structure", NULL));
+				errdetail("It is no JSON object with a resourceType."), errhint("Send the resource itself, such as {\"resourceType\": \"Patient\"}."), fhir_issue("structure", NULL));
 	if (strcmp(name, type) != 0)
 		ereport(ERROR, errcode(FH400), errmsg("the body's resourceType is not that of the URL"),
-				errdetail("The body is a \"%.64s\", the URL wants a \"%s\".", name, type), fhir_issue("invalid", "resourceType"));
+				errdetail("The body is a \"%.64s\", the URL wants a \"%s\".", name, type), errhint("Send it to the URL of its own type."), fhir_issue("invalid", "resourceType"));
 	return doc;
 }
 
@@ -168,6 +168,7 @@ rest_update(RestRequest *req, RestResponse *res)
 		ereport(ERROR, errcode(FH400), errmsg("the body's id is not that of the URL"),
 				id ? errdetail("The body has \"%.100s\", the URL \"%s\".", id, req->id)
 				   : errdetail("The body has none, the URL \"%s\".", req->id),
+				errhint("Put the id of the URL into the resource, or create it by POST without one."),
 				fhir_issue("invalid", psprintf("%s.id", req->type->name)));
 	store_update(doc, if_match(req), rest_header(req, "if-none-match"), &r);
 	answer(req, res, &r, r.created);

@@ -65,6 +65,7 @@ match_bad(const MatchCriterion *c, const char *why)
 {
 	ereport(ERROR, errcode(FH400), errmsg("search value is not valid: %s", why),
 			errdetail("Parameter \"%s%s%s\", value \"%s\".", c->name, c->modifier ? ":" : "", c->modifier ? c->modifier : "", c->value),
+			errhint("docs/search.md tells which values, prefixes and modifiers each type of parameter takes."),
 			fhir_issue("invalid", NULL));
 }
 
@@ -169,7 +170,7 @@ match_item(const MatchCriterion *c, const FpItem *item, const char *value)
 		case PARAM_QUANTITY:
 			return match_quantity(c, item, value);
 		default:
-			ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name),
+			ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name), errhint("Use fhir_search."),
 					fhir_issue("not-supported", NULL));
 	}
 }
@@ -261,7 +262,7 @@ match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root
 	bool any = false, negate = c->modifier != NULL && (strcmp(c->modifier, "not") == 0 || strcmp(c->modifier, "not-in") == 0);
 
 	if (c->param->expression == NULL || c->param->type == PARAM_SPECIAL)
-		ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name),
+		ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name), errhint("Use fhir_search."),
 				fhir_issue("not-supported", NULL));
 	evaluate(c->modifier != NULL && strcmp(c->modifier, "identifier") == 0 ? without_resolve(c->param->expression) : c->param->expression,
 			 c->type->id, doc, root, &items);
@@ -321,7 +322,7 @@ match_pair(const ModelType *type, JsonbContainer *doc, const FpItem *root, char 
 		return match_content(&c, doc, root);
 	c.param = keys_definition(type, name, strlen(name));
 	if (c.param == NULL)
-		ereport(ERROR, errcode(FH400), errmsg("search parameter \"%s\" is not known for %s", name, type->name),
+		ereport(ERROR, errcode(FH400), errmsg("search parameter \"%s\" is not known for %s", name, type->name), errhint("fhir_search_parameters('%s') lists those that are.", type->name),
 				fhir_issue("invalid", NULL));
 	return match_criterion(&c, doc, root);
 }
@@ -341,7 +342,7 @@ fhir_matches(PG_FUNCTION_ARGS)
 
 	if (type == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("not a FHIR resource"),
-				errdetail("resourceType is %s%s%s.", name ? "\"" : "", name ? name : "missing", name ? "\"" : ""),
+				errdetail("resourceType is %s%s%s.", name ? "\"" : "", name ? name : "missing", name ? "\"" : ""), errhint("Give a resource of R4 as JSON."),
 				fhir_issue("structure", "resourceType"));
 	fhirpath_root(&resource->root, type->id, &root);
 	while (*p) {
@@ -349,7 +350,7 @@ fhir_matches(PG_FUNCTION_ARGS)
 
 		if (len > 0) {
 			if (eq >= len)
-				ereport(ERROR, errcode(FH400), errmsg("search parameter without a value"), errdetail("At \"%s\".", p),
+				ereport(ERROR, errcode(FH400), errmsg("search parameter without a value"), errdetail("At \"%s\".", p), errhint("Write name=value, joined by &."),
 						fhir_issue("invalid", NULL));
 			/* all are evaluated: a later one may be in error */
 			all = match_pair(type, &resource->root, &root, fhir_percent_decode(p, eq, true), fhir_percent_decode(p + eq + 1, len - eq - 1, true)) && all;

@@ -26,7 +26,7 @@ static void
 no_modifier(const MatchCriterion *c)
 {
 	if (c->modifier != NULL)
-		ereport(ERROR, errcode(FH400), errmsg("modifier \":%s\" does not exist for parameter \"%s\"", c->modifier, c->name),
+		ereport(ERROR, errcode(FH400), errmsg("modifier \":%s\" does not exist for parameter \"%s\"", c->modifier, c->name), errhint("Dates, numbers and quantities take :missing alone."),
 				fhir_issue("invalid", NULL));
 }
 

@@ -60,7 +60,7 @@ fhir_search_parameters(PG_FUNCTION_ARGS)
 		TupleDesc desc;
 
 		if (type == NULL)
-			ereport(ERROR, errcode(FH404), errmsg("resource type is not known"), errdetail("Type \"%s\".", name),
+			ereport(ERROR, errcode(FH404), errmsg("resource type is not known"), errdetail("Type \"%s\".", name), errhint("Resource types are case-sensitive: Patient."),
 					fhir_issue("not-supported", NULL));
 		f = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(f->multi_call_memory_ctx);

@@ -228,7 +228,7 @@ match_token(const MatchCriterion *c, const FpItem *item, const char *value)
 		if (strcmp(c->modifier, "of-type") == 0)
 			return token_of_type(c, item, value);
 		if (strcmp(c->modifier, "not") != 0)
-			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
+			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier), errhint("Use fhir_search."),
 					fhir_issue("not-supported", NULL));
 	}
 	return token_item(item, read_token(c, value));
@@ -345,12 +345,12 @@ match_reference(const MatchCriterion *c, const FpItem *item, const char *value)
 		want = (MatchText){text, strlen(text)};
 		if (o == NULL)
 			return have.s != NULL && (c->modifier[0] == 'b' ? is_below(have, want) : is_below(want, have));
-		ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" of references can't be evaluated in memory", c->modifier),
-				errdetail("The hierarchy stands in other resources."), fhir_issue("not-supported", NULL));
+		ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" of references can't be evaluated in memory", c->modifier), errhint("Use fhir_search."),
+				errdetail("The hierarchy stands in other resources."), errhint("Use fhir_search."), fhir_issue("not-supported", NULL));
 	}
 	if (c->modifier != NULL && strchr(text, '/') == NULL) {
 		if (model_resource(c->modifier, strlen(c->modifier)) == NULL)
-			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
+			ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier), errhint("Use fhir_search."),
 					fhir_issue("not-supported", NULL));
 		if (!target_allowed(c, (MatchText){c->modifier, strlen(c->modifier)}))
 			match_bad(c, "the parameter does not refer to this type");
@@ -402,7 +402,7 @@ filter_text(const MatchCriterion *c, MatchText t, const char *value)
 		return order >= 0;
 	if (strcmp(op, "le") == 0)
 		return order <= 0;
-	ereport(ERROR, errcode(FH400), errmsg("invalid _filter: operator \"%s\" does not compare with text", op),
+	ereport(ERROR, errcode(FH400), errmsg("invalid _filter: operator \"%s\" does not compare with text", op), errhint("Texts are compared by eq, ne, co, sw, ew, gt, lt, ge and le."),
 			fhir_issue("invalid", NULL));
 }
 
@@ -417,7 +417,7 @@ text_matches(const MatchCriterion *c, MatchText t, const char *value)
 		return match_text_is(t, value);
 	if (strcmp(c->modifier, "contains") == 0 || strcmp(c->modifier, "text") == 0)
 		return folded_contains(t, value);
-	ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
+	ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier), errhint("Use fhir_search."),
 			fhir_issue("not-supported", NULL));
 }
 
@@ -478,6 +478,6 @@ match_uri(const MatchCriterion *c, const FpItem *item, const char *value)
 		return is_below(t, (MatchText){text, n});
 	if (strcmp(c->modifier, "above") == 0)
 		return is_below((MatchText){text, n}, t);
-	ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier),
+	ereport(ERROR, errcode(FH501), errmsg("modifier \":%s\" can't be evaluated in memory", c->modifier), errhint("Use fhir_search."),
 			fhir_issue("not-supported", NULL));
 }

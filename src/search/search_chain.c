@@ -72,6 +72,7 @@ search_chain_targets(const KeyParam *p, const char *type_name, const ModelType *
 			ereport(ERROR, errcode(FH400),
 					errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, p->base->name,
 						   type_name),
+					errhint("fhir_search_parameters('%s') tells the targets of each reference.", p->base->name),
 					fhir_issue("value", NULL));
 		(*out)[n++] = t;
 		return n;
@@ -105,7 +106,7 @@ search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, con
 	if (p->type != PARAM_REFERENCE)
 		ereport(ERROR, errcode(FH400),
 				errmsg("search parameter \"%s\" of %s can't be chained", p->code, t->name),
-				errdetail("It is not of type reference."), fhir_issue("invalid", NULL));
+				errdetail("It is not of type reference."), errhint("Only references lead on: subject.name."), fhir_issue("invalid", NULL));
 	ntargets = search_chain_targets(p, name->modifier, &targets);
 	for (int i = 0; i < ntargets; i++) {
 		Crit *arg;
@@ -120,6 +121,7 @@ search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, con
 			ERROR, errcode(FH400),
 			errmsg("unknown search parameter \"%s\" in chain \"%s.%s\"", name->rest, name->code, name->rest),
 			errdetail("No type that %s of %s may refer to has it.", name->code, t->name),
+			errhint("fhir_search_parameters() of the type that it leads to lists what follows the dot."),
 			fhir_issue("not-supported", NULL));
 	return c;
 }
@@ -144,7 +146,7 @@ search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const 
 	p = search_require_param(from, pnstrdup(rest + tlen + 1, plen));
 	if (p->type != PARAM_REFERENCE)
 		ereport(ERROR, errcode(FH400),
-				errmsg("search parameter \"%s\" of %s is no reference", p->code, from->name),
+				errmsg("search parameter \"%s\" of %s is no reference", p->code, from->name), errhint("The form is _has:Type:reference:parameter=value."),
 				fhir_issue("invalid", NULL));
 	rest += tlen + 1 + plen + 1;
 	if (*rest == '\0')
@@ -164,7 +166,7 @@ search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const 
 	if (c->nlinks == 0)
 		ereport(
 			ERROR, errcode(FH400),
-			errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name),
+			errmsg("search parameter \"%s\" of %s does not refer to %s", p->code, from->name, types[0]->name), errhint("fhir_search_parameters('%s') tells the targets of each reference.", from->name),
 			fhir_issue("value", NULL));
 	Assert(referring != NULL); /* as there is a link */
 	/* where only those that refer at all carry a hash, they may be few */

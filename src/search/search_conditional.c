@@ -28,7 +28,7 @@ find_matches(SearchRequest *req, void *arg)
 	for (int i = 0; i < req->npairs; i++)
 		if (req->pairs[i].control && strcmp(req->pairs[i].name, "_type") != 0)
 			ereport(ERROR, errcode(FH400), errmsg("\"%s\" is no criterion", req->pairs[i].name),
-					errdetail("The query of a conditional interaction has criteria only."),
+					errdetail("The query of a conditional interaction has criteria only."), errhint("Leave it out."),
 					fhir_issue("invalid", NULL));
 	if (req->nwhere == 0)
 		ereport(ERROR, errcode(FH412), errmsg("the query of a conditional interaction has no criterion"),

@@ -96,7 +96,7 @@ through_reference(Filter *f, const KeyParam *p, const char *type, const FilterTe
 	}
 	if (c == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("invalid _filter: no type that \"%s\" may refer to has these parameters", p->code),
-				errdetail("In \"%.*s\".", 100, inner->at), fhir_issue("not-supported", NULL));
+				errdetail("In \"%.*s\".", 100, inner->at), errhint("Name the type, for example subject:Patient.name."), fhir_issue("not-supported", NULL));
 	return c;
 }
 

@@ -25,7 +25,7 @@ no_such(const KeyParam *p, const char *op)
 
 	ereport(ERROR, errcode(FH400),
 			errmsg("invalid _filter: operator \"%s\" does not compare with \"%s\"", op, p->code),
-			errdetail("That is a parameter of type %s.", types[p->type]), fhir_issue("invalid", NULL));
+			errdetail("That is a parameter of type %s.", types[p->type]), errhint("eq compares with each; docs/search.md lists the operators of each type."), fhir_issue("invalid", NULL));
 }
 
 static bool

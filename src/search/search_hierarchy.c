@@ -46,7 +46,7 @@ add_member(Members *m, const char *id, int len)
 			return;
 	if (m->n >= fhir_max_value_set_codes)
 		ereport(ERROR, errcode(FH400), errmsg("hierarchy of %s has too many members", m->type->name),
-				errdetail("More than fhir.max_value_set_codes, which is %d.", fhir_max_value_set_codes),
+				errdetail("More than fhir.max_value_set_codes, which is %d.", fhir_max_value_set_codes), errhint("Ask for a part further down, or raise the setting."),
 				fhir_issue("too-costly", NULL));
 	if (m->n == m->max) {
 		m->max = Max(16, 2 * m->max);

@@ -268,7 +268,7 @@ refuse_known(const char *name, const char *value)
 	if (strcmp(name, "_query") == 0)
 		ereport(ERROR, errcode(FH400),
 				errmsg("named query \"%.*s\" is unknown", pg_mbcliplen(value, strlen(value), 80), value),
-				errdetail("Named queries (_query) are defined by servers; this one has none."),
+				errdetail("Named queries (_query) are defined by servers; this one has none."), errhint("Leave _query out, and give criteria."),
 				fhir_issue("not-supported", NULL));
 	if (strcmp(name, "_has") == 0)
 		ereport(ERROR, errcode(FH400), errmsg("incomplete parameter \"_has\""),
@@ -278,7 +278,7 @@ refuse_known(const char *name, const char *value)
 		if (strlen(refused[i].name) == len && strncmp(name, refused[i].name, len) == 0)
 			ereport(ERROR, errcode(FH400),
 					errmsg("search parameter \"%s\" is not supported", refused[i].name),
-					errdetail("%s", refused[i].why), fhir_issue("not-supported", NULL));
+					errdetail("%s", refused[i].why), errhint("Leave it out; with handling=lenient it is passed by."), fhir_issue("not-supported", NULL));
 }
 
 /* A control that has no modifiers, with one. */
@@ -431,6 +431,7 @@ split_pairs(SearchRequest *req, const char *query)
 		ereport(ERROR, errcode(FH400), errmsg("the query has too many parameters"),
 				errdetail("%d parameters; fhir.max_search_parameters is %d.", req->npairs,
 						  fhir_max_search_parameters),
+				errhint("Join values by commas where one of them is enough, or raise the setting."),
 				fhir_issue("too-costly", NULL));
 }
 

@@ -36,7 +36,7 @@ search_unknown_param(const ModelType *t, const char *code)
 	for (int i = 0; i < lengthof(controls); i++)
 		if (strcmp(code, controls[i]) == 0 && strcmp(code, "_has") != 0)
 			ereport(ERROR, errcode(FH400), errmsg("\"%s\" can't be used here", code),
-					errdetail("It belongs to the search as a whole, and takes no modifier."),
+					errdetail("It belongs to the search as a whole, and takes no modifier."), errhint("Write it by itself, beside the other parameters."),
 					fhir_issue("not-supported", NULL));
 	keys_params_each(t, offer_param, &near);
 	for (int i = 0; i < lengthof(controls); i++)
@@ -305,7 +305,7 @@ special_comparison(SearchRequest *req, const ModelType *const *types, int ntypes
 		return NULL;
 	if (strcmp(op, "eq") != 0 && strcmp(op, "ne") != 0)
 		ereport(ERROR, errcode(FH400),
-				errmsg("invalid _filter: operator \"%s\" does not compare with \"%s\"", op, n->code),
+				errmsg("invalid _filter: operator \"%s\" does not compare with \"%s\"", op, n->code), errhint("docs/search.md lists the operators of each type of parameter."),
 				fhir_issue("invalid", NULL));
 	return *op == 'n' ? crit_not(c) : c;
 }
@@ -375,6 +375,7 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 		ereport(ERROR, errcode(FH400), errmsg("the chain is too long"),
 				errdetail("It goes on with \"%s\" after %d steps; fhir.max_chain_depth is %d.", name, depth,
 						  fhir_max_chain_depth),
+				errhint("Search in two steps, or raise the setting."),
 				fhir_issue("too-costly", NULL));
 	if (strncmp(name, "_has:", 5) == 0)
 		return search_has(req, types, ntypes, name + 5, value, depth);
@@ -436,7 +437,7 @@ compartment(SearchRequest *req)
 			crit_add_value(one->args[1], pstrdup(req->compartment_id));
 		} else if (codes == NULL)
 			ereport(ERROR, errcode(FH400),
-					errmsg("%s is not in the %s compartment", t->name, req->compartment->name),
+					errmsg("%s is not in the %s compartment", t->name, req->compartment->name), errhint("Search %s by a parameter that refers to the %s.", t->name, req->compartment->name),
 					fhir_issue("not-supported", NULL));
 		for (; codes && *codes; codes++) {
 			const KeyParam *p;

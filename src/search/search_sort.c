@@ -116,6 +116,7 @@ add_chain(SearchSort *sort, const ModelType *t, const SearchName *name, int dept
 		ereport(ERROR, errcode(FH400), errmsg("the chain of a sort key is too long"),
 				errdetail("\"%s\" after %d steps; fhir.max_chain_depth is %d.", name->rest, depth,
 						  fhir_max_chain_depth),
+				errhint("Sort by something nearer, or raise the setting."),
 				fhir_issue("too-costly", NULL));
 	if (p->type != PARAM_REFERENCE)
 		search_bad_value("_sort", sort->code, psprintf("\"%s\" of %s is no reference", p->code, t->name), NULL);

@@ -125,7 +125,7 @@ codes_criterion(const KeyParam *p, const KeyLeg *leg, const TermSet *set)
 				break;
 			case KEYS_RECHECK:
 				ereport(ERROR, errcode(FH400),
-						errmsg("search parameter \"%s\" can't be compared with value sets", p->code),
+						errmsg("search parameter \"%s\" can't be compared with value sets", p->code), errdetail("Only tokens can."),
 						fhir_issue("not-supported", NULL));
 		}
 	}

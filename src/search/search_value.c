@@ -460,6 +460,7 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 	}
 	ereport(ERROR, errcode(FH400),
 			errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
+			errhint("fhir_search_parameters('%s') lists those that are.", p->base->name),
 			fhir_issue("not-supported", NULL));
 }
 
@@ -468,7 +469,7 @@ search_limit_values(const char *code, int n)
 {
 	if (n > fhir_max_search_values)
 		ereport(ERROR, errcode(FH400), errmsg("too many values of search parameter \"%s\"", code),
-				errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values),
+				errdetail("%d values; fhir.max_search_values is %d.", n, fhir_max_search_values), errhint("Split the search, or raise the setting."),
 				fhir_issue("too-costly", NULL));
 }
 
@@ -485,6 +486,7 @@ search_values(const KeyParam *p, const char *modifier, const char *value)
 	if (p->nlegs == 0)
 		ereport(ERROR, errcode(FH400),
 				errmsg("search parameter \"%s\" of %s is not supported", p->code, p->base->name),
+				errhint("fhir_search_parameters('%s') lists those that are.", p->base->name),
 				fhir_issue("not-supported", NULL));
 	for (int i = 0; i < n; i++) {
 		if (*values[i] == '\0')

@@ -20,6 +20,7 @@ raise_entry(const char *what, const char *value, const char *element)
 			errcode(FH400),
 			errmsg("%s", what),
 			value ? errdetail("Value: %.200s", value) : 0,
+			errhint("An entry has a request with a method and a url (POST Patient, PUT Patient/id, GET Patient?name=x), and the resource that is to be written."),
 			fhir_issue("value", element));
 }
 
@@ -62,6 +63,7 @@ parse_target(BundleEntry *e)
 
 	if (e->method == BUNDLE_POST && strchr(e->url, '$'))
 		ereport(ERROR, errcode(FH501), errmsg("operations in a Bundle are not supported"), errdetail("URL: %.200s", e->url),
+				errhint("The CapabilityStatement tells which operations this server has; none can stand in a Bundle."),
 				fhir_issue("not-supported", "Bundle.request.url"));
 	e->type = store_require_type(e->url, len);
 	if (*rest == '/') {

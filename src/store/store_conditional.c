@@ -86,7 +86,7 @@ raise_many(const ModelType *type, const char *query)
 	ereport(ERROR,
 			errcode(FH412),
 			errmsg("the condition matches more than one %s", type->name),
-			errdetail("Condition: %.500s", query),
+			errdetail("Condition: %.500s", query), errhint("Patch a resource that exists: by its id, or by criteria that select one."),
 			errhint("Make the condition select one, for example by identifier with its system."),
 			fhir_issue("multiple-matches", NULL));
 }
@@ -125,7 +125,7 @@ store_match_one(const ModelType *type, const char *query, StoreMatch *match)
 				errhint("Give search parameters, such as identifier=system|value."),
 				fhir_issue("required", NULL));
 	if (!store_match_hook)
-		ereport(ERROR, errcode(FH501), errmsg("conditional interactions need search"), fhir_issue("not-supported", NULL));
+		elog(ERROR, "conditional interactions need search");
 	PushActiveSnapshot(GetLatestSnapshot());
 	n = store_match_hook(type, query, m, 1);
 	PopActiveSnapshot();

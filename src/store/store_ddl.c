@@ -302,7 +302,7 @@ fhir_store_create(PG_FUNCTION_ARGS)
 	if (OidIsValid(nsp) && store_exists(name))
 		ereport(ERROR,
 				errcode(FH409),
-				errmsg("store \"%s\" exists already", name),
+				errmsg("store \"%s\" exists already", name), errhint("Choose another name, or drop that store with fhir_store_drop()."),
 				fhir_issue("duplicate", NULL));
 
 	/* In the extension's own script: a store's tables are nobody's members. */
@@ -341,7 +341,7 @@ fhir_store_drop(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(FH404),
 				errmsg("\"%.100s\" is not a FHIR store", name),
-				errdetail("Only schemas made by fhir_store_create can be dropped."),
+				errdetail("Only schemas made by fhir_store_create can be dropped."), errhint("To drop another schema, use DROP SCHEMA."),
 				fhir_issue("not-found", NULL));
 	SPI_connect();
 	run(psprintf("LOCK TABLE %s.version IN ACCESS EXCLUSIVE MODE", quoted), SPI_OK_UTILITY);

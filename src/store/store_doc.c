@@ -106,7 +106,7 @@ static Jsonb *
 finish(Jsonb *out, const char *base, uint32 total)
 {
 	if (total > JENTRY_OFFLENMASK)
-		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("document is too large"));
+		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("document is too large"), errdetail("A document holds at most %d bytes in an array or object.", JENTRY_OFFLENMASK));
 	SET_VARSIZE(out, (base - (char *) out) + total);
 	return out;
 }

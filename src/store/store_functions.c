@@ -87,7 +87,7 @@ fhir_vread(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(FH400),
 				errmsg("invalid version id"),
-				errdetail("Version \"%.100s\".", version_id),
+				errdetail("Version \"%.100s\".", version_id), errhint("A version is a number from 1 on, as meta.versionId has it."),
 				fhir_issue("value", NULL));
 	if (version == 0 || !store_vread(type, id, version, &r))
 		ereport(ERROR,

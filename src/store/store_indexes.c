@@ -134,7 +134,7 @@ store_open_table(StoreCatalog *cat, StoreTable table, StoreOpen *out)
 	if (n > MAX_INDEXES)
 		ereport(ERROR,
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				errmsg("table \"%s\" of a FHIR store has more than %d indexes", RelationGetRelationName(rel), MAX_INDEXES));
+				errmsg("table \"%s\" of a FHIR store has more than %d indexes", RelationGetRelationName(rel), MAX_INDEXES), errhint("Drop indexes that were added to it."));
 	for (int i = 0; i < n; i++)
 		indexes[i] = index_open(list_nth_oid(list, i), RowExclusiveLock);
 	if (!same_indexes(t, indexes, n))
@@ -169,5 +169,5 @@ store_open_index(StoreCatalog *cat, StoreIndex index, StoreOpen *open)
 			return open->result->ri_IndexRelationDescs[i];
 	ereport(ERROR,
 			errcode(ERRCODE_UNDEFINED_OBJECT),
-			errmsg("an index of table \"%s\" of FHIR store \"%s\" is missing", RelationGetRelationName(open->rel), cat->name));
+			errmsg("an index of table \"%s\" of FHIR store \"%s\" is missing", RelationGetRelationName(open->rel), cat->name), errhint("Make it again as a new store has it (\\d in another store shows it)."));
 }

@@ -311,7 +311,7 @@ fhir_json_patch(PG_FUNCTION_ARGS)
 	if (!JB_ROOT_IS_ARRAY(patch) || JB_ROOT_IS_SCALAR(patch))
 		ereport(ERROR,
 				errcode(FH400),
-				errmsg("malformed JSON Patch: it is no array"),
+				errmsg("malformed JSON Patch: it is no array"), errhint("A JSON Patch is an array of operations (RFC 6902), such as [{\"op\": \"remove\", \"path\": \"/active\"}]."),
 				fhir_issue("structure", NULL));
 	if (JB_ROOT_IS_SCALAR(doc))
 		root = *getIthJsonbValueFromContainer(&doc->root, 0);

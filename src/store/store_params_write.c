@@ -448,7 +448,7 @@ store_params_written(StoreWriter *w, int64 rid, const char *id, int32 version, J
 			ereport(ERROR,
 					errcode(FH501),
 					errmsg("store \"%s\" takes no SearchParameters of its own", cat->name),
-					errdetail("It has no table search_param: it was made by an earlier version."),
+					errdetail("It has no table search_param: it was made by an earlier version."), errhint("Make a new store with fhir_store_create() and move the resources there."),
 					fhir_issue("not-supported", NULL));
 		return;
 	}

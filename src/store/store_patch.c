@@ -22,7 +22,7 @@ apply(const ModelType *type, JsonbContainer *doc, Jsonb *patch)
 		ereport(ERROR,
 				errcode(FH400),
 				errmsg("no patch"),
-				errdetail("It is neither an array (JSON Patch) nor a Parameters resource (FHIRPath Patch)."),
+				errdetail("It is neither an array (JSON Patch) nor a Parameters resource (FHIRPath Patch)."), errhint("For example [{\"op\": \"replace\", \"path\": \"/active\", \"value\": false}]."),
 				fhir_issue("structure", NULL));
 	return store_fhirpath_patch(type, doc, &patch->root);
 }
@@ -37,12 +37,12 @@ require_same(const ModelType *type, const char *id, JsonbContainer *doc)
 	if (!t || strcmp(t, type->name) != 0)
 		ereport(ERROR,
 				errcode(FH422),
-				errmsg("a patch cannot change the resource's type"),
+				errmsg("a patch cannot change the resource's type"), errhint("Create a resource of the other type instead."),
 				fhir_issue("business-rule", "resourceType"));
 	if (!i || strcmp(i, id) != 0)
 		ereport(ERROR,
 				errcode(FH422),
-				errmsg("a patch cannot change the resource's id"),
+				errmsg("a patch cannot change the resource's id"), errhint("Create a resource with the other id instead."),
 				fhir_issue("business-rule", "id"));
 }
 
@@ -61,7 +61,7 @@ store_write_patch(StoreWriter *w, const ModelType *type, const char *id, Jsonb *
 	store_check_preconditions(type, id, &row, if_match, NULL);
 	doc = apply(type, &store_writer_document(w, &row, NULL)->root, patch);
 	if (!JB_ROOT_IS_OBJECT(doc))
-		ereport(ERROR, errcode(FH422), errmsg("the patched document is no object"), fhir_issue("structure", NULL));
+		ereport(ERROR, errcode(FH422), errmsg("the patched document is no object"), errhint("A patch changes elements of the resource; it can't replace the whole by something else."), fhir_issue("structure", NULL));
 	require_same(type, id, &doc->root);
 	store_check(&doc->root);
 	keys_extract(type, &doc->root, &keys);

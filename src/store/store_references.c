@@ -76,7 +76,7 @@ store_references_init(Bundle *b)
 			ereport(ERROR,
 					errcode(FH400),
 					errmsg("two entries have the same fullUrl"),
-					errdetail("Bundle.entry[%d] and Bundle.entry[%d]: %.200s", u->entry->index, e->index, e->full_url),
+					errdetail("Bundle.entry[%d] and Bundle.entry[%d]: %.200s", u->entry->index, e->index, e->full_url), errhint("Give each entry a fullUrl of its own, or send one of them in another Bundle."),
 					fhir_issue("duplicate", psprintf("Bundle.entry[%d].fullUrl", e->index)));
 		u->entry = e;
 	}

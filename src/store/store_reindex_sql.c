@@ -125,12 +125,12 @@ fhir_reindex(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("invalid size of a batch"),
-				errdetail("Batch %d; it may be 1 to 100000 rows.", batch));
+				errdetail("Batch %d; it may be 1 to 100000 rows.", batch), errhint("Leave it out for the default."));
 	if (atomic)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 				errmsg("fhir_reindex() can't run in a transaction block"),
-				errdetail("It commits after each batch."));
+				errdetail("It commits after each batch."), errhint("Call it by itself, outside BEGIN and COMMIT."));
 	PreventCommandDuringRecovery("fhir_reindex()");
 	PreventCommandIfReadOnly("fhir_reindex()");
 	cat = store_catalog();

@@ -51,7 +51,7 @@ match_condition(Bundle *b, BundleEntry *e)
 			ereport(ERROR,
 					errcode(FH404),
 					errmsg("the condition matches no %s", e->type->name),
-					errdetail("Condition: %.500s", e->condition),
+					errdetail("Condition: %.500s", e->condition), errhint("Patch a resource that exists: by its id, or by criteria that select one."),
 					fhir_issue("not-found", NULL));
 		return;
 	}
@@ -69,7 +69,7 @@ check_put_id(Bundle *b, BundleEntry *e)
 		ereport(ERROR,
 				errcode(FH400),
 				errmsg("the resource's id is not that of the match"),
-				errdetail("The condition selects %s/%s, the resource has id \"%.64s\".", e->type->name, e->id, id),
+				errdetail("The condition selects %s/%s, the resource has id \"%.64s\".", e->type->name, e->id, id), errhint("Leave the id out, or give that of the match."),
 				fhir_issue("value", "Bundle.resource.id"));
 	if (!e->matched && id) {
 		store_require_id(id);
@@ -303,7 +303,7 @@ store_bundle_get(Bundle *b, BundleEntry *e)
 	StoreGet get = {e->url, e->form, e->if_none_match, e->if_modified_since};
 
 	if (!store_get_hook)
-		ereport(ERROR, errcode(FH501), errmsg("reads in a Bundle need the REST layer"), fhir_issue("not-supported", NULL));
+		elog(ERROR, "reads in a Bundle need the REST layer");
 	e->answer = store_get_hook(&get, &e->result);
 	e->status = e->answer ? 200 : 304;
 	if (e->method == BUNDLE_HEAD)

@@ -118,7 +118,7 @@ store_check_preconditions(const ModelType *type, const char *id, const StoreRow 
 		ereport(ERROR,
 				errcode(FH412),
 				errmsg("%s/%s exists already", type->name, id),
-				errdetail("Current version %d; If-None-Match is %.100s.", row->version, if_none_match),
+				errdetail("Current version %d; If-None-Match is %.100s.", row->version, if_none_match), errhint("To change it, send the update without If-None-Match."),
 				fhir_issue("duplicate", NULL));
 }
 
