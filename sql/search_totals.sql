@@ -39,6 +39,11 @@ ROLLBACK TO s;
 SELECT tally('Patient', NULL), tally('Patient', 'gender:not=male');
 ROLLBACK;
 SELECT tally('Patient', NULL);
+-- a row whose hashes are stored out of line
+SELECT fhir_update(jsonb_build_object('resourceType', 'List', 'id', 'long', 'status', 'current', 'mode', 'working', 'date', '2020-01-01', 'entry',
+	(SELECT jsonb_agg(jsonb_build_object('item', jsonb_build_object('reference', 'Patient/p' || i))) FROM generate_series(1, 1500) i))) IS NOT NULL;
+SELECT pg_column_size(keys) > 8000 FROM totals.resource WHERE id = 'long';
+SELECT q, (tally('List', q)).* FROM unnest('{item=Patient/p7&code:not=x,item=Patient/p7&date=ge2019,item=Patient/p7&code:not=x&date=lt2019,item=Patient/none&code:not=x,code:not=x}'::text[]) q;
 -- how
 SELECT l FROM fhir_explain('Patient', 'language:not=de&_summary=count', true) e, unnest(string_to_array(e::text, E'\n')) l WHERE l ~ 'total';
 -- the key of deleted resources is made anew with all others
