@@ -71,16 +71,27 @@ export function shown(subset, doc, match) {
 }
 
 // ---- texts and scores
+// HTML 4's names of letters, as far as they stand in a row; other names are of signs and spaces
+const NAMED = new Map([['quot', '"'], ['amp', '&'], ['apos', "'"], ['lt', '<'], ['gt', '>'], ['ordf', 'ª'], ['shy', '\u00ad'], ['micro', 'µ'], ['ordm', 'º'], ['OElig', 'Œ'], ['oelig', 'œ'], ['Scaron', 'Š'], ['scaron', 'š'], ['Yuml', 'Ÿ'],
+	...`Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig
+	agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml`.split(/\s+/).map((n, i) => [n, String.fromCharCode(0xc0 + i)]),
+	...['Alpha Beta Gamma Delta Epsilon Zeta Eta Theta Iota Kappa Lambda Mu Nu Xi Omicron Pi Rho'.split(' '), 'alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigmaf sigma tau upsilon phi chi psi omega'.split(' ')]
+		.flatMap((names, k) => names.map((n, i) => [n, String.fromCharCode((k ? 0x3b1 : 0x391) + i)])), ...'Sigma Tau Upsilon Phi Chi Psi Omega'.split(' ').map((n, i) => [n, String.fromCharCode(0x3a3 + i)])]);
+/** What a narrative shows: no tags, no comments, the characters that entities stand for. */
+const markup = (x) => x.replace(/<!--[\s\S]*?(?:-->|$)|<(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)|<[\s\S]*$|&(#\d{1,10}|#[xX][0-9a-fA-F]{1,9}|[A-Za-z0-9]{1,11});/g, (whole, entity) => {
+	if (!entity) return ' ';
+	if (entity[0] !== '#') return NAMED.get(entity) ?? ' ';
+	const c = /x/i.test(entity[1]) ? parseInt(entity.slice(2), 16) : parseInt(entity.slice(1), 10);
+	return c === 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ? whole : String.fromCodePoint(c);
+});
 const TEXTS = ['string', 'markdown', 'code', 'xhtml'];
-const ENTITIES = { quot: '"', amp: '&', lt: '<', gt: '>', apos: "'", nbsp: '\u00a0' }; // of those that stand in the data
-const shownText = (xhtml) => xhtml.replace(/<[^>]*(>|$)/g, ' ').replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (all, n, hex, name) => (name ? ENTITIES[name] ?? all : String.fromCodePoint(n ? Number(n) : parseInt(hex, 16))));
 function collect(path, o, out) {
 	for (const [k, v] of Object.entries(o)) {
 		const [e] = member(path, k, v);
 		each(v, (x) => {
 			if (k.startsWith('_') && isObject(x)) collect('Element', x, out);
 			else if (isObject(x)) { const below = member(path, k, x)[1]; if (below) collect(below, x, out); }
-			else if (typeof x === 'string' && e && k !== 'id' && e.path !== 'Reference.reference' && TEXTS.includes(e.type?.[0]?.code)) out.push(e.type[0].code === 'xhtml' ? shownText(x) : x);
+			else if (typeof x === 'string' && e && k !== 'id' && e.path !== 'Reference.reference' && TEXTS.includes(e.type?.[0]?.code)) out.push(e.type[0].code === 'xhtml' ? markup(x) : x);
 		});
 	}
 	return out;
