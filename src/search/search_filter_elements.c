@@ -60,16 +60,16 @@ static Crit *
 by_display(const Comparison *c, const KeySource *source)
 {
 	const char *raw = search_unescape(c->value);
-	Crit *term = crit_new(CRIT_TERM);
+	Crit *texts = crit_new(CRIT_TERM);
 	int len;
 	char *folded = keys_fold(raw, strlen(raw), &len);
 
 	if (len == 0)
 		return NULL;
-	term->mode = is_op(c, " co ") ? STRING_CONTAINS : STRING_SUFFIX;
-	crit_add_key(term, keys_term_group(source));
-	crit_add_value(term, folded);
-	return term;
+	texts->mode = is_op(c, " co ") ? STRING_CONTAINS : STRING_SUFFIX;
+	crit_add_key(texts, keys_term_group(source));
+	crit_add_value(texts, folded);
+	return texts;
 }
 
 /* Tokens know the codings of a concept, the codes and systems of a coding, the systems of an identifier. */
