@@ -127,7 +127,8 @@ elements(const Row *row, AttrNumber att, int64 *buffer, int *n)
 	struct varlena *v = (struct varlena *) DatumGetPointer(attribute(row, att));
 	ArrayType *a = (ArrayType *) v;
 
-	if (VARATT_IS_SHORT(v)) {
+	/* a pointer to TOAST passes for a short value, too */
+	if (VARATT_IS_SHORT(v) && !VARATT_IS_EXTERNAL(v)) {
 		/* at most 126 bytes */
 		a = (ArrayType *) buffer;
 		memcpy((char *) a + VARHDRSZ, VARDATA_SHORT(v), VARSIZE_SHORT(v) - VARHDRSZ_SHORT);
