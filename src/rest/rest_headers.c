@@ -178,6 +178,25 @@ rest_content_type(const RestRequest *req)
 
 /* ---- preferences ---- */
 
+/* name = "value" -> value, in place: blanks around the sign and quotes are allowed (RFC 7240, 2). */
+static char *
+preference_value(char *v)
+{
+	size_t len;
+
+	v += strspn(v, " \t");
+	if (*v != '=')
+		return NULL;
+	v++;
+	v += strspn(v, " \t");
+	len = strlen(v);
+	if (len > 1 && *v == '"' && v[len - 1] == '"') {
+		v[len - 1] = '\0';
+		v++;
+	}
+	return v;
+}
+
 /* Value of the first preference `name` in Prefer, lower-cased; NULL if absent. */
 static char *
 preference(const RestRequest *req, const char *name)
@@ -190,9 +209,11 @@ preference(const RestRequest *req, const char *name)
 		if (*p == ';')
 			*p = ',';
 	while ((element = next_element(&list, ',')) != NULL) {
+		char *value;
+
 		lower(element);
-		if (strncmp(element, name, len) == 0 && element[len] == '=')
-			return element + len + 1;
+		if (strncmp(element, name, len) == 0 && (value = preference_value(element + len)) != NULL)
+			return value;
 	}
 	return NULL;
 }

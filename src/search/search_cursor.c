@@ -46,7 +46,7 @@ changes_no_order(const SearchPair *p)
 	return false;
 }
 
-/* Everything that decides which rows come in which order. */
+/* Everything that decides which rows come in which order; not what handling=lenient left out, which no link holds. */
 static void
 put_search(StringInfo b, const SearchRequest *req)
 {
@@ -54,7 +54,7 @@ put_search(StringInfo b, const SearchRequest *req)
 	put_field(b, req->compartment ? req->compartment->name : NULL);
 	put_field(b, req->compartment ? req->compartment_id : NULL);
 	for (int i = 0; i < req->npairs; i++)
-		if (!changes_no_order(&req->pairs[i])) {
+		if (req->pairs[i].used && !changes_no_order(&req->pairs[i])) {
 			put_field(b, req->pairs[i].name);
 			put_field(b, req->pairs[i].value);
 		}

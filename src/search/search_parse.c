@@ -297,12 +297,10 @@ refuse_modifier(const char *name)
 					fhir_issue("not-supported", NULL));
 }
 
-/* True if the pair was a result control. */
+/* A control that has one value. */
 static bool
-parse_control(SearchRequest *req, const char *name, const char *value)
+parse_single(SearchRequest *req, const char *name, const char *value)
 {
-	if (name[0] != '_')
-		return false;
 	if (strcmp(name, "_count") == 0) {
 		req->count_asked = parse_count(value);
 		req->count = Min(req->count_asked, fhir_max_count);
@@ -310,22 +308,44 @@ parse_control(SearchRequest *req, const char *name, const char *value)
 		req->total = parse_total(value);
 	else if (strcmp(name, "_summary") == 0)
 		req->summary = parse_summary(value);
-	else if (strcmp(name, "_elements") == 0)
-		parse_elements(req, value);
-	else if (strcmp(name, "_sort") == 0)
-		search_resolve_sort(req, value);
 	else if (strcmp(name, "_contained") == 0)
 		req->contained = parse_contained(value);
 	else if (strcmp(name, "_containedType") == 0)
 		req->contained_alone = parse_contained_type(value);
 	else if (strcmp(name, "_cursor") == 0)
 		req->cursor = value;
+	else
+		return false;
+	return true;
+}
+
+/* Of a control that has one value the last counts: the links tell no other. */
+static void
+supersede(SearchRequest *req, const char *name)
+{
+	for (SearchPair *p = req->pairs; p->name != name; p++)
+		if (strcmp(p->name, name) == 0)
+			p->used = false;
+}
+
+/* True if the pair was a result control. */
+static bool
+parse_control(SearchRequest *req, const char *name, const char *value)
+{
+	if (name[0] != '_')
+		return false;
+	if (strcmp(name, "_elements") == 0)
+		parse_elements(req, value);
+	else if (strcmp(name, "_sort") == 0)
+		search_resolve_sort(req, value);
 	else if (strncmp(name, "_include", 8) == 0 && (name[8] == '\0' || name[8] == ':'))
 		parse_include(req, name, value);
 	else if (strncmp(name, "_revinclude", 11) == 0 && (name[11] == '\0' || name[11] == ':'))
 		parse_include(req, name, value);
 	else if (strcmp(name, "_format") == 0 || strcmp(name, "_pretty") == 0)
 		return true; /* the REST layer's */
+	else if (parse_single(req, name, value))
+		supersede(req, name);
 	else {
 		refuse_modifier(name);
 		refuse_known(name, value);
@@ -349,6 +369,11 @@ parse_types(SearchRequest *req)
 
 		if (strcmp(req->pairs[i].name, "_type") != 0)
 			continue;
+		if (req->type && req->handling == SEARCH_LENIENT) {
+			req->pairs[i].control = true;
+			req->ignored = lappend(req->ignored, pstrdup("the search has its type already: _type"));
+			continue;
+		}
 		if (req->ntypes > 0)
 			search_bad_value("_type", req->pairs[i].value,
 							 req->type ? "the search has its type already" : "given twice", NULL);
@@ -437,12 +462,14 @@ split_pairs(SearchRequest *req, const char *query)
 
 /*
  * Under handling=lenient an error about the query (FH400) becomes a note, anything else passes. Only pure
- * computation runs inside, so that no subtransaction is needed.
+ * computation runs inside, so that no subtransaction is needed. Of a list with one wrong name nothing is taken:
+ * the links lack all of it.
  */
 static void
 control_leniently(SearchRequest *req, SearchPair *p)
 {
 	MemoryContext cxt = CurrentMemoryContext;
+	int nsorts = req->nsorts, nelements = req->nelements;
 
 	PG_TRY();
 	{
@@ -451,6 +478,8 @@ control_leniently(SearchRequest *req, SearchPair *p)
 	PG_CATCH();
 	{
 		p->control = true;
+		req->nsorts = nsorts;
+		req->nelements = nelements;
 		search_ignore(req, cxt);
 	}
 	PG_END_TRY();
@@ -473,6 +502,16 @@ search_ignore(SearchRequest *req, MemoryContext cxt)
 												  near ? " (" : "", near ? e->hint : "", near ? ")" : ""));
 }
 
+static void
+ignore_includes(SearchRequest *req)
+{
+	for (int i = 0; i < req->npairs; i++)
+		if (strncmp(req->pairs[i].name, "_include", 8) == 0 || strncmp(req->pairs[i].name, "_revinclude", 11) == 0)
+			req->pairs[i].used = false;
+	req->nincludes = 0;
+	req->ignored = lappend(req->ignored, pstrdup("_include and _revinclude can't be used with _summary=text"));
+}
+
 void
 search_parse(SearchRequest *req, const char *query)
 {
@@ -488,12 +527,16 @@ search_parse(SearchRequest *req, const char *query)
 			search_bad_modifier(pnstrdup(p->name, own - p->name), own + 1, NULL);
 		if (p->used) /* _type */
 			p->control = true;
-		else if (req->handling == SEARCH_LENIENT)
+		if (p->control)
+			continue;
+		if (req->handling == SEARCH_LENIENT)
 			control_leniently(req, p);
 		else
 			p->control = p->used = parse_control(req, p->name, p->value);
 	}
-	if (req->summary == SUMMARY_TEXT && req->nincludes > 0)
+	if (req->summary == SUMMARY_TEXT && req->nincludes > 0 && req->handling == SEARCH_LENIENT)
+		ignore_includes(req);
+	else if (req->summary == SUMMARY_TEXT && req->nincludes > 0)
 		ereport(ERROR, errcode(FH400), errmsg("_include and _revinclude can't be used with _summary=text"),
 				errhint("Leave out one of them, or use _summary=true."), fhir_issue("invalid", NULL));
 }

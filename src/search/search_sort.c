@@ -194,7 +194,7 @@ search_resolve_sort(SearchRequest *req, const char *value)
 	char **parts;
 	int n = search_split(value, ',', &parts);
 
-	if (n > 8)
+	if (req->nsorts + n > 8)
 		search_bad_value("_sort", value, "more than 8 sort keys", NULL);
 	for (int i = 0; i < n; i++) {
 		bool descending = *parts[i] == '-';
