@@ -44,6 +44,8 @@ SELECT sp('bad', 'x', 'Patient', 'token', 'Patient.gendre');
 SELECT sp('bad', 'x', 'Patient Person', 'token', 'Patient.gender');
 SELECT sp('bad', 'x', 'Patient', 'date', 'Patient.name');
 SELECT sp('bad', 'x', 'Patient', 'token', 'Patient.birthDate < today()');
+SELECT sp('bad', 'x', base, type, expression) FROM (VALUES ('Resource', 'token', 'Resource.id'), ('Patient', 'token', 'Patient.meta.versionId'), ('Patient', 'date', 'Patient.meta.lastUpdated | Patient.birthDate'),
+ ('Patient', 'token', 'Patient.meta.exists()'), ('Patient', 'string', 'Patient.descendants().ofType(id)')) x(base, type, expression);
 SELECT sp('bad', 'x', 'Patient', 'token', 'Patient.gender // sex');
 SELECT sp('bad', 'x', 'Patient', 'special', 'Patient.gender');
 SELECT sp('bad', 'x', 'Patient', 'reference', 'Patient.link.other', '{"target":["Nobody"]}');

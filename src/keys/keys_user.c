@@ -11,6 +11,8 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -203,20 +205,66 @@ comparable(ModelTypeId t, uint8 klass)
 	}
 }
 
+/* What a program gives for a resource of these members alone, as text. */
+static char *
+trial_answer(const FhirPath *program, const ModelType *type, const char *members)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char *text = psprintf("{\"resourceType\":\"%s\"%s}", type->name, members);
+	Jsonb *doc = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	FpContext cxt = {.resolve = FP_RESOLVE_TYPE, .root = &doc->root};
+	StringInfoData out;
+	FpList list = {0};
+	FpItem root;
+
+	initStringInfo(&out);
+	fhirpath_root(&doc->root, type->id, &root);
+	PG_TRY();
+	{
+		fhirpath_eval(program, &cxt, &root, &list);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != FH422)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		list.n = 0;
+	}
+	PG_END_TRY();
+	for (int i = 0; i < list.n; i++)
+		JsonbToCString(&out, &fhirpath_item_jsonb(&list.items[i])->root, -1);
+	return out.data;
+}
+
+/* Does it look at what the server gives a resource only after its keys are made? */
+static bool
+reads_stamp(const FhirPath *program, const ModelType *type)
+{
+	static const char stamp[] = ",\"id\":\"a\",\"meta\":{\"versionId\":\"1\",\"lastUpdated\":\"2000-01-01T00:00:00Z\"}";
+
+	return strcmp(trial_answer(program, type, ""), trial_answer(program, type, stamp)) != 0;
+}
+
 /* One branch of the expression, in canonical text, for one base. */
 static void
 check_branch(const ModelParam *p, const ModelType *base, char *canonical)
 {
+	const FhirPath *program;
 	bool fits = false;
 	KeyTypes types;
 
 	if (p->type == PARAM_REFERENCE)
 		keys_expr_resolve_type(canonical);
-	if (fhirpath_is_stable(compile(p, "expression", canonical, base->id, true)))
+	program = compile(p, "expression", canonical, base->id, true);
+	if (fhirpath_is_stable(program))
 		refuse(p, "expression", "its value does not follow from the resource alone", psprintf("In \"%s\".", canonical),
 			   "Leave out now(), today(), memberOf() and resolve(), but for a last .where(resolve() is Type) of a reference.");
 	if (p->type == PARAM_COMPOSITE)
 		return;
+	if (reads_stamp(program, base))
+		refuse(p, "expression", "it looks at what the server gives a resource: its id, version or time of change",
+			   psprintf("In \"%s\".", canonical), "Search by _id and _lastUpdated.");
 	keys_path_compile(canonical, base->id, false, &types);
 	for (int i = 0; i < types.n; i++)
 		fits |= comparable(types.types[i], keys_class_of_type[p->type]);
