@@ -34,6 +34,13 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- numbers of more digits than the index keeps find themselves, and are not unequal to themselves
+SELECT count(fhir_update(jsonb_build_object('resourceType', 'RiskAssessment', 'id', 'long' || i, 'status', 'final', 'subject', '{"reference":"Patient/long"}'::jsonb,
+	'prediction', jsonb_build_array(jsonb_build_object('probabilityDecimal', n))))) FROM unnest('{123456789012345678, 99999999999999999999, 1e20, 0.12345678901234567890, -99999999999999999999, 12345678901234567}'::numeric[]) WITH ORDINALITY x(n, i);
+SELECT n, array(SELECT id FROM fhir_search_rows('RiskAssessment', 'subject=Patient/long&probability=' || n)) AS equal, fhir_count('RiskAssessment', 'subject=Patient/long&probability=ne' || n) AS unequal
+	FROM unnest('{123456789012345678, 99999999999999999999, 1e20, 0.12345678901234567890, -99999999999999999999, 12345678901234567, 123456789012345}'::text[]) n;
+SELECT count(fhir_delete('RiskAssessment', 'long' || i)) FROM generate_series(1, 6) i;
+
 -- codes that only some systems have, in one component or two
 CREATE FUNCTION coding() RETURNS jsonb LANGUAGE sql VOLATILE AS $$
 	SELECT jsonb_strip_nulls(jsonb_build_object('system', ('{urn:a,urn:b}'::text[])[1 + floor(random() * 3)], 'code', ('{x,y,z}'::text[])[1 + floor(random() * 4)], 'display', 'd'))

@@ -57,6 +57,26 @@ add_below(Crit *c, uint64 key, int64 bound, bool whole)
 		crit_add_box(c, key, MIN, bound - 1, MIN, whole ? bound - 1 : MAX);
 }
 
+/*
+ * The upper end of a precision lies between two neighbours in dec64, shi and top: a number within it of more digits than dec64
+ * keeps may be stored as the interval of both.
+ */
+static void
+add_between_eq(Crit *c, uint64 key, int64 slo, int64 shi, int64 top)
+{
+	crit_add_box(c, key, slo, MAX, MIN, shi);
+	crit_add_box(c, key, shi, shi, top, top);
+}
+
+static void
+add_between_ne(Crit *c, uint64 key, int64 slo, int64 shi, int64 top)
+{
+	add_below(c, key, slo, false);
+	add_above(c, key, top, false);
+	crit_add_box(c, key, MIN, shi - 1, top, top);
+	crit_add_box(c, key, top, MAX, top, top);
+}
+
 /* slo, shi inclusive; for ap already widened. */
 static void
 add_boxes(Crit *c, uint64 key, SearchPrefix prefix, int64 slo, int64 shi)
@@ -133,11 +153,17 @@ numeric_op(PGFunction fn, Numeric a, Numeric b)
 	return DatumGetNumeric(DirectFunctionCall2(fn, NumericGetDatum(a), NumericGetDatum(b)));
 }
 
-/* The interval [*slo, *shi] in dec64 for a prefix, through a unit's conversion if q is given. */
-static void
+/* What a searched number asks for, in dec64: [lo, hi], where its end is no dec64 up to somewhere before top. */
+typedef struct NumberInterval {
+	int64 lo, hi, top;
+} NumberInterval;
+
+/* For a prefix, through a unit's conversion if q is given. */
+static NumberInterval
 number_interval(SearchPrefix prefix, const char *code, const char *whole, const char *text,
-				const KeyQuantity *q, int64 *slo, int64 *shi)
+				const KeyQuantity *q)
 {
+	NumberInterval out;
 	Numeric value, lo, hi;
 	bool open = false;
 
@@ -159,10 +185,25 @@ number_interval(SearchPrefix prefix, const char *code, const char *whole, const 
 		lo = keys_quantity_convert(q, lo);
 		hi = keys_quantity_convert(q, hi);
 	}
-	*slo = fhir_dec64(lo, FHIR_ROUND_DOWN);
-	*shi = fhir_dec64(hi, FHIR_ROUND_UP);
-	if (open && *shi > *slo)
-		(*shi)--; /* the upper end is not in the interval */
+	out.lo = fhir_dec64(lo, FHIR_ROUND_DOWN);
+	out.hi = out.top = fhir_dec64(hi, FHIR_ROUND_UP);
+	if (open) {
+		out.hi = fhir_dec64(hi, FHIR_ROUND_DOWN);
+		if (out.hi == out.top && out.hi > out.lo)
+			out.top = --out.hi; /* the upper end is not in the interval */
+	}
+	return out;
+}
+
+static void
+add_number(Crit *c, uint64 key, SearchPrefix prefix, NumberInterval n)
+{
+	if (n.hi == n.top)
+		add_boxes(c, key, prefix, n.lo, n.hi);
+	else if (prefix == PREFIX_EQ)
+		add_between_eq(c, key, n.lo, n.hi, n.top);
+	else
+		add_between_ne(c, key, n.lo, n.hi, n.top);
 }
 
 void
@@ -170,10 +211,8 @@ search_number_boxes(Crit *c, const char *code, uint64 key, const char *value)
 {
 	const char *text = value;
 	SearchPrefix prefix = search_prefix(&text);
-	int64 lo, hi;
 
-	number_interval(prefix, code, value, text, NULL, &lo, &hi);
-	add_boxes(c, key, prefix, lo, hi);
+	add_number(c, key, prefix, number_interval(prefix, code, value, text, NULL));
 }
 
 /* The units that the rows of a quantity's place have, from the dictionary (keys_units). */
@@ -237,12 +276,11 @@ search_quantity_boxes(Crit *c, const char *code, const KeySource *source, const 
 		n = keys_quantity(source, composite_hash, units, nunits, parts[1], strlen(parts[1]), parts[2],
 						  strlen(parts[2]), q, &recheck);
 	for (int i = 0; i < Max(n, 1); i++) {
-		int64 lo, hi;
-
 		/* the number is checked though no row has a unit that fits */
-		number_interval(prefix, code, value, parts[0], n > 0 ? &q[i] : NULL, &lo, &hi);
+		NumberInterval interval = number_interval(prefix, code, value, parts[0], n > 0 ? &q[i] : NULL);
+
 		if (n > 0)
-			add_boxes(c, q[i].key, prefix, lo, hi);
+			add_number(c, q[i].key, prefix, interval);
 	}
 	return recheck;
 }
