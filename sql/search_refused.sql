@@ -26,6 +26,8 @@ SELECT convert_from(body, 'UTF8')::jsonb #>> '{link,0,url}', jsonb_path_query_ar
 -- as many values as allowed, of whatever parameter
 SET fhir.max_search_values = 2;
 SELECT q || ': ' || coalesce(refused('Patient', q), '?') FROM unnest('{"_id=a,b","_id=a,b,c","_id:not=a,b,c","gender=a,b,c","_lastUpdated=2001,2002,2003","_list=a,b,c","_content=a,b,c","general-practitioner._id=a,b,c"}'::text[]) q;
+-- :above asks for each beginning of a URL or MIME type
+SELECT refused('ValueSet', 'url:above=ab'), refused('ValueSet', 'url:above=a/b/c'), refused('PlanDefinition', 'depends-on:above=a/b/c'), refused('DocumentReference', 'contenttype:above=text/a;b'), refused('DocumentReference', 'contenttype:above=text/a');
 RESET fhir.max_search_values;
 
 -- _list with _type; functional lists are refused above

@@ -107,20 +107,22 @@ urls_below(const KeyParam *p, const KeyLeg *leg, const char *modifier, const cha
 
 /* :above: this URL and its starts up to (or with) a slash. */
 static Crit *
-urls_above(const KeyLeg *leg, const char *url, uint64 (*key)(const KeySource *, const char *, int))
+urls_above(const KeyParam *p, const KeyLeg *leg, const char *url, uint64 (*key)(const KeySource *, const char *, int))
 {
 	Crit *c = crit_new(CRIT_KEYS);
 	int len = strlen(url);
 
-	for (int i = 1; i <= len; i++)
-		if (i == len || url[i] == '/' || url[i - 1] == '/')
+	for (int i = 1, n = 0; i <= len; i++)
+		if (i == len || url[i] == '/' || url[i - 1] == '/') {
+			search_limit_values(p->code, ++n);
 			crit_add_key(c, key(leg->source, url, i));
+		}
 	return c;
 }
 
 /* A MIME type with whatever parameters; the first part of one with whatever follows. */
 static Crit *
-mime_types(const KeyLeg *leg, const char *type, bool below)
+mime_types(const KeyParam *p, const KeyLeg *leg, const char *type, bool below)
 {
 	Crit *c;
 
@@ -128,9 +130,11 @@ mime_types(const KeyLeg *leg, const char *type, bool below)
 		return crit_join(CRIT_OR, terms(leg, pstrdup(type), STRING_EQUAL),
 						 terms(leg, psprintf("%s%c", type, strchr(type, '/') ? ';' : '/'), STRING_PREFIX));
 	c = crit_new(CRIT_KEYS);
-	for (int i = 1, len = strlen(type); i <= len; i++)
-		if (i == len || type[i] == '/' || type[i] == ';')
+	for (int i = 1, n = 0, len = strlen(type); i <= len; i++)
+		if (i == len || type[i] == '/' || type[i] == ';') {
+			search_limit_values(p->code, ++n);
 			crit_add_key(c, keys_code(leg->source, type, i));
+		}
 	return c;
 }
 
@@ -191,7 +195,7 @@ token(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *va
 		return search_in_value_set(p, leg, search_unescape(value));
 	if (modifier && (strcmp(modifier, "above") == 0 || strcmp(modifier, "below") == 0) &&
 		keys_mime_types(leg->source))
-		return mime_types(leg, search_unescape(value), modifier[0] == 'b');
+		return mime_types(p, leg, search_unescape(value), modifier[0] == 'b');
 	if (modifier && (strcmp(modifier, "above") == 0 || strcmp(modifier, "below") == 0))
 		return search_code_hierarchy(p, leg, value, modifier[0] == 'b');
 	n = search_split(value, '|', &parts);
@@ -314,7 +318,7 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 
 		if (!leg->source->canonical && (c = search_reference_hierarchy(p, leg, ref, below)) != NULL)
 			return c;
-		return below ? urls_below(p, leg, modifier, value, ref) : urls_above(leg, ref, keys_reference);
+		return below ? urls_below(p, leg, modifier, value, ref) : urls_above(p, leg, ref, keys_reference);
 	}
 	if (modifier) {
 		named = model_resource(modifier, strlen(modifier));
@@ -396,7 +400,7 @@ uri(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *valu
 	if (modifier && strcmp(modifier, "below") == 0)
 		return urls_below(p, leg, modifier, value, text);
 	if (modifier && strcmp(modifier, "above") == 0)
-		return urls_above(leg, text, keys_uri);
+		return urls_above(p, leg, text, keys_uri);
 	c = crit_new(CRIT_KEYS);
 	if (modifier)
 		search_bad_modifier(p->code, modifier, "missing, above, below");
