@@ -40,3 +40,35 @@ SELECT v.versions = b.versions AS nothing_stored FROM before b, (SELECT count(*)
 DROP FUNCTION bad_body, answer;
 RESET fhir.store;
 SELECT fhir_store_drop('test_hostile');
+
+-- a search_path with types, functions and operators of somebody else before PostgreSQL's
+CREATE SCHEMA alien;
+DO $$
+DECLARE o record; n int := 0;
+BEGIN
+  FOR o IN SELECT oprname AS name, oprleft::regtype::text AS l, oprright::regtype::text AS r, oprresult::regtype::text AS result FROM pg_operator
+    WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprleft <> 0 AND oprleft::regtype::text = ANY ('{bigint,integer,text,oid,name,boolean,jsonb,bigint[],double precision,timestamp with time zone}') LOOP
+    n := n + 1;
+    EXECUTE format('CREATE FUNCTION alien.o%s(%s, %s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN RAISE ''alien %%'', %L; END $f$', n, o.l, o.r, o.result, o.name || ' of ' || o.l || ' and ' || o.r);
+    EXECUTE format('CREATE OPERATOR alien.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = alien.o%s)', o.name, o.l, o.r, n);
+  END LOOP;
+END $$;
+CREATE DOMAIN alien.text AS pg_catalog.text;
+CREATE DOMAIN alien.tsvector AS pg_catalog.tsvector;
+CREATE FUNCTION alien.unnest(bigint[]) RETURNS SETOF bigint LANGUAGE plpgsql AS 'BEGIN RAISE ''alien unnest''; END';
+CREATE FUNCTION alien.max(bigint) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RAISE ''alien max''; END';
+SET search_path = alien, public, pg_catalog;
+SELECT fhir_store_create('test_alien');
+SET fhir.store = 'test_alien';
+SELECT pg_catalog.count(fhir_update(r)) FROM (VALUES ('{"resourceType":"Patient","id":"p","name":[{"family":"Alien"}],"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">words</div>"}}'::jsonb),
+  ('{"resourceType":"Observation","id":"o","status":"final","code":{"coding":[{"code":"c"}],"text":"code"},"subject":{"reference":"Patient/p"},"effectiveDateTime":"2020","valueQuantity":{"value":1}}'),
+  ('{"resourceType":"SearchParameter","id":"sp","url":"http://example.org/sp","name":"sp","status":"draft","description":"d","code":"sp","base":["Patient"],"type":"token","expression":"Patient.gender"}')) v(r);
+SELECT fhir_count('Observation', q) FROM pg_catalog.unnest('{code=c,date=ge2019,code=c&date=ge2019,patient.name=ali,code:text=cod,_content=code,value-quantity=gt0,code:not=d,_has:Provenance:target:_id=x,_sort=-date&status=final,_filter=patient.name co lie}'::pg_catalog.text[]) q;
+SELECT (fhir_search('Observation', '_sort=patient.family,-date&_include=*&_revinclude=*&_count=1') OPERATOR(pg_catalog.->) 'total')::pg_catalog.text, fhir_delete('Observation', 'o') IS NOT NULL;
+SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid JOIN pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+  WHERE c.relnamespace OPERATOR(pg_catalog.=) 'test_alien'::regnamespace AND t.typnamespace OPERATOR(pg_catalog.=) 'alien'::regnamespace;
+RESET fhir.store;
+SELECT fhir_store_drop('test_alien', force => true);
+RESET search_path;
+SET client_min_messages = warning;
+DROP SCHEMA alien CASCADE;
