@@ -60,6 +60,7 @@ typedef struct KeySource {
 	bool user;						/* only parameters of users look here */
 	bool usual;						/* documents of the type usually have a value here (keys_missing) */
 	bool canonical;					/* KEYS_REFERENCE: canonicals may stand here */
+	bool resources;					/* KEYS_REFERENCE: not references stand here, but resources (Bundle.entry[0].resource) */
 	struct KeyComposite *composite; /* KEYS_COMPOSITE: how it is answered */
 } KeySource;
 
@@ -316,7 +317,8 @@ extern uint64 keys_identity(const char *type, int tlen, const char *id, int ilen
 extern uint64 keys_reference_salt(const KeySource *s);
 /*
  * Contained resources. Their container carries their keys (eq, ordered, string, of R4's parameters) as keys_contained(key), those of
- * all that it contains together; and says of which types they are, and to which type its own references "#id" lead.
+ * all that it contains together; and says of which types they are, and to which type its own references "#id" lead. The same is
+ * so for what stands in a place of R4's parameters itself (KeySource.resources), only that it is not said to be contained.
  */
 extern uint64 keys_contained(uint64 key);
 extern uint64 keys_contained_type(const ModelType *t);

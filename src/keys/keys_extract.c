@@ -426,7 +426,28 @@ extract_all(KeyBuilder *b, const FpItem *root)
 	}
 }
 
-/* The keys of each contained resource, and that it is there. */
+/* The keys of a resource within the document; marked: and that it is there. */
+static void
+extract_inner(KeyBuilder *b, JsonbContainer *o, bool marked)
+{
+	int len;
+	const char *name = keys_string_of(o, "resourceType", &len);
+	const ModelType *type = name != NULL ? model_resource(name, len) : NULL;
+	FpItem root;
+
+	if (type == NULL)
+		return;
+	b->registry = keys_registry_r4(type);
+	b->source = b->registry->sources[0]; /* of whose place a trace tells */
+	if (marked)
+		keys_add_eq(b, keys_contained_type(type), "contained", name, len);
+	b->doc = o;
+	b->contained = true;
+	fhirpath_root(o, type->id, &root);
+	extract_all(b, &root);
+	b->contained = false;
+}
+
 static void
 extract_contained(KeyBuilder *b, JsonbContainer *doc)
 {
@@ -437,21 +458,9 @@ extract_contained(KeyBuilder *b, JsonbContainer *doc)
 		return;
 	for (uint32 i = 0; i < JsonContainerSize(array); i++) {
 		JsonbContainer *o = keys_object(getIthJsonbValueFromContainer(array, i));
-		int len;
-		const char *name = o != NULL ? keys_string_of(o, "resourceType", &len) : NULL;
-		const ModelType *type = name != NULL ? model_resource(name, len) : NULL;
-		FpItem root;
 
-		if (type == NULL)
-			continue;
-		b->registry = keys_registry_r4(type);
-		b->source = b->registry->sources[0]; /* of whose place a trace tells */
-		keys_add_eq(b, keys_contained_type(type), "contained", name, len);
-		b->doc = o;
-		b->contained = true;
-		fhirpath_root(o, type->id, &root);
-		extract_all(b, &root);
-		b->contained = false;
+		if (o != NULL)
+			extract_inner(b, o, true);
 	}
 }
 
@@ -481,6 +490,7 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 	const KeyRegistry *registry = keys_registry(type);
 	MemoryContext result = CurrentMemoryContext;
 	KeyBuilder *b;
+	ListCell *inner;
 	FpItem root;
 
 	if (kept_in_use)
@@ -491,6 +501,7 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 	b->contained = false; /* an error may have left it */
 	b->result = result;
 	b->trace = trace;
+	b->inner = NIL;
 	kept_in_use = true;
 	PG_TRY();
 	{
@@ -499,6 +510,8 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 		extract_all(b, &root);
 		keys_words_finish(b, out);
 		extract_contained(b, doc);
+		foreach(inner, b->inner)
+			extract_inner(b, lfirst(inner), false);
 		finish(b, out);
 		out->generation = registry->generation;
 	}

@@ -140,6 +140,7 @@ typedef struct KeyBuilder {
 	MemoryContext result;	 /* values that outlive the extraction */
 	const KeyTrace *trace;
 	bool contained; /* these are the keys of a contained resource */
+	List *inner;	/* JsonbContainer: resources that stand in the place of a reference, whose keys are to be added */
 
 	uint64 *eq;
 	int neq, maxeq;

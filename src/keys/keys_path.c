@@ -49,6 +49,23 @@ member_step(ModelTypeId from, const char *name, KeyStep *step, KeyTypes *types)
 	return true;
 }
 
+/* name[0]: cuts the index off. */
+static bool
+is_indexed(char *step)
+{
+	char *bracket = strchr(step, '['), *end = bracket;
+
+	if (bracket == NULL || strpbrk(step, "(`'") != NULL)
+		return false;
+	do
+		end++;
+	while (*end >= '0' && *end <= '9');
+	if (*end != ']' || end[1] != '\0')
+		return false;
+	*bracket = '\0';
+	return true;
+}
+
 /* ofType(T) after a member: keeps the members of that type. */
 static bool
 filter_step(const char *type, KeyStep *step, KeyTypes *types)
@@ -108,6 +125,11 @@ keys_path_compile(const char *canonical, ModelTypeId start, bool relative, KeyTy
 			/* the type stays, but the engine has to look */
 			plain = false;
 			types->required = false;
+		} else if (is_indexed(step) && types->n == 1 &&
+				   member_step(types->types[0], step, &path->steps[path->nsteps], types)) {
+			plain = false; /* as above */
+			types->required = false;
+			path->nsteps++;
 		} else if (strpbrk(step, "([`'") != NULL || types->n != 1 ||
 				   !member_step(types->types[0], step, &path->steps[path->nsteps], types))
 			break;

@@ -128,7 +128,28 @@ add_reference(KeyBuilder *b, JsonbContainer *c)
 		add_identifier(b, keys_object(&identifier));
 }
 
-/* A resource that stands in the place itself (the first entry of a Bundle): found by its id, but not referred to. */
+/* Does any parameter mean resources of this type in the place that is being extracted? */
+static bool
+is_meant(const KeyBuilder *b, const ModelType *t)
+{
+	const KeyRegistry *r = b->registry;
+
+	for (int i = r->first_rule[b->source->number]; i < r->first_rule[b->source->number + 1]; i++) {
+		const ModelTypeId *targets = r->rules[i].targets;
+
+		if (targets == NULL || targets[0] == MODEL_NONE)
+			return true;
+		for (; *targets != MODEL_NONE; targets++)
+			if (*targets == t->id)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * A resource that stands in the place itself (the first entry of a Bundle): found by its id, and by chains, which lead into it; but it
+ * is not referred to.
+ */
 static void
 add_resource(KeyBuilder *b, JsonbContainer *c)
 {
@@ -144,6 +165,11 @@ add_resource(KeyBuilder *b, JsonbContainer *c)
 	if (ilen > 0)
 		keys_add_eq(b, keys_identity(name, nlen, id, ilen) ^ keys_reference_salt(b->source), "reference", id, ilen);
 	add_type(b, t->id);
+	if (b->contained || !b->source->resources || !is_meant(b, t))
+		return;
+	keys_add_eq(b, keys_contained_link(b->source, t), "contained", id, Max(ilen, 0));
+	if (!b->source->user)
+		b->inner = list_append_unique_ptr(b->inner, c);
 }
 
 void

@@ -120,8 +120,11 @@ keys_registry_source(KeyRegistry *r, const char *canonical, const char *identity
 		define_string(s, &types);
 	else if (klass == KEYS_REFERENCE) {
 		s->canonical = types.n == 0;
-		for (int i = 0; i < types.n; i++)
+		s->resources = types.n > 0;
+		for (int i = 0; i < types.n; i++) {
 			s->canonical |= types.types[i] == MODEL_T_canonical || types.types[i] == MODEL_T_uri;
+			s->resources &= model_type_by_id(types.types[i])->kind == MODEL_RESOURCE;
+		}
 	}
 	if (r->nsources == r->maxsources) {
 		r->maxsources = r->maxsources > 0 ? r->maxsources * 2 : 32;
@@ -156,7 +159,8 @@ add_leg(KeyRegistry *r, KeyParam *p, const char *canonical, const ModelParam *de
 		targets[0] = target;
 		targets[1] = MODEL_NONE;
 		leg->targets = targets;
-	}
+	} else if (s->resources)
+		leg->targets = definition->targets; /* of what stands there only these are meant */
 	if (s->composite == NULL || !s->composite->root)
 		keys_missing_define(r, leg);
 }

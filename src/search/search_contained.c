@@ -11,6 +11,9 @@
  *
  * A contained resource is no resource of the store: nothing refers to it from outside (_has, _list), and it has no
  * _lastUpdated. Parameters that users have added have no keys in containers: there all containers are looked at.
+ *
+ * A chain over a place where resources stand themselves (Bundle.entry[0].resource) leads into them in the same way. From there
+ * references also lead to other entries of the Bundle, by their fullUrl or their type and id.
  */
 #include "base/compat.h"
 
@@ -85,12 +88,13 @@ find_program(int64 number)
 typedef struct Subject {
 	const ModelType *type;
 	const char *id;
-	JsonbValue *value;
+	const JsonbValue *value;
 	JsonbContainer *doc, *container; /* value's own, and what it is contained in */
+	JsonbContainer *bundle;			 /* whose entry it or its container is, or NULL */
 	KeySet keys;
 } Subject;
 
-static int matching(const Program *p, JsonbContainer *container, JsonbContainer *referring, int **which);
+static int matching(const Program *p, JsonbContainer *container, JsonbContainer *bundle, JsonbContainer *referring, int **which);
 
 static bool
 has_key(const KeySet *set, uint64 key)
@@ -231,10 +235,10 @@ satisfies(const Subject *s, const Crit *c)
 		case CRIT_WORD:
 		case CRIT_DOC:
 			return search_document_matches(
-				JsonbValueToJsonb(s->value), c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code,
+				JsonbValueToJsonb((JsonbValue *) s->value), c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code,
 				c->values[0]);
 		case CRIT_CONTAINED: /* its references lead to other resources of its container */
-			return matching(find_program(c->program), s->container, s->doc, NULL) > 0;
+			return matching(find_program(c->program), s->container, s->bundle, s->doc, NULL) > 0;
 		case CRIT_AND:
 			for (int i = 0; i < c->nargs; i++)
 				if (!satisfies(s, c->args[i]))
@@ -255,19 +259,26 @@ satisfies(const Subject *s, const Crit *c)
 	elog(ERROR, "search criterion %d can't be evaluated on a contained resource", c->kind);
 }
 
-/* ---- the contained resources of one container ---- */
+/* ---- the resources within one document ---- */
 
 typedef struct RefIds {
-	List *ids; /* of char * */
+	List *ids;	/* of char *: of "#id" */
+	List *urls; /* of char *: all else, without a version */
 } RefIds;
 
 static void
 note_reference(const char *ref, int len, void *arg)
 {
 	RefIds *r = arg;
+	char *copy = pnstrdup(ref, len), *version;
 
 	if (len > 1 && *ref == '#')
-		r->ids = lappend(r->ids, pnstrdup(ref + 1, len - 1));
+		r->ids = lappend(r->ids, copy + 1);
+	else if (len > 0) {
+		if ((version = strstr(copy, "/_history/")) != NULL)
+			*version = '\0';
+		r->urls = lappend(r->urls, copy);
+	}
 }
 
 static bool
@@ -282,12 +293,11 @@ is_among(const List *ids, const char *id)
 }
 
 static JsonbContainer *
-contained_array(JsonbContainer *doc)
+array_of(JsonbContainer *doc, const char *name)
 {
 	JsonbValue v;
 
-	return fhir_json_get_lit(doc, "contained", &v) && v.type == jbvBinary &&
-				   JsonContainerIsArray(v.val.binary.data)
+	return fhir_json_get(doc, name, strlen(name), &v) && v.type == jbvBinary && JsonContainerIsArray(v.val.binary.data)
 			   ? v.val.binary.data
 			   : NULL;
 }
@@ -300,54 +310,118 @@ is_of_type(JsonbContainer *doc, const ModelType *type)
 	return name && strcmp(name, type->name) == 0;
 }
 
-/* How many contained resources satisfy the program; their positions into *which. referring: whose references the
- * program's `via` are; NULL or the container, or one that it contains. */
-static int
-matching(const Program *p, JsonbContainer *container, JsonbContainer *referring, int **which)
+/* Does one resource satisfy the program? container: in which its "#id" are; NULL: itself. */
+static bool
+fits(const Program *p, const JsonbValue *value, JsonbContainer *container, JsonbContainer *bundle)
 {
-	JsonbContainer *array = contained_array(container);
-	RefIds refs = {NIL};
+	Subject s = {.value = value, .bundle = bundle};
+	bool searched = false;
+	char *name;
+
+	s.doc = value->val.binary.data;
+	s.container = container ? container : s.doc;
+	name = fhir_json_get_string(s.doc, "resourceType");
+	s.type = name ? model_resource(name, strlen(name)) : NULL;
+	s.id = fhir_json_get_string(s.doc, "id");
+	for (int k = 0; s.type && k < p->ntypes && !searched; k++)
+		searched = p->types[k] == s.type;
+	if (!searched)
+		return false;
+	keys_extract(s.type, s.doc, &s.keys);
+	return satisfies(&s, p->crit);
+}
+
+typedef struct Inside {
+	const Program *program;
+	JsonbContainer *bundle;
+	int n;
+} Inside;
+
+static void
+count_inside(const JsonbValue *resource, void *arg)
+{
+	Inside *in = arg;
+
+	in->n += fits(in->program, resource, NULL, in->bundle);
+}
+
+/* Is the entry what one of the references means? As a relative one it stands for the end of a fullUrl, or for type and id. */
+static bool
+is_referred(JsonbContainer *entry, JsonbContainer *resource, const List *urls)
+{
+	const char *full = fhir_json_get_string(entry, "fullUrl"), *type = fhir_json_get_string(resource, "resourceType"),
+			   *id = fhir_json_get_string(resource, "id"), *own = type && id ? psprintf("%s/%s", type, id) : NULL;
+	size_t flen = full ? strlen(full) : 0, olen = own ? strlen(own) : 0;
+
+	if (is_among(urls, full))
+		return true;
+	/* under another fullUrl it is another resource */
+	if (full && own && (flen <= olen || full[flen - olen - 1] != '/' || strcmp(full + flen - olen, own) != 0))
+		return false;
+	return is_among(urls, own);
+}
+
+/* How many other entries of the Bundle that the references name satisfy the program. */
+static int
+matching_entries(const Program *p, JsonbContainer *bundle, const List *urls)
+{
+	JsonbContainer *entries = urls ? array_of(bundle, "entry") : NULL;
+	int n = 0;
+
+	for (uint32 i = 0; entries && i < JsonContainerSize(entries); i++) {
+		JsonbValue *e = getIthJsonbValueFromContainer(entries, i), resource;
+
+		CHECK_FOR_INTERRUPTS();
+		if (e->type == jbvBinary && JsonContainerIsObject(e->val.binary.data) &&
+			fhir_json_get_lit(e->val.binary.data, "resource", &resource) && resource.type == jbvBinary &&
+			JsonContainerIsObject(resource.val.binary.data) && is_referred(e->val.binary.data, resource.val.binary.data, urls))
+			n += fits(p, &resource, NULL, bundle);
+	}
+	return n;
+}
+
+/*
+ * How many resources within the document satisfy the program; of contained ones their positions into *which. referring: whose
+ * references the program's `via` are; NULL or the container, or one that it contains. bundle: whose entry the container is, or NULL.
+ */
+static int
+matching(const Program *p, JsonbContainer *container, JsonbContainer *bundle, JsonbContainer *referring, int **which)
+{
+	JsonbContainer *array = array_of(container, "contained");
+	RefIds refs = {NIL, NIL};
 	int n = 0, size = array ? JsonContainerSize(array) : 0;
+	bool asked = p->via && is_of_type(referring, p->via->type);
 
 	if (which)
 		*which = palloc((size + 1) * sizeof(int));
-	if (size && p->via && is_of_type(referring, p->via->type))
-		search_plain_references(p->via, referring, note_reference, &refs);
-	if (size == 0 || (p->via && refs.ids == NIL))
+	if (p->via && !asked)
 		return 0;
-	for (int i = 0; i < size; i++) {
-		JsonbValue *e = getIthJsonbValueFromContainer(array, i);
-		Subject s = {0};
-		char *name;
-		bool searched = false;
+	if (asked && p->via->resources) {
+		Inside in = {p, is_of_type(referring, model_type_by_id(MODEL_T_Bundle)) ? referring : NULL};
 
-		if (e->type != jbvBinary || !JsonContainerIsObject(e->val.binary.data))
-			continue;
-		s.value = e;
-		s.doc = e->val.binary.data;
-		s.container = container;
-		name = fhir_json_get_string(s.doc, "resourceType");
-		s.type = name ? model_resource(name, strlen(name)) : NULL;
-		s.id = fhir_json_get_string(s.doc, "id");
-		for (int k = 0; s.type && k < p->ntypes && !searched; k++)
-			searched = p->types[k] == s.type;
-		if (!searched || (p->via && !is_among(refs.ids, s.id)))
-			continue;
-		keys_extract(s.type, s.doc, &s.keys);
-		if (!satisfies(&s, p->crit))
+		search_resources_inside(p->via, referring, count_inside, &in);
+		return in.n;
+	}
+	if (asked && (size || bundle))
+		search_plain_references(p->via, referring, note_reference, &refs);
+	for (int i = 0; i < size && (!asked || refs.ids); i++) {
+		JsonbValue *e = getIthJsonbValueFromContainer(array, i);
+
+		if (e->type != jbvBinary || !JsonContainerIsObject(e->val.binary.data) ||
+			(asked && !is_among(refs.ids, fhir_json_get_string(e->val.binary.data, "id"))) || !fits(p, e, container, bundle))
 			continue;
 		if (which)
 			(*which)[n] = i;
 		n++;
 	}
-	return n;
+	return n + (bundle ? matching_entries(p, bundle, refs.urls) : 0);
 }
 
 int
 search_contained_which(int64 program, JsonbContainer *doc, JsonbContainer **array, int **which)
 {
-	*array = contained_array(doc);
-	return matching(find_program(program), doc, doc, which);
+	*array = array_of(doc, "contained");
+	return matching(find_program(program), doc, NULL, doc, which);
 }
 
 PG_FUNCTION_INFO_V1(fhir_contained_count);
@@ -357,7 +431,7 @@ fhir_contained_count(PG_FUNCTION_ARGS)
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "fhir contained", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
-	int n = matching(find_program(PG_GETARG_INT64(1)), &doc->root, &doc->root, NULL);
+	int n = matching(find_program(PG_GETARG_INT64(1)), &doc->root, NULL, &doc->root, NULL);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

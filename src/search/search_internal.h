@@ -716,6 +716,9 @@ extern void search_plain_texts(const KeySource *source, JsonbContainer *doc,
 /* References held by `source` in doc, as "Type/id" of this store. version: of "Type/id/_history/version"; 0: none
  * is named; -1: not one that can be. */
 typedef void (*SearchRefFn)(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg);
+/* The resources that stand in a place themselves (KeySource.resources). */
+extern void search_resources_inside(const KeySource *source, JsonbContainer *doc,
+									void (*fn)(const JsonbValue *resource, void *arg), void *arg);
 /* Literal references at a place, whatever they lead to. */
 extern void search_plain_references(const KeySource *source, JsonbContainer *doc,
 									void (*fn)(const char *ref, int len, void *arg), void *arg);

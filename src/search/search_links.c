@@ -156,6 +156,13 @@ too_many(const Crit *arg, double n, double few)
 	return n > 1.5 * few;
 }
 
+/* What stands in the place itself is not looked for in the store: the chain leads into the document. */
+static bool
+leads_inside(const Crit *c)
+{
+	return c->nlinks > 0 && c->links[0].source->resources;
+}
+
 void
 search_run_chain(SetRun *run, Crit *c, bool inside)
 {
@@ -166,7 +173,7 @@ search_run_chain(SetRun *run, Crit *c, bool inside)
 	double targets = 0, all_targets = 1; /* that satisfy the criterion; all: estimated */
 	bool many = false;
 
-	for (int i = 0; i < c->nlinks; i++)
+	for (int i = 0; i < c->nlinks && !leads_inside(c); i++)
 		if (first_of_type(c, i)) {
 			const ModelType *type = c->links[i].type;
 			Crit *arg = c->links[i].arg;
@@ -181,7 +188,7 @@ search_run_chain(SetRun *run, Crit *c, bool inside)
 			/* without an index, to list few costs as much as to list all */
 			many = many || too_many(arg, n, few) || (few < PG_INT32_MAX - 1 && !search_indexed(arg));
 		}
-	for (int i = 0; i < c->nlinks && !many; i++)
+	for (int i = 0; i < c->nlinks && !many && !leads_inside(c); i++)
 		if (first_of_type(c, i) && c->links[i].arg->kind != CRIT_FALSE) {
 			const ModelType *type = c->links[i].type;
 

@@ -260,6 +260,28 @@ search_plain_references(const KeySource *source, JsonbContainer *doc,
 	each_item(source, doc, plain_reference_item, &w);
 }
 
+typedef struct ResourceWalk {
+	void (*fn)(const JsonbValue *resource, void *arg);
+	void *arg;
+} ResourceWalk;
+
+static void
+resource_item(void *arg, const FpItem *item)
+{
+	ResourceWalk *w = arg;
+
+	if (item->json.type == jbvBinary && JsonContainerIsObject(item->json.val.binary.data))
+		w->fn(&item->json, w->arg);
+}
+
+void
+search_resources_inside(const KeySource *source, JsonbContainer *doc, void (*fn)(const JsonbValue *resource, void *arg), void *arg)
+{
+	ResourceWalk w = {fn, arg};
+
+	each_item(source, doc, resource_item, &w);
+}
+
 static void
 plain_item(void *arg, const FpItem *item)
 {
