@@ -229,6 +229,7 @@ export const chapter = [
 export const settled = [
 	['errors', 'Unknown parameters: may be ignored', 'are an error, unless the client asks for `handling=lenient`'],
 	['string', 'Whether a string matches at the start of each word', 'at the start of a value; a name or address by each of its parts'],
+	['string', 'The phonetic algorithm of `phonetic`', 'none: it finds what `name` finds'],
 	['token', 'Case of codes', 'case-sensitive'],
 	['date', 'Times without a zone', 'are read as UTC'],
 	['quantity', 'Canonical units', 'UCUM, by the published table'],
