@@ -91,7 +91,30 @@ BEGIN
   RETURN format('%s of the first 150, %s twice', (SELECT count(DISTINCT s) FROM unnest(seen) s WHERE s LIKE 'o%'), (SELECT count(*) FROM (SELECT s FROM unnest(seen) s GROUP BY s HAVING count(*) > 1) x));
 END $$;
 SELECT walk_while_writing();
+-- a page from which all has been deleted leads to what is left
+CREATE FUNCTION around_nothing(sort text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE b jsonb; ahead text; behind text; n int := 0; whole text[]; back text[] := '{}';
+BEGIN
+  PERFORM fhir_update(jsonb_strip_nulls(jsonb_build_object('resourceType', 'Person', 'id', 'e' || i, 'birthDate', CASE WHEN i % 3 > 0 THEN '200' || i * 7 % 10 END, 'name', jsonb_build_array(jsonb_build_object('family', 'N' || i * 3 % 10))))) FROM generate_series(1, 9) i;
+  b := fhir_search('Person', '_count=3&_sort=' || sort);
+  b := fhir_search('Person', page_link(b, 'next'));
+  ahead := page_link(b, 'next');
+  behind := page_link(b, 'previous');
+  PERFORM fhir_delete('Person', id) FROM unnest(page_ids(fhir_search('Person', ahead))) id;
+  SELECT array_agg(id) INTO whole FROM fhir_search_rows('Person', '_sort=' || sort);
+  b := fhir_search('Person', ahead);
+  n := jsonb_array_length(coalesce(b -> 'entry', '[]'));
+  WHILE page_link(b, 'previous') IS NOT NULL LOOP
+    b := fhir_search('Person', page_link(b, 'previous'));
+    back := page_ids(b) || back;
+  END LOOP;
+  PERFORM fhir_delete('Person', id) FROM unnest(page_ids(fhir_search('Person', behind))) id;
+  b := fhir_search('Person', behind);
+  RETURN format('%s ahead, back to all: %s; %s behind, on: %s, %s', n, back = whole, jsonb_array_length(coalesce(b -> 'entry', '[]')), page_ids(fhir_search('Person', page_link(b, 'next'))) = whole[4:], page_link(b, 'previous') IS NULL);
+END $$;
+SELECT s || ': ' || around_nothing(s) FROM unnest('{_id,-_id,birthdate,-birthdate,name,"-name,birthdate",_lastUpdated,-gender}'::text[]) s;
+SELECT page_ids(fhir_search('Person', page_link(fhir_search('Person', page_link(b, 'next')), 'previous'))) = page_ids(b) FROM fhir_search('Person', '_count=2') b;
 DROP VIEW o;
-DROP FUNCTION walk, walk_while_writing, walk_leniently, page_ids, page_link;
+DROP FUNCTION walk, walk_while_writing, walk_leniently, around_nothing, page_ids, page_link;
 RESET fhir.store;
 SELECT fhir_store_drop('search_test', force => true);

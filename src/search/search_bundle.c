@@ -79,14 +79,18 @@ write_links(BundleWriter *w, const SearchPage *page)
 		write_link(w, "first", url.data);
 		url.data[len - 1] = strchr(url.data, '?') ? '&' : '?';
 	}
-	if (page && page->has_previous && page->nrows > 0) {
-		appendStringInfo(&url, "_cursor=%s", search_cursor_write(w->req, &page->rows[0], true));
+	/* an empty page, when what followed has been deleted, has all before it, or behind it */
+	if (page && page->has_previous && (page->nrows > 0 || !w->req->contained)) {
+		appendStringInfo(&url, "_cursor=%s", search_cursor_write(w->req, page->nrows > 0 ? &page->rows[0] : NULL, true));
 		write_link(w, "previous", url.data);
 		url.data[url.len = len] = '\0';
 	}
 	if (page && page->has_next && page->nrows > 0) {
 		appendStringInfo(&url, "_cursor=%s",
 						 search_cursor_write(w->req, &page->rows[page->nrows - 1], false));
+		write_link(w, "next", url.data);
+	} else if (page && page->has_next) {
+		url.data[len - 1] = '\0';
 		write_link(w, "next", url.data);
 	}
 	appendStringInfoChar(w->out, ']');

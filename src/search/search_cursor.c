@@ -149,10 +149,13 @@ search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backwar
 
 	initStringInfo(&body);
 	initStringInfo(&all);
-	appendStringInfoChar(&body, backward ? 'p' : 'n');
-	put_field(&body, row->type);
-	put_field(&body, row->cursor_id ? row->cursor_id : row->id);
-	for (int i = 0; i < req->nsorts; i++)
+	appendStringInfoChar(&body, row == NULL ? 'e' : backward ? 'p'
+															 : 'n');
+	if (row != NULL) {
+		put_field(&body, row->type);
+		put_field(&body, row->cursor_id ? row->cursor_id : row->id);
+	}
+	for (int i = 0; row != NULL && i < req->nsorts; i++)
 		put_field(&body, row->sort_null[i] ? NULL : sort_value_text(&req->sorts[i], row->sort[i]));
 	seal(req, body.data, body.len, mark);
 	appendBinaryStringInfo(&all, (char *) mark, SEAL_LENGTH);
@@ -189,7 +192,7 @@ cursor_parse(const SearchRequest *req, SearchCursor *out)
 	uint8 mark[SEAL_LENGTH], differ = 0;
 
 	initStringInfo(&b);
-	if (!base64url_decode(req->cursor, &b) || b.len < SEAL_LENGTH + 4)
+	if (!base64url_decode(req->cursor, &b) || b.len <= SEAL_LENGTH)
 		return false;
 	seal(req, b.data + SEAL_LENGTH, b.len - SEAL_LENGTH, mark);
 	/* takes as long wherever they differ */
@@ -197,7 +200,10 @@ cursor_parse(const SearchRequest *req, SearchCursor *out)
 		differ |= mark[i] ^ (uint8) b.data[i];
 	if (differ || memchr(b.data + SEAL_LENGTH, 0, b.len - SEAL_LENGTH) != NULL)
 		return false;
-	out->backward = b.data[SEAL_LENGTH] == 'p';
+	out->from_end = b.data[SEAL_LENGTH] == 'e';
+	out->backward = out->from_end || b.data[SEAL_LENGTH] == 'p';
+	if (out->from_end)
+		return b.len == SEAL_LENGTH + 1;
 	p = b.data + SEAL_LENGTH + 1;
 	end = b.data + b.len;
 	if (!get_field(&p, end, &type) || !get_field(&p, end, &id) || !type || !id)
@@ -236,5 +242,5 @@ search_cursor_read(const SearchRequest *req, SearchCursor *out)
 				errdetail("It is damaged or belongs to another search."),
 				errhint("Follow the links of the Bundle as they are, or start again without _cursor."),
 				fhir_issue("value", NULL));
-	return true;
+	return !out->from_end;
 }

@@ -526,13 +526,16 @@ extern int search_sort_compare(const SearchSort *sort, Datum a, bool a_null, Dat
 /* ---- search_cursor.c ---- */
 typedef struct SearchCursor {
 	bool backward;
+	bool from_end; /* backward, from behind the last match: no place */
 	const char *type, *id;
 	int part; /* within the row (search_contained_page.c), -1: none; then the row itself is still to be looked at */
 	Datum *values;
 	bool *nulls;
 } SearchCursor;
 
+/* False: the page begins at no place. */
 extern bool search_cursor_read(const SearchRequest *req, SearchCursor *out);
+/* row NULL: backward from the end. */
 extern char *search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward);
 
 /* ---- search_walk.c ---- */

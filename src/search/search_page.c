@@ -305,7 +305,8 @@ search_page(SearchRequest *req, SearchPage *out)
 	if (req->nsorts > 1 && req->ntypes == 1 && req->sorts[0].kind == SORT_ID)
 		req->nsorts = 1;
 	after = search_cursor_read(req, &cur);
-	walk = search_can_walk(req, &cur, after) ? walk_bound(req, limit) : -1;
+	/* the rows without a value, which no walk finds, stand at the end */
+	walk = !cur.from_end && search_can_walk(req, &cur, after) ? walk_bound(req, limit) : -1;
 	if (walk >= 0)
 		complete = page_by_walk(req, &cur, after, walk, limit, out);
 	if (!complete && !search_sets_finish(req) && walk > 0)
@@ -317,7 +318,7 @@ search_page(SearchRequest *req, SearchPage *out)
 		out->nrows = req->count;
 	if (cur.backward)
 		reverse(out);
-	out->has_next = cur.backward || more;
+	out->has_next = cur.backward ? after : more;
 	out->has_previous = cur.backward ? more : after;
 	out->whole = !after && !more;
 }
