@@ -69,6 +69,8 @@ CREATE FUNCTION totals() RETURNS TABLE (query text, same bool) LANGUAGE sql AS $
   FROM unnest('{code=c1,"code=urn:c|c1,urn:c|c2",code=c1&status=final,code=c1&date=ge2020-06,code=c2&date=lt2020-03&status=amended,status:not=final,code=c0&code:not=c0,"code=c1&date=2020-02,2020-05-01","code:not=c1&status=amended"}'::text[]) q $$;
 SELECT * FROM totals();
 SELECT line FROM fhir_explain('Observation', 'code=c1&_summary=count') line WHERE line LIKE '-- total%';
+-- what can't match is estimated so
+SELECT line FROM fhir_explain('Observation', '_has:Provenance:target:_id=x') line WHERE line LIKE 'criterion%';
 SELECT count(fhir_delete('Observation', id)) FROM o WHERE id LIKE '%7';
 SELECT count(fhir_update(jsonb_set(resource, '{code,coding,0,code}', '"c1"'))) FROM o WHERE id LIKE '%5';
 SELECT bool_and(same) FROM totals();

@@ -165,11 +165,11 @@ search_crit_rows(Crit *c, double type_rows)
 {
 	double n = 0;
 
+	if (c->kind == CRIT_FALSE)
+		return 0; /* whatever it was before */
 	if (c->matches >= 0)
 		return c->matches;
 	switch (c->kind) {
-		case CRIT_FALSE:
-			return 0;
 		case CRIT_KEYS:
 			n = c->nkeys <= 2000 ? keys_rows(c) : type_rows / 3;
 			break;
