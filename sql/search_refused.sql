@@ -15,7 +15,7 @@ SELECT q2 || ': ' || refused('Patient', q2) FROM unnest('{_query=everyone,_maxre
  gender:code-text=x,gender:text-advanced=x,gender:nto=x,gender:of-type=a|b|c,name:exac=x,_id:exact=1,_text:not=x,
  gendr=male,_sort:desc=birthdate,_has:Observation:patient:_count=2,_list:missing=true,_contaned=true,_sorts=x,_sort=birthdat,_elements=nam,_total=exact,_summary=yes,_count=-1,
  _include=Patient:generalpractitioner,_revinclude=Obsrvation:patient,_include=Patient:link:Patent,_has:Observation:patient:cod=1,
- general-practitioner:Practitoner.name=x,general-practitioner:Organisation=x,_has:Observaton:patient:code=1,_sort:asc=birthdate,_sort:desc=birthdate,_count:exact=1,_sort=_text,_sort=_list,GENDER=male,gender:NOT=male,organization:=x,_summary:not=text,gender:contains=x,_list=$current-allergies,_type=Patient,birthdate=1980-13,_contained=maybe}'::text[]) WITH ORDINALITY u(q, n), LATERAL (SELECT btrim(q, E' \n')) x(q2) ORDER BY n;
+ general-practitioner:Practitoner.name=x,general-practitioner:Organisation=x,general-practitioner:Patient=x,organization:Practitioner=x,_has:Observaton:patient:code=1,_sort:asc=birthdate,_sort:desc=birthdate,_count:exact=1,_sort=_text,_sort=_list,GENDER=male,gender:NOT=male,organization:=x,_summary:not=text,gender:contains=x,_list=$current-allergies,_type=Patient,birthdate=1980-13,_contained=maybe}'::text[]) WITH ORDINALITY u(q, n), LATERAL (SELECT btrim(q, E' \n')) x(q2) ORDER BY n;
 SELECT refused(NULL, '_type=Patent');
 -- at system level without _type: what all types have
 SELECT refused(NULL, 'gender=male'), refused(NULL, '_sort=birthdate'), refused(NULL, 'nope=1'), refused(NULL, '_tag=x&_sort=_profile'), refused(NULL, '_type=Patient,Person&gender=male');

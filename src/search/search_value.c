@@ -304,6 +304,19 @@ looks_like_id(const char *s)
 	return s[len] == '\0' && len >= 1 && len <= 64;
 }
 
+/* The modifiers of a reference that leads to some types only, these by name. */
+static const char *
+reference_modifiers(const KeyParam *p)
+{
+	StringInfoData s;
+
+	initStringInfo(&s);
+	appendStringInfoString(&s, "missing, identifier, above, below");
+	for (const ModelTypeId *t = p->targets; *t != MODEL_NONE; t++)
+		appendStringInfo(&s, ", %s", model_type_by_id(*t)->name);
+	return s.data;
+}
+
 static Crit *
 reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value)
 {
@@ -326,7 +339,7 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 			search_bad_modifier(p->code, modifier,
 								"missing, identifier, above, below, or a resource type");
 		if (!search_target_allowed(p->targets, named))
-			search_bad_modifier(p->code, modifier, "a resource type that the parameter refers to");
+			search_bad_modifier(p->code, modifier, reference_modifiers(p));
 	}
 	c = crit_new(CRIT_KEYS);
 	if (looks_like_id(ref)) {
