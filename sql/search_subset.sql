@@ -24,4 +24,7 @@ SELECT shown('Observation', '_elements=code.text');
 -- at every depth what is marked so; what would be left empty stays as it is
 SELECT shown('Observation', '_id=o&_summary=true&_include=Observation:subject');
 SELECT shown('Observation', '_id=q&_summary=text'), shown('Observation', '_id=q&_summary=data');
+-- rows show the same
+SELECT q, array_agg(r.resource ORDER BY r.mode DESC, r.id) = (SELECT array_agg(e -> 'resource') FROM jsonb_array_elements(fhir_search('Observation', q) -> 'entry') e) AS same
+  FROM unnest('{_id=o&_include=Observation:subject&_elements=code,"_id=o&_include=Observation:subject&_elements=code,Patient.gender",_id=o&_summary=true&_include=Observation:subject,_id=q&_summary=text,_id=q&_summary=data,_id=o&_summary=false}'::text[]) q, fhir_search_rows('Observation', q) r GROUP BY q ORDER BY q COLLATE "C";
 SELECT fhir_store_drop('subset_test', force => true);

@@ -119,13 +119,23 @@ elements_of(const SearchRequest *req, const ModelType *type, bool match, const c
 	return n;
 }
 
-/* What _elements or _summary leave of it; doc itself where they leave all. */
-static Jsonb *
-shown(const SearchRequest *req, const ModelType *type, bool match, Jsonb *doc)
+bool
+search_shows_whole(const SearchRequest *req)
 {
-	const char **names;
-	int n = elements_of(req, type, match, &names);
+	return !req->nelements && req->summary != SUMMARY_TRUE && req->summary != SUMMARY_TEXT && req->summary != SUMMARY_DATA;
+}
 
+Jsonb *
+search_shown(const SearchRequest *req, const SearchRow *row, Jsonb *doc)
+{
+	const char *name = row->contained ? fhir_json_get_string(&doc->root, "resourceType") : row->type;
+	const ModelType *type = model_resource(name, strlen(name));
+	const char **names;
+	int n;
+
+	if (search_shows_whole(req))
+		return doc;
+	n = elements_of(req, type, strcmp(row->mode, "match") == 0, &names);
 	if (n > 0)
 		return model_subset(type, &doc->root, SUBSET_ELEMENTS, names, n);
 	if (req->summary == SUMMARY_TRUE)
@@ -142,9 +152,6 @@ write_entry(int i, Jsonb *doc, void *arg)
 {
 	BundleWriter *w = arg;
 	const SearchRow *row = &w->rows[i];
-	const SearchRequest *req = w->req;
-	const char *name = row->contained ? fhir_json_get_string(&doc->root, "resourceType") : row->type;
-	const ModelType *type = model_resource(name, strlen(name));
 	int64 score = -1;
 
 	/* of the whole document, whatever is shown of it */
@@ -159,7 +166,7 @@ write_entry(int i, Jsonb *doc, void *arg)
 	}
 	appendStringInfoString(w->out, "\"resource\":");
 	if (doc)
-		doc = shown(req, type, strcmp(row->mode, "match") == 0, doc);
+		doc = search_shown(w->req, row, doc);
 	if (doc)
 		fhir_json_write(w->out, &doc->root, -1);
 	else
@@ -174,8 +181,7 @@ write_entry(int i, Jsonb *doc, void *arg)
 static void
 write_entries(BundleWriter *w, SearchRow *rows, int n)
 {
-	bool whole = w->ntexts == 0 && !w->req->nelements && w->req->summary != SUMMARY_TRUE && w->req->summary != SUMMARY_TEXT &&
-				 w->req->summary != SUMMARY_DATA;
+	bool whole = w->ntexts == 0 && search_shows_whole(w->req);
 
 	w->rows = rows;
 	(whole ? search_document_texts : search_documents)(w->req, rows, n, write_entry, w);

@@ -523,6 +523,12 @@ extern bool search_sort_value(SearchRequest *req, const SearchSort *sort, SortSu
 /* In the order of the sort key; what is missing stands last both ways. */
 extern int search_sort_compare(const SearchSort *sort, Datum a, bool a_null, Datum b, bool b_null);
 
+/* ---- search_bundle.c ---- */
+/* Do _summary and _elements leave out nothing? */
+extern bool search_shows_whole(const SearchRequest *req);
+/* What they leave of a row's document; doc itself where they leave all. */
+extern Jsonb *search_shown(const SearchRequest *req, const SearchRow *row, Jsonb *doc);
+
 /* ---- search_cursor.c ---- */
 typedef struct SearchCursor {
 	bool backward;

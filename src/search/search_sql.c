@@ -127,6 +127,7 @@ begin_set(FunctionCallInfo fcinfo, TupleDesc *desc)
 }
 
 typedef struct RowWriter {
+	const SearchRequest *req;
 	const ModelType *type;
 	char *query;
 	Tuplestorestate *store;
@@ -148,7 +149,7 @@ put_row(int i, Jsonb *doc, void *arg)
 	values[2] = Int32GetDatum(row->version);
 	values[3] = TimestampTzGetDatum(row->last_updated);
 	values[4] = CStringGetTextDatum(row->mode);
-	values[5] = JsonbPGetDatum(doc);
+	values[5] = JsonbPGetDatum(search_shown(w->req, row, doc));
 	tuplestore_putvalues(w->store, w->desc, values, nulls);
 }
 
@@ -171,6 +172,7 @@ put_rows(SearchRequest *req, void *arg)
 		return;
 	search_matches(req, &page);
 	search_includes(req, page.rows, page.nrows, &included, &nincluded);
+	w->req = req;
 	w->rows = page.rows;
 	search_documents(req, page.rows, page.nrows, put_row, w);
 	w->rows = included;
@@ -181,7 +183,7 @@ PG_FUNCTION_INFO_V1(fhir_search_rows);
 Datum
 fhir_search_rows(PG_FUNCTION_ARGS)
 {
-	RowWriter w = {type_argument(fcinfo, 0), query_argument(fcinfo, 1)};
+	RowWriter w = {.type = type_argument(fcinfo, 0), .query = query_argument(fcinfo, 1)};
 
 	w.store = begin_set(fcinfo, &w.desc);
 	search_session(put_rows, &w);
@@ -339,7 +341,7 @@ PG_FUNCTION_INFO_V1(fhir_explain);
 Datum
 fhir_explain(PG_FUNCTION_ARGS)
 {
-	RowWriter w = {type_argument(fcinfo, 0), query_argument(fcinfo, 1)};
+	RowWriter w = {.type = type_argument(fcinfo, 0), .query = query_argument(fcinfo, 1)};
 
 	w.analyze = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	w.store = begin_set(fcinfo, &w.desc);
