@@ -69,6 +69,9 @@ CREATE FUNCTION totals() RETURNS TABLE (query text, same bool) LANGUAGE sql AS $
   FROM unnest('{code=c1,"code=urn:c|c1,urn:c|c2",code=c1&status=final,code=c1&date=ge2020-06,code=c2&date=lt2020-03&status=amended,status:not=final,code=c0&code:not=c0,"code=c1&date=2020-02,2020-05-01","code:not=c1&status=amended"}'::text[]) q $$;
 SELECT * FROM totals();
 SELECT line FROM fhir_explain('Observation', 'code=c1&_summary=count') line WHERE line LIKE '-- total%';
+-- of a resource with so many keys that they are out of line
+SELECT fhir_update(jsonb_build_object('resourceType', 'List', 'id', 'long', 'status', 'current', 'mode', 'working', 'date', '2020', 'entry', (SELECT jsonb_agg(jsonb_build_object('item', jsonb_build_object('reference', 'Patient/x' || i))) FROM generate_series(1, 900) i))) #>> '{meta,versionId}';
+SELECT fhir_count('List', q) FROM unnest('{status=current&code:not=x,item=Patient/x7&status:not=retired,item=Patient/x7&date=2020,item=Patient/x7&date=lt2020,item:missing=false&code:missing=true&code:not=x}'::text[]) q;
 -- what can't match is estimated so
 SELECT line FROM fhir_explain('Observation', '_has:Provenance:target:_id=x') line WHERE line LIKE 'criterion%';
 SELECT count(fhir_delete('Observation', id)) FROM o WHERE id LIKE '%7';
