@@ -67,4 +67,9 @@ SELECT count(fhir_update(r)) FROM (VALUES
  ('{"resourceType":"Observation","id":"a5","status":"final","code":{"text":"x"},"subject":{"reference":"http://there.org/fhir/Patient/p22/_history/3"}}')) v(r);
 SELECT q, refs('Observation', q), (SELECT string_agg(o.id, ' ' ORDER BY o.id) FROM fhir_search_rows('Observation') o WHERE fhir_matches(o.resource, q)) AS matches
   FROM unnest('{subject,patient}'::text[]) p, unnest('{/_history/3,/_history/4,""}'::text[]) v, LATERAL (SELECT p || '=http://there.org/fhir/Patient/p2' || v) x(q);
+-- a composite of a reference and a code: both of one element
+SELECT fhir_update('{"resourceType":"DocumentReference","id":"d","status":"current","content":[{"attachment":{"url":"http://example.org/x"}}],
+ "relatesTo":[{"code":"appends","target":{"reference":"DocumentReference/one"}},{"code":"replaces","target":{"reference":"DocumentReference/two"}}]}') #>> '{meta,versionId}';
+SELECT q, refs('DocumentReference', 'relationship=' || q), fhir_matches(resource, 'relationship=' || q) FROM fhir_search_rows('DocumentReference'),
+ unnest('{DocumentReference/one$appends,one$appends,one$replaces,two$http://hl7.org/fhir/document-relationship-type|replaces,"one$replaces,two$replaces",three$appends}'::text[]) q;
 SELECT fhir_store_drop('references_test', force => true);
