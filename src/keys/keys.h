@@ -28,7 +28,7 @@
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
 
-#define FHIR_KEY_VERSION 9 /* of hashes and extraction; resource.key_version */
+#define FHIR_KEY_VERSION 10 /* of hashes and extraction; resource.key_version */
 
 typedef enum KeyClass {
 	KEYS_TOKEN,
