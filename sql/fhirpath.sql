@@ -112,3 +112,9 @@ SELECT fp('1 is Any and 1.is(System.Any)'), fp('{} is Integer'), fp('1L is Long 
 SELECT fpd('birthDate.extension(''urn:time'').value | birthDate.id | name.given.extension.value', 'p');
 SELECT fpd('name.given.select(hasValue())', 'p'), fpd('name[1].given.count() | name[1].given[1].hasValue()', 'p'), fpd('name[1].given.getValue()', 'p'), fpd('birthDate.getValue().is(System.Date)', 'p');
 SELECT fpd('name.given.where($this = ''Jim'').exists()', 'p'), fpd('name[1].given[1] = ''x''', 'p'), fpd('name[1].given[1] > ''x''', 'p');
+-- numbers of any length that a decimal may have, and no longer ones
+SELECT length(fhirpath('{}', (repeat('9', n) || tail)::fhirpath)::text) >= n AS answered FROM unnest(ARRAY[999, 1000]) n, unnest(ARRAY['', ' ''mg''', ' days', ' ''mg'' + 1 ''mg''']) tail;
+SELECT repeat('9', 1001)::fhirpath;
+SELECT (repeat('9', 1001) || ' ''mg''')::fhirpath;
+SELECT ('1.' || repeat('9', 999) || ' ''mg''')::fhirpath;
+SELECT fhirpath('{}', (repeat('9', 40000) || ' days')::fhirpath);

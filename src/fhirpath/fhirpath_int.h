@@ -135,6 +135,7 @@ struct FpNode {
 #define FP_PROG_STORE 0x02 /* resolve(), memberOf(): looks outside of the document */
 
 #define FHIRPATH_VERSION 1
+#define FP_MAX_NUMBER 1000 /* characters of a number, for which fp_numeric_parse has room */
 #define FP_MAX_ARGS 100
 
 /* On disk. node[0] is unused, node[1] the root; left, right, next are node numbers, 0 none; strings are

@@ -90,14 +90,22 @@ literal_string(FpNode *n, FpKind kind)
 	n->lit.json.val.string.len = n->len;
 }
 
+static Numeric
+parse_number(const FpNode *n)
+{
+	Numeric v = fp_numeric_parse(n->str, n->len);
+
+	if (v == NULL)
+		elog(ERROR, "invalid number in a FHIRPath program");
+	return v;
+}
+
 static void
 literal_number(FpNode *n, FpKind kind)
 {
 	n->lit.kind = kind;
 	n->lit.json.type = jbvNumeric;
-	n->lit.json.val.numeric = fp_numeric_parse(n->str, n->len);
-	if (n->lit.json.val.numeric == NULL)
-		elog(ERROR, "invalid number in a FHIRPath program");
+	n->lit.json.val.numeric = parse_number(n);
 }
 
 static void
@@ -105,7 +113,7 @@ literal_quantity(FpNode *n)
 {
 	FpQuantity *q = palloc0(sizeof(FpQuantity));
 
-	q->value = fp_numeric_parse(n->str, n->len);
+	q->value = parse_number(n);
 	q->calendar = (n->flags & FP_NODE_CALENDAR) != 0;
 	q->unit = n->str2;
 	q->len = n->len2;
