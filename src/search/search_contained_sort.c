@@ -273,7 +273,7 @@ walk_matches(Sorting *x, const SearchCursor *cur, bool after)
 
 	if ((after && cur->nulls[0]) || !walked_sort(req, &sort) || !entries_needed(req, limit, &need, &most))
 		return false;
-	for (double bound = need * 1.5 + SEARCH_FEW_LONG / 250; bound <= most; bound *= 4) {
+	for (int64 bound = (int64) Min(need * 1.5, PG_INT32_MAX) + SEARCH_FEW_LONG / 250; (double) bound <= most; bound *= 4) {
 		SearchWalk w = {cur, after, (int) bound};
 		Crit rows = {CRIT_ROWS};
 		Datum last = 0;

@@ -232,6 +232,7 @@ search_row_satisfies(SearchReader *r, HeapTuple tuple, Crit *const *where, int n
 	row.reader = r;
 	row.tuple = tuple;
 	row.keys = row.ord = NULL;
+	row.nkeys = row.nord = 0;
 	for (int i = 0; i < nwhere && all; i++)
 		all = holds(&row, where[i]);
 	MemoryContextSwitchTo(old);
