@@ -11,7 +11,7 @@ die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 # What the build needs, as "file or command:Debian package".
 BUILD_NEEDS="gcc:gcc /usr/include/stdio.h:libc6-dev make:make flex:flex bison:bison curl:curl pkg-config:pkg-config
 /usr/lib/postgresql/$PGV/bin/postgres:postgresql-$PGV
-/usr/lib/postgresql/$PGV/lib/pgxs/src/makefiles/pgxs.mk:postgresql-server-dev-$PGV
+/usr/include/postgresql/$PGV/server/postgres.h:postgresql-server-dev-$PGV
 /usr/include/postgresql/libpq-fe.h:libpq-dev /usr/include/openssl/ssl.h:libssl-dev
 /usr/include/jansson.h:libjansson-dev /usr/include/zlib.h:zlib1g-dev /usr/include/zstd.h:libzstd-dev node:nodejs"
 # What the tests need besides.
