@@ -4,8 +4,10 @@ EXTVERSION = 0.1
 MODULE_big = fhir
 
 GENERATED = $(patsubst %.l,%.c,$(wildcard src/fhirpath/*.l)) $(patsubst %.y,%.c,$(wildcard src/fhirpath/*.y))
-SOURCES = src/fhir.c $(filter-out $(GENERATED),$(wildcard src/base/*.c src/model/*.c src/fhirpath/*.c \
-          src/keys/*.c src/store/*.c src/terms/*.c src/search/*.c src/rest/*.c)) $(GENERATED)
+# The folders of the house, lowest first (test/layers.mjs reads their order here); src/gateway is a program of its own.
+LAYERS = base model fhirpath keys store/catalog store/pack store/rows terms check access \
+         search/query search/match search/plan search/exec search/answer search interaction rest
+SOURCES = src/fhir.c $(filter-out $(GENERATED),$(foreach l,$(LAYERS),$(wildcard src/$(l)/*.c))) $(GENERATED)
 OBJS = $(SOURCES:.c=.o)
 
 DATA_built = sql/fhir--$(EXTVERSION).sql
@@ -15,11 +17,11 @@ REGRESS_OPTS = --inputdir=. --load-extension=pg_trgm --load-extension=fhir
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=pg_trgm --load-extension=fhir
 EXTRA_CLEAN = sql/fhir--$(EXTVERSION).sql src/fhirpath/fhirpath_scan.c src/fhirpath/fhirpath_gram.c \
-              src/fhirpath/fhirpath_gram.h fhir-gateway
+              src/fhirpath/fhirpath_gram.h fhir-gateway $(OBJS:.o=.d)
 
 PG_CPPFLAGS = -I$(CURDIR)/src -DFHIR_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu17 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
-            -Wno-declaration-after-statement -fvisibility=hidden $(if $(WERROR),-Werror)
+            -Wno-declaration-after-statement -fvisibility=hidden -MMD -MP $(if $(WERROR),-Werror)
 SHLIB_LINK = -lzstd
 
 # No LLVM bitcode: inlining C functions of this size into queries brings nothing.
@@ -38,6 +40,6 @@ src/fhirpath/fhirpath_gram.c: src/fhirpath/fhirpath_gram.y
 src/fhirpath/fhirpath_scan.c: src/fhirpath/fhirpath_scan.l
 	flex -o $@ $<
 src/fhirpath/fhirpath_scan.o: src/fhirpath/fhirpath_gram.c
-$(OBJS): $(wildcard src/*/*.h)
+-include $(OBJS:.o=.d)
 
 -include mk/*.mk

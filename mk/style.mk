@@ -3,8 +3,8 @@
 #   make lint           the same and clang-tidy (.clang-tidy): ten minutes of one core; fails on any finding
 #   make format         clang-format (.clang-format) over our own sources; make format-check: fails if it would change any
 
-STYLE_SOURCES = $(filter-out %_gram.c %_scan.c %_table.c %_tables.c src/store/pack_dictionary.c src/model/model_tables%,$(wildcard src/*.c src/*/*.c))
-FORMAT_SOURCES = $(STYLE_SOURCES) $(filter-out %_gram.h %_table.h %_ids.h %_tables.h,$(wildcard src/*/*.h))
+STYLE_SOURCES = $(filter-out %_gram.c %_scan.c %_table.c %_tables.c src/store/pack/pack_dictionary.c src/model/model_tables%,$(wildcard src/*.c src/*/*.c src/*/*/*.c))
+FORMAT_SOURCES = $(STYLE_SOURCES) $(filter-out %_gram.h %_table.h %_ids.h %_tables.h,$(wildcard src/*/*.h src/*/*/*.h))
 LINT_JOBS ?= 2
 
 .PHONY: check-style check-cppcheck check-tidy lint format format-check

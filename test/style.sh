@@ -21,9 +21,9 @@ ok 'transactions are ended by FhirSPICommit(): SPI_commit() alone begins no next
 ok 'the gateway includes no postgres.h' "$(grep -rln '"postgres.h"\|<postgres.h>' src/gateway 2>/dev/null)"
 ok 'no merge markers, no stray debug output' "$(grep -rnE '^(<<<<<<<|>>>>>>>) |elog\(NOTICE, "(XXX|DEBUG)' src sql test script docs 2>/dev/null)"
 ok 'no ereport of an error without an errcode' "$(
-	perl -0777 -ne 'while (/ereport\((ERROR|FATAL),(.*?)\);\n/sg) { my $t = $2; print "$ARGV: " . substr($t =~ s/\s+/ /gr, 0, 100) . "\n" unless $t =~ /errcode/ }' src/*/*.c)"
+	perl -0777 -ne 'while (/ereport\((ERROR|FATAL),(.*?)\);\n/sg) { my $t = $2; print "$ARGV: " . substr($t =~ s/\s+/ /gr, 0, 100) . "\n" unless $t =~ /errcode/ }' $(find src -name '*.c'))"
 ok 'each FHIR error of the store, search and REST says where or what to do: DETAIL or HINT' "$(
-	perl -0777 -ne 'while (/ereport\(\s*ERROR,(.*?)\);\n/sg) { my $t = $1; print "$ARGV: " . substr($t =~ s/\s+/ /gr, 0, 100) . "\n" if $t =~ /errcode\(FH/ && $t !~ /errdetail|errhint/ }' src/store/*.c src/search/*.c src/rest/*.c)"
+	perl -0777 -ne 'while (/ereport\(\s*ERROR,(.*?)\);\n/sg) { my $t = $1; print "$ARGV: " . substr($t =~ s/\s+/ /gr, 0, 100) . "\n" if $t =~ /errcode\(FH/ && $t !~ /errdetail|errhint/ }' $(find src/store src/check src/search src/interaction src/rest -name '*.c'))"
 if [ -e fhir.so ]; then
 	ok 'exported symbols: only what PostgreSQL calls (fhir_*, fhirpath*, pg_finfo_*, Pg_magic_func, _PG_init)' "$(
 		nm -D --defined-only fhir.so | awk '{ print $3 }' |

@@ -12,7 +12,7 @@
 #include "base/settings.h"
 #include "model/model_ids.h"
 #include "rest/rest_internal.h"
-#include "store/store_build.h"
+#include "base/json_build.h"
 
 /* May the client want the content? Whether it accepts its type is known when the Binary is. */
 bool

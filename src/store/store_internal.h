@@ -22,7 +22,7 @@
 
 #define STORE_FORMAT 2 /* store_info 'format': layout of the tables */
 
-/* ---- tables and their columns (attribute numbers - 1), see store_ddl.c ---- */
+/* ---- tables and their columns (attribute numbers - 1), see catalog_ddl.c ---- */
 typedef enum StoreTable {
 	STORE_RESOURCE,
 	STORE_VERSION,
@@ -208,15 +208,15 @@ extern bool store_writer_term_known(StoreWriter *w, const TermKey *k);
 /* Document of a row's version, NULL for a delete; and where it really is, if place is given. */
 extern Jsonb *store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer place);
 
-/* Side rows (store_side.c): make the side tables agree with the new keys. ord: resource.ord so far, 0 for a new resource. */
+/* Side rows (rows_side.c): make the side tables agree with the new keys. ord: resource.ord so far, 0 for a new resource. */
 extern void store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys);
 extern void store_side_sync(StoreWriter *w, int64 rid, Datum ord, const KeySet *keys);
 
-/* Makes the table of words, of dictionaries, for a store that has none. Within SPI. (store_ddl.c) */
+/* Makes the table of words, of dictionaries, for a store that has none. Within SPI. (catalog_ddl.c) */
 extern void store_add_word_table(StoreCatalog *cat);
 extern void store_add_dictionary_table(StoreCatalog *cat);
 
-/* Tables as opened for writing, with the indexes' descriptions kept by the backend (store_indexes.c). */
+/* Tables as opened for writing, with the indexes' descriptions kept by the backend (rows_open.c). */
 typedef struct StoreOpen {
 	Relation rel;
 	ResultRelInfo *result;
@@ -225,13 +225,13 @@ extern void store_open_table(StoreCatalog *cat, StoreTable table, StoreOpen *out
 extern void store_close_table(StoreOpen *open);
 extern Relation store_open_index(StoreCatalog *cat, StoreIndex index, StoreOpen *open);
 
-/* ---- reading (store_read.c) ---- */
+/* ---- reading (rows_read.c) ---- */
 extern bool store_index_row(Relation heap, Relation index, Snapshot snapshot, TupleTableSlot *slot, int nkeys, ScanKey keys);
 extern void store_identity_keys(ScanKey keys, const ModelType *type, const char *id);
 extern bool store_identity_fetch(Relation rel, Relation index, Snapshot snapshot, ScanKey keys, bool for_update, HeapTuple tuple,
 								 Buffer *buffer);
 
-/* ---- documents (store_doc.c) ---- */
+/* ---- documents (json_edit.c) ---- */
 typedef struct DocMember {
 	const char *key;
 	int keylen;
@@ -250,7 +250,7 @@ extern void store_doc_set_binary(JsonbValue *v, Jsonb *j);
 extern Jsonb *store_doc_stamp(JsonbContainer *doc, const char *id, int32 version, TimestampTz updated);
 extern TimestampTz store_now(TimestampTz previous);
 
-/* ---- writing within a writer (store_write.c); false: concurrent change, try again with a new snapshot and lock ---- */
+/* ---- writing within a writer (write.c); false: concurrent change, try again with a new snapshot and lock ---- */
 extern bool store_write_new(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer *doc, const KeySet *keys,
 							char method, bool unique, StoreResult *out);
 extern bool store_write_update(StoreWriter *w, const ModelType *type, const char *id, JsonbContainer *doc, const KeySet *keys,
@@ -265,17 +265,17 @@ extern bool store_write_patch(StoreWriter *w, const ModelType *type, const char 
 extern Jsonb *store_json_patch(JsonbContainer *doc, JsonbContainer *patch);
 extern Jsonb *store_fhirpath_patch(const ModelType *type, JsonbContainer *doc, JsonbContainer *patch);
 
-/* Do stored and new keys differ, or the format that they were made by? (store_rows.c) */
+/* Do stored and new keys differ, or the format that they were made by? (rows_resource.c) */
 extern bool store_row_keys_differ(const StoreRow *row, const KeySet *keys);
 extern void store_read_row(TupleTableSlot *slot, StoreRow *row);
 
-/* ---- search parameters of users (store_params.c, store_params_write.c, store_reindex.c) ---- */
+/* ---- search parameters of users (params.c, params_write.c, reindex.c) ---- */
 extern void store_params_init(void);
 /* The set of the entry is not needed any more once the transaction ends. */
 extern void store_params_forget(StoreCatalog *cat);
 /*
  * The keys of a document as the store's parameters are now: `keys`, or *fresh when the parameters have changed since these were
- * extracted. Locks the table `resource` first: see store_params.c.
+ * extracted. Locks the table `resource` first: see params.c.
  */
 extern const KeySet *store_params_keys(StoreWriter *w, const ModelType *type, JsonbContainer *doc, const KeySet *keys, KeySet *fresh);
 /* A SearchParameter has got a new version (doc NULL: it was deleted): makes it live, changes it, or ends it. */
@@ -289,26 +289,26 @@ extern bool store_reindex_running(StoreCatalog *cat);
 /* SPI with a search path that nobody can divert; raises unless the result is `expected`. */
 extern void store_spi(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, int expected);
 
-/* ---- background workers (store_worker.c) ---- */
+/* ---- background workers (worker.c) ---- */
 typedef enum StoreWorkerKind {
 	STORE_WORKER_REINDEX,
 	STORE_WORKER_DICTIONARY,
 	STORE_NWORKERS
 } StoreWorkerKind;
-/* Advisory locks of a store, which pg_advisory_lock() never meets; and which of them is the trainer's (the others: store_reindex.h). */
+/* Advisory locks of a store, which pg_advisory_lock() never meets; and which of them is the trainer's (the others: reindex.h). */
 #define STORE_LOCK_CLASS 8127
 #define STORE_LOCK_TRAINER 3
 /* Starts a worker for the current store when this transaction commits. */
 extern void store_worker_want(StoreWorkerKind kind);
 
-/* ---- dictionaries of documents (store_dictionary.c) ---- */
+/* ---- dictionaries of documents (dictionary.c) ---- */
 #define STORE_DICTIONARY_STEP 4096
 /* Is a new rid one of those at which it is asked whether a dictionary is due? A session takes them 32 at a time, and may leave most of them. */
 #define store_dictionary_step(rid) ((uint64) (rid) % STORE_DICTIONARY_STEP - 1 < 32)
 /* A resource of that rid has been made: starts a worker on commit if it is time for a new dictionary. */
 extern void store_dictionary_grown(StoreCatalog *cat, int64 rid);
 
-/* ---- conditional interactions (store_conditional.c) ---- */
+/* ---- conditional interactions (conditional.c) ---- */
 extern uint64 store_condition_hash(const ModelType *type, const char *query);
 /* To the end of the transaction. */
 extern void store_condition_lock(uint64 hash);
@@ -319,7 +319,7 @@ extern void store_require_no_version(const ModelType *type, const char *query, c
 extern void store_create_plain(Jsonb *doc, const ModelType *type, StoreResult *out);
 extern void store_create_conditional(Jsonb *doc, const ModelType *type, const char *query, StoreResult *out);
 
-/* ---- small things (store_util.c) ---- */
+/* ---- small things (interaction_util.c) ---- */
 extern Jsonb *store_outcome(const char *severity, const char *code, const char *diagnostics);
 /* Palloc'd text of an instant, as documents show it. */
 extern char *store_instant(TimestampTz t);
@@ -327,12 +327,12 @@ extern bool store_id_valid(const char *id, int len);
 extern void store_require_id(const char *id);
 /* Does the list of entity tags (W/"3", "3", 3, *) that stood in `header` name the version? Raises FH400 for what is none. */
 extern bool store_etags_name(const char *list, int32 version, const char *header);
-/* If-Match and If-None-Match (NULL or empty: none) against the row, NULL when there is none; raises FH412 (store_write.c). */
+/* If-Match and If-None-Match (NULL or empty: none) against the row, NULL when there is none; raises FH412 (write.c). */
 extern void store_check_preconditions(const ModelType *type, const char *id, const StoreRow *row, const char *if_match,
 									  const char *if_none_match);
 extern const ModelType *store_require_type(const char *name, int len);
 pg_noreturn extern void store_raise_unknown(const ModelType *type, const char *id);
-/* Forgets which dictionary rows are known to be committed (store_writer.c). */
+/* Forgets which dictionary rows are known to be committed (writer.c). */
 extern void store_terms_forget(void);
 pg_noreturn extern void store_raise_deleted(const ModelType *type, const char *id, int32 version, TimestampTz when);
 

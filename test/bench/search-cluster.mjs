@@ -82,7 +82,7 @@ export async function open({ anew }) {
 
 function layout() {
 	const h = createHash('sha256');
-	for (const f of ['src/store/store_ddl.c', 'src/model/model_tables_params.c', 'test/bench/search-data.mjs']) h.update(readFileSync(join(root, f)));
+	for (const f of ['src/store/catalog/catalog_ddl.c', 'src/model/model_tables_params.c', 'test/bench/search-data.mjs']) h.update(readFileSync(join(root, f)));
 	h.update(/FHIR_KEY_VERSION \d+/.exec(readFileSync(join(root, 'src/keys/keys.h')))[0]);
 	return h.digest('hex');
 }

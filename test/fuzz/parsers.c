@@ -17,7 +17,7 @@
 #include "../../src/rest/rest_request.c"
 #define put_digits pack_put_digits
 #define digits pack_digits
-#include "../../src/store/pack_text.c"
+#include "../../src/store/pack/pack_text.c"
 
 #include <setjmp.h>
 #include <stdio.h>

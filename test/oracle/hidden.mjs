@@ -12,7 +12,7 @@ import { randomWhole, study } from './whole.mjs';
 const total = Number(process.env.FHIR_ORACLE_HIDDEN ?? 800);
 const visible = `${db}_visible`, whole = `${db}_whole`;
 const module_ = join(root, 'test/modules/hide/hide.so');
-const legs = readFileSync(join(root, 'src/search/search_internal.h'), 'utf8').match(/typedef enum SearchLeg \{(.*?)\}/s)[1].replace(/\/\*.*?\*\//gs, '').split(',').map((s) => s.trim()).filter(Boolean);
+const legs = readFileSync(join(root, 'src/search/plan/plan.h'), 'utf8').match(/typedef enum SearchLeg \{(.*?)\}/s)[1].replace(/\/\*.*?\*\//gs, '').split(',').map((s) => s.trim()).filter(Boolean);
 // who may be seen, as a module would say it: by what stands in a table, by the resource's security label
 const restricted = `LOAD '${module_}';\nSET hide.predicate = 'NOT EXISTS (SELECT 1 FROM diff.hidden h WHERE h.type OPERATOR(pg_catalog.=) %r.type AND h.id OPERATOR(pg_catalog.=) %r.id)';\n`;
 

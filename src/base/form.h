@@ -1,0 +1,19 @@
+/*
+ * form.h: application/x-www-form-urlencoded text -> names and values.
+ */
+#ifndef FHIR_STORE_QUERY_H
+#define FHIR_STORE_QUERY_H
+
+#include "postgres.h"
+#include "lib/stringinfo.h"
+
+typedef struct QueryParam {
+	char *name, *value; /* decoded; value "" when there is no "=" */
+} QueryParam;
+
+/* Splits and decodes a query (a leading "?" is skipped); palloc'd. Returns how many. */
+extern int store_query_parse(const char *query, QueryParam **out);
+/* Appends text with everything but unreserved characters percent-encoded. */
+extern void store_query_encode(StringInfo out, const char *s);
+
+#endif

@@ -1,0 +1,556 @@
+/*
+ * answer_sql.c: the SQL functions of search, the functions that its statements call, and the hook for
+ * conditional writes.
+ */
+#include "base/compat.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/settings.h"
+#include "search/answer/answer.h"
+#include "store/store.h"
+#include "store/pack/pack.h"
+#include "terms/terms.h"
+
+PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
+
+/* ---- fhir_search, fhir_count ---- */
+
+static const ModelType *
+type_argument(FunctionCallInfo fcinfo, int i)
+{
+	char *name;
+	const ModelType *t;
+
+	if (PG_ARGISNULL(i))
+		return NULL;
+	name = text_to_cstring(PG_GETARG_TEXT_PP(i));
+	t = model_resource(name, strlen(name));
+	if (t == NULL) {
+		SearchNearest near = {name};
+
+		for (int m = 1; m < model_ntypes; m++)
+			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
+				search_nearest_offer(&near, model_types[m].name);
+		ereport(ERROR, errcode(FH404), errmsg("unknown resource type \"%.100s\"", name),
+				near.best ? errhint("Perhaps \"%s\"?", near.best) : 0, fhir_issue("not-supported", NULL));
+	}
+	return t;
+}
+
+static char *
+query_argument(FunctionCallInfo fcinfo, int i)
+{
+	return PG_ARGISNULL(i) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
+
+PG_FUNCTION_INFO_V1(fhir_search);
+Datum
+fhir_search(PG_FUNCTION_ARGS)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	search_bundle(type_argument(fcinfo, 0), query_argument(fcinfo, 1), SEARCH_STRICT,
+				  fhir_base_url ? fhir_base_url : "", &out);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data));
+}
+
+typedef struct Count {
+	const ModelType *type;
+	const char *query;
+	int64 n;
+} Count;
+
+static void
+count(SearchRequest *req, void *arg)
+{
+	Count *c = arg;
+
+	search_prepare(req, c->type, c->query, SEARCH_STRICT, true);
+	c->n = search_matches_total(req, false);
+}
+
+int64
+search_count(const ModelType *type, const char *query)
+{
+	Count c = {type, query};
+
+	search_session(count, &c);
+	return c.n;
+}
+
+PG_FUNCTION_INFO_V1(fhir_count);
+Datum
+fhir_count(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(search_count(type_argument(fcinfo, 0), query_argument(fcinfo, 1)));
+}
+
+/* ---- sets ---- */
+
+static Tuplestorestate *
+begin_set(FunctionCallInfo fcinfo, TupleDesc *desc)
+{
+	ReturnSetInfo *rsi = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	Tuplestorestate *store;
+
+	if (rsi == NULL || !IsA(rsi, ReturnSetInfo) || !(rsi->allowedModes & SFRM_Materialize))
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("set-valued function called in context that cannot accept a set"));
+	old = MemoryContextSwitchTo(rsi->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE) {
+		*desc = CreateTemplateTupleDesc(1);
+		TupleDescInitEntry(*desc, 1, "line", TEXTOID, -1, 0);
+	} else
+		*desc = CreateTupleDescCopy(*desc);
+	store = tuplestore_begin_heap((rsi->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+	rsi->returnMode = SFRM_Materialize;
+	rsi->setResult = store;
+	rsi->setDesc = *desc;
+	MemoryContextSwitchTo(old);
+	return store;
+}
+
+typedef struct RowWriter {
+	const SearchRequest *req;
+	const ModelType *type;
+	char *query;
+	Tuplestorestate *store;
+	TupleDesc desc;
+	SearchRow *rows;
+	bool analyze;
+} RowWriter;
+
+static void
+put_row(int i, Jsonb *doc, void *arg)
+{
+	RowWriter *w = arg;
+	const SearchRow *row = &w->rows[i];
+	Datum values[6];
+	bool nulls[6] = {false};
+
+	values[0] = CStringGetTextDatum(row->type);
+	values[1] = CStringGetTextDatum(row->id);
+	values[2] = Int32GetDatum(row->version);
+	values[3] = TimestampTzGetDatum(row->last_updated);
+	values[4] = CStringGetTextDatum(row->mode);
+	values[5] = JsonbPGetDatum(search_shown(w->req, row, doc));
+	tuplestore_putvalues(w->store, w->desc, values, nulls);
+}
+
+/* Without _count: every match, as SQL expects; with it: that page. */
+static void
+put_rows(SearchRequest *req, void *arg)
+{
+	RowWriter *w = arg;
+	SearchPage page;
+	SearchRow *included;
+	int nincluded;
+	bool counted = false;
+
+	search_prepare(req, w->type, w->query, SEARCH_STRICT, strstr(w->query, "_count=") == NULL);
+	for (int i = 0; i < req->npairs; i++)
+		counted = counted || strcmp(req->pairs[i].name, "_count") == 0;
+	req->count =
+		counted ? req->count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
+	if (req->count == 0 || req->summary == SUMMARY_COUNT)
+		return;
+	search_matches(req, &page);
+	search_includes(req, page.rows, page.nrows, &included, &nincluded);
+	w->req = req;
+	w->rows = page.rows;
+	search_documents(req, page.rows, page.nrows, put_row, w);
+	w->rows = included;
+	search_documents(req, included, nincluded, put_row, w);
+}
+
+PG_FUNCTION_INFO_V1(fhir_search_rows);
+Datum
+fhir_search_rows(PG_FUNCTION_ARGS)
+{
+	RowWriter w = {.type = type_argument(fcinfo, 0), .query = query_argument(fcinfo, 1)};
+
+	w.store = begin_set(fcinfo, &w.desc);
+	search_session(put_rows, &w);
+	return (Datum) 0;
+}
+
+/* ---- fhir_explain ---- */
+
+/* How a criterion that is no list is answered, and by which index. */
+static const char *
+shape_text(const SearchRequest *req, const Crit *c)
+{
+	switch (c->kind) {
+		case CRIT_TRUE:
+			return "always true";
+		case CRIT_FALSE:
+			return "never true: nothing in the store can match";
+		case CRIT_TYPE:
+			return "type (index resource_identity)";
+		case CRIT_KEYS:
+			return c->nkeys <= SEARCH_INDEXED_KEYS ? "equality: hashes in resource.keys (GIN index resource_keys)"
+												   : "equality: many hashes, looked for in resource.keys of each row";
+		case CRIT_ORDERED:
+			return c == search_walked_criterion(req)
+					   ? "order: ranges of what the page is sorted by (indexes ordered_range, ordered_long)"
+					   : "order: many values, checked in resource.ord of each row";
+		case CRIT_STRING:
+			return "text: many, asked of each row (index string_rid)";
+		case CRIT_SIDE:
+			return "word: in many side rows, asked of each row (index word_rid)";
+		case CRIT_ID:
+			return "id (index resource_identity)";
+		case CRIT_UPDATED:
+			return c == search_walked_criterion(req) ? "last_updated, as the page is sorted (index version_changed)"
+													 : "last_updated, checked in each row";
+		case CRIT_ROWS:
+			return "rows that an index has found before (index resource_pkey)";
+		case CRIT_DOC:
+			return "document: checked on the document of each row";
+		case CRIT_NEAR:
+			return "distance: checked in resource.ord of each row";
+		case CRIT_CHAIN:
+			return "chain: many at its end, each row is asked what it refers to (index resource_identity)";
+		case CRIT_HAS:
+			return "_has: many refer, asked of each row (GIN index resource_keys)";
+		case CRIT_REFERRED:
+			return "_has: what is referred to was found before, its identities are looked for in each row";
+		case CRIT_CONTAINED:
+			return "contained resources, each evaluated from the document of its container";
+		default:
+			return "not run";
+	}
+}
+
+static const char *
+crit_text(const SearchRequest *req, const Crit *c)
+{
+	StringInfoData b;
+
+	if (c->kind != CRIT_AND && c->kind != CRIT_OR && c->kind != CRIT_NOT)
+		return shape_text(req, c);
+	if (c->kind == CRIT_NOT && c->args[0]->kind == CRIT_KEYS)
+		return "not: hashes, looked for in resource.keys of each row";
+	initStringInfo(&b);
+	appendStringInfoString(&b, c->kind == CRIT_AND ? "all of (" : c->kind == CRIT_OR ? "any of ("
+																					 : "not (");
+	for (int i = 0; i < c->nargs; i++)
+		appendStringInfo(&b, "%s%s", i ? "; " : "", crit_text(req, c->args[i]));
+	appendStringInfoString(&b, c->kind == CRIT_NOT ? "), checked in each row" : ")");
+	return b.data;
+}
+
+/* Must each row of a walk be asked, whatever there is? */
+static bool
+no_index(const SearchRequest *req, const Crit *c)
+{
+	return c->kind != CRIT_TRUE && c->kind != CRIT_REFERRED && c != search_walked_criterion(req) && !search_indexed(c) && !search_listable(c) && !search_lists_without(req, c);
+}
+
+/* Is each row asked or read? To count what remains could take long. */
+static bool
+dear_to_count(const Crit *c)
+{
+	bool dear = c->kind == CRIT_CHAIN || c->kind == CRIT_HAS || c->kind == CRIT_DOC || c->kind == CRIT_CONTAINED ||
+				c->kind == CRIT_SIDE;
+
+	for (int i = 0; i < c->nargs; i++)
+		dear = dear || dear_to_count(c->args[i]);
+	return dear;
+}
+
+/* Rows that satisfy one criterion: by the statement that a total of it alone would be, which is not shown. */
+static int64
+actual_rows(SearchRequest *req, Crit *c)
+{
+	bool null;
+	int64 n;
+	SqlText s;
+
+	sql_init(&s);
+	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*)");
+	sql_from_where(&s, "r", LEG_TOTAL, req->types, req->all_types ? 0 : req->ntypes, &c, 1);
+	req->explaining = false;
+	search_run(req, &s, "");
+	req->explaining = true;
+	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}
+
+static void
+put_line(Tuplestorestate *store, TupleDesc desc, const char *line)
+{
+	Datum value = CStringGetTextDatum(line);
+	bool null = false;
+
+	tuplestore_putvalues(store, desc, &value, &null);
+}
+
+static void
+explain(SearchRequest *req, void *arg)
+{
+	RowWriter *w = arg;
+	SearchPage page;
+	double type_rows;
+	ListCell *cell;
+
+	req->explaining = true;
+	req->analyze = w->analyze;
+	search_prepare(req, w->type, w->query, SEARCH_STRICT, false);
+	type_rows = search_type_rows(req->types, req->ntypes);
+	put_line(w->store, w->desc,
+			 psprintf("%s: about %.0f resources", req->type ? req->type->name : "all types", type_rows));
+	for (int i = 0; i < req->nwhere; i++) {
+		Crit *c = req->where[i];
+
+		put_line(w->store, w->desc,
+				 psprintf("criterion %s: %s; about %.0f rows%s", c->label, crit_text(req, c),
+						  search_crit_rows(c, type_rows),
+						  req->analyze && !dear_to_count(c) ? psprintf(", actually " INT64_FORMAT, actual_rows(req, c)) : ""));
+		if (no_index(req, c))
+			put_line(w->store, w->desc, psprintf("WARNING: no index answers %s", c->label));
+	}
+	if (req->count > 0 && req->summary != SUMMARY_COUNT) {
+		search_matches(req, &page);
+		if (req->total == TOTAL_ACCURATE && !page.whole)
+			search_matches_total(req, false);
+	} else
+		search_matches_total(req, false);
+	foreach(cell, req->explain)
+		put_line(w->store, w->desc, lfirst(cell));
+}
+
+PG_FUNCTION_INFO_V1(fhir_explain);
+Datum
+fhir_explain(PG_FUNCTION_ARGS)
+{
+	RowWriter w = {.type = type_argument(fcinfo, 0), .query = query_argument(fcinfo, 1)};
+
+	w.analyze = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	w.store = begin_set(fcinfo, &w.desc);
+	search_session(explain, &w);
+	return (Datum) 0;
+}
+
+/* ---- functions that search's statements call ---- */
+
+static int64 *
+int8_elements(ArrayType *a, int *n)
+{
+	if (ARR_NDIM(a) == 0) {
+		*n = 0;
+		return NULL;
+	}
+	if (ARR_NDIM(a) != 1 || ARR_HASNULL(a) || ARR_ELEMTYPE(a) != INT8OID)
+		elog(ERROR, "not an array of bigint without nulls");
+	*n = ARR_DIMS(a)[0];
+	return (int64 *) ARR_DATA_PTR(a);
+}
+
+/* Is any element of a in sorted array b? */
+PG_FUNCTION_INFO_V1(fhir_keys_any);
+Datum
+fhir_keys_any(PG_FUNCTION_ARGS)
+{
+	ArrayType *a = PG_GETARG_ARRAYTYPE_P(0), *b = PG_GETARG_ARRAYTYPE_P(1);
+	int na, nb;
+	int64 *x = int8_elements(a, &na), *y = int8_elements(b, &nb);
+
+	for (int i = 0; i < na; i++) {
+		int lo = 0, hi = nb - 1;
+
+		while (lo <= hi) {
+			int mid = (lo + hi) / 2;
+
+			if (y[mid] == x[i])
+				PG_RETURN_BOOL(true);
+			if (y[mid] < x[i])
+				lo = mid + 1;
+			else
+				hi = mid - 1;
+		}
+	}
+	PG_RETURN_BOOL(false);
+}
+
+bool
+search_ordered_any(const int64 *ord, int n, const OrdBox *boxes, int nboxes)
+{
+	for (int i = 0; i + 2 < n; i += 3)
+		for (int k = 0; k < nboxes; k++) {
+			const OrdBox *box = boxes + k;
+
+			if (ord[i] == (int64) box->key && ord[i + 1] >= box->lo_min && ord[i + 1] <= box->lo_max &&
+				ord[i + 2] >= box->hi_min && ord[i + 2] <= box->hi_max)
+				return true;
+		}
+	return false;
+}
+
+/* ord: (key, lo, hi) ...; boxes: OrdBox ... */
+PG_FUNCTION_INFO_V1(fhir_ordered_any);
+Datum
+fhir_ordered_any(PG_FUNCTION_ARGS)
+{
+	ArrayType *a = PG_GETARG_ARRAYTYPE_P(0), *b = PG_GETARG_ARRAYTYPE_P(1);
+	int na, nb;
+	int64 *v = int8_elements(a, &na), *boxes = int8_elements(b, &nb);
+
+	PG_RETURN_BOOL(search_ordered_any(v, na, (OrdBox *) boxes, nb / (sizeof(OrdBox) / sizeof(int64))));
+}
+
+/* Lowest or highest lo under any of the keys; NULL if there is none. */
+PG_FUNCTION_INFO_V1(fhir_ordered_value);
+Datum
+fhir_ordered_value(PG_FUNCTION_ARGS)
+{
+	ArrayType *a = PG_GETARG_ARRAYTYPE_P(0), *b = PG_GETARG_ARRAYTYPE_P(1);
+	bool highest = PG_GETARG_BOOL(2), found = false;
+	int na, nb;
+	int64 *v = int8_elements(a, &na), *keys = int8_elements(b, &nb), best = 0;
+
+	for (int i = 0; i + 2 < na; i += 3)
+		for (int k = 0; k < nb; k++)
+			if (v[i] == keys[k] && (!found || (highest ? v[i + 1] > best : v[i + 1] < best))) {
+				best = v[i + 1];
+				found = true;
+			}
+	if (!found)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(best);
+}
+
+PG_FUNCTION_INFO_V1(fhir_identity);
+Datum
+fhir_identity(PG_FUNCTION_ARGS)
+{
+	text *type = PG_GETARG_TEXT_PP(0), *id = PG_GETARG_TEXT_PP(1);
+
+	PG_RETURN_INT64((int64) keys_identity(VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type), VARDATA_ANY(id),
+										  VARSIZE_ANY_EXHDR(id)));
+}
+
+/* The text that a token, reference or uri parameter sorts by: code, reference, uri; lowest or highest. */
+PG_FUNCTION_INFO_V1(fhir_sort_text);
+Datum
+fhir_sort_text(PG_FUNCTION_ARGS)
+{
+	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
+	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)),
+		 *type_name = fhir_json_get_string(&doc->root, "resourceType");
+	bool highest = PG_GETARG_BOOL(2);
+	const ModelType *type = type_name ? model_resource(type_name, strlen(type_name)) : NULL;
+	const KeyParam *p = type ? search_param(type, code, strlen(code)) : NULL;
+	char *best = NULL;
+
+	for (int i = 0; p && i < p->nlegs; i++)
+		search_texts(&p->legs[i], &doc->root, highest, &best);
+	if (best == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(best));
+}
+
+typedef struct RefIds {
+	Datum *ids;
+	int n, max;
+} RefIds;
+
+static void
+add_ref_id(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg)
+{
+	RefIds *r = arg;
+
+	if (r->n == r->max) {
+		r->max = r->max ? r->max * 2 : 8;
+		r->ids = r->ids ? repalloc(r->ids, r->max * sizeof(Datum)) : palloc(r->max * sizeof(Datum));
+	}
+	r->ids[r->n++] = PointerGetDatum(cstring_to_text_with_len(id, ilen));
+}
+
+/* The resources that canonicals mean: looked up within the statement that asks. */
+static void
+add_meant(const CanonicalRefs *canonicals, RefIds *ids)
+{
+	MemoryContext cxt = CurrentMemoryContext, own;
+	SearchRequest req = {0};
+	SearchRow *rows;
+	int level = search_begin(), n;
+
+	req.context = CurrentMemoryContext;
+	n = search_canonical_rows(&req, LEG_SORT, canonicals, &rows);
+	own = MemoryContextSwitchTo(cxt);
+	for (int i = 0; i < n; i++)
+		add_ref_id(rows[i].type, strlen(rows[i].type), rows[i].id, strlen(rows[i].id), 0, ids);
+	MemoryContextSwitchTo(own);
+	search_end(level);
+	MemoryContextSwitchTo(cxt);
+}
+
+/* Ids of the resources of a type that a reference parameter leads to. */
+PG_FUNCTION_INFO_V1(fhir_sort_references);
+Datum
+fhir_sort_references(PG_FUNCTION_ARGS)
+{
+	Jsonb *doc = store_unpack(PG_GETARG_DATUM(0));
+	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1)), *target = text_to_cstring(PG_GETARG_TEXT_PP(2)),
+		 *type_name = fhir_json_get_string(&doc->root, "resourceType");
+	const ModelType *type = type_name ? model_resource(type_name, strlen(type_name)) : NULL,
+					*to = model_resource(target, strlen(target));
+	const KeyParam *p = type && to ? search_param(type, code, strlen(code)) : NULL;
+	ModelTypeId targets[2] = {to ? to->id : MODEL_NONE, MODEL_NONE};
+	CanonicalRefs canonicals = {0};
+	RefIds ids = {0};
+
+	for (int i = 0; p && i < p->nlegs; i++)
+		if (search_target_allowed(p->legs[i].targets, to)) {
+			search_references(p->legs[i].source, targets, &doc->root, add_ref_id, &ids);
+			if (search_canonical_link(p->legs[i].source, to))
+				search_canonicals_of(p->legs[i].source, targets, &doc->root, &canonicals);
+		}
+	if (canonicals.n)
+		add_meant(&canonicals, &ids);
+	PG_RETURN_ARRAYTYPE_P(construct_array(ids.ids, ids.n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+bool
+search_document_matches(Jsonb *doc, const char *name, const char *value)
+{
+	StringInfoData query;
+
+	if (strcmp(name, "_text") == 0 || strcmp(name, "_content") == 0)
+		return search_text_matches(&doc->root, name[1] == 'c', value);
+	initStringInfo(&query);
+	search_url_encode(&query, name, ":");
+	appendStringInfoChar(&query, '=');
+	search_url_encode(&query, value, "");
+	return DatumGetBool(DirectFunctionCall2(
+		fhir_matches, JsonbPGetDatum(doc),
+		PointerGetDatum(cstring_to_text_with_len(query.data, query.len))));
+}
+
+/* One criterion on one document, by the in-memory evaluation: where keys give a superset only. */
+PG_FUNCTION_INFO_V1(fhir_search_recheck);
+Datum
+fhir_search_recheck(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(search_document_matches(store_unpack(PG_GETARG_DATUM(0)),
+										   text_to_cstring(PG_GETARG_TEXT_PP(1)),
+										   text_to_cstring(PG_GETARG_TEXT_PP(2))));
+}

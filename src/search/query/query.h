@@ -1,0 +1,394 @@
+/*
+ * query.h: from the text of a search to a SearchRequest of criteria.
+ */
+#ifndef FHIR_SEARCH_QUERY_H
+#define FHIR_SEARCH_QUERY_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+#include "keys/keys.h"
+#include "model/model.h"
+#include "search/search.h"
+
+/* ---- criteria ---- */
+
+typedef enum CritKind {
+	CRIT_TRUE,
+	CRIT_FALSE,
+	CRIT_TYPE,		/* resource.type is this one */
+	CRIT_KEYS,		/* any of the hashes is in resource.keys */
+	CRIT_ORDERED,	/* any (key, lo, hi) of the resource lies in any of the boxes */
+	CRIT_STRING,	/* a folded text starts with, or contains, one of the values */
+	CRIT_TERM,		/* token :text: a display text of the dictionary matches; becomes CRIT_KEYS */
+	CRIT_WORD,		/* _text, _content: a word; becomes CRIT_KEYS, CRIT_ORDERED, CRIT_SIDE */
+	CRIT_SIDE,		/* a side row of words satisfies a text query */
+	CRIT_ID,		/* resource.id is one of */
+	CRIT_UPDATED,	/* resource.last_updated is in one of the ranges */
+	CRIT_ROWS,		/* resource.rid is one of (a set that was run first) */
+	CRIT_DOC,		/* decided on the document (no index): uri :below, near ... */
+	CRIT_NEAR,		/* a position within a distance */
+	CRIT_CHAIN,		/* refers to a resource that satisfies args; becomes CRIT_KEYS */
+	CRIT_HAS,		/* is referred to by a resource that satisfies args */
+	CRIT_REFERRED,	/* its identity is one of the hashes: of what was found to be referred to */
+	CRIT_LIST,		/* is an entry of one of the Lists; becomes CRIT_ROWS */
+	CRIT_CONTAINED, /* contains a resource that satisfies a program of match_contained.c */
+	CRIT_AND,
+	CRIT_OR,
+	CRIT_NOT
+} CritKind;
+
+/* Bounds are inclusive. */
+typedef struct OrdBox {
+	uint64 key;
+	int64 lo_min, lo_max, hi_min, hi_max;
+} OrdBox;
+
+typedef struct Crit Crit;
+
+typedef struct CritLink {
+	const KeySource *source; /* the reference */
+	const ModelType *type;	 /* chain: type at the other end; _has: type that refers */
+	Crit *arg;				 /* criterion on `type`; shared by links of the same type */
+	const char *code;		 /* the reference's parameter */
+	const KeyLeg *leg;
+} CritLink;
+
+typedef enum StringMode {
+	STRING_PREFIX,
+	STRING_CONTAINS,
+	STRING_EQUAL,
+	STRING_SUFFIX,
+	STRING_GT,
+	STRING_LT,
+	STRING_GE,
+	STRING_LE
+} StringMode;
+
+struct Crit {
+	CritKind kind;
+	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
+	bool single;	   /* ORDERED: a resource has at most one interval under all of the keys */
+	uint64 place;	   /* ORDERED, single: where that stands, see search_place */
+	bool unindexed;	   /* no index answers it: fhir_explain warns */
+
+	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */
+	int nkeys;
+	OrdBox *boxes; /* ORDERED; UPDATED (lo only, microseconds since 1970) */
+	int nboxes;
+	char **values; /* STRING, TERM: folded texts; ID, LIST: ids; DOC: texts */
+	int nvalues;
+	StringMode mode;
+	const char *code;			   /* DOC: parameter */
+	const char *modifier;		   /* DOC */
+	const ModelType *type;		   /* TYPE, DOC */
+	const ModelType *const *types; /* WORD */
+	int ntypes;
+	const double *near; /* NEAR: latitude, longitude, metres */
+	int64 *rows;		/* ROWS: sorted */
+	int nrows;
+	CritLink *links; /* CHAIN, HAS */
+	int nlinks;
+	Crit **args; /* AND, OR, NOT (one) */
+	int nargs;
+	int64 program;	/* CONTAINED */
+	bool few_refer; /* HAS: on average; they are all looked at */
+	int64 question; /* HAS: number of search_ask_refers */
+	double asking;	/* HAS, CHAIN, REFERRED: microseconds to ask a row of the search, */
+	double listing; /* HAS, CHAIN: and to list what it is asked for */
+	Crit *as_was;	/* REFERRED: the _has */
+	bool asked;		/* CHAIN: found to have many at its end */
+	int more_than;	/* ORDERED: more entries than that are in the boxes */
+	double matches; /* estimated matching resources, < 0: unknown */
+};
+
+/* ---- a request ---- */
+
+typedef struct SearchPair {
+	char *name, *value; /* decoded; escapes of the value still in place */
+	bool used;			/* understood: goes into the self link */
+	bool control;		/* no criterion */
+} SearchPair;
+
+typedef enum SearchTotal { TOTAL_UNASKED,
+						   TOTAL_NONE,
+						   TOTAL_ESTIMATE,
+						   TOTAL_ACCURATE,
+} SearchTotal;
+typedef enum SearchSummary {
+	SUMMARY_FALSE,
+	SUMMARY_TRUE,
+	SUMMARY_TEXT,
+	SUMMARY_DATA,
+	SUMMARY_COUNT
+} SearchSummary;
+
+typedef enum SortKind {
+	SORT_ID,
+	SORT_UPDATED,
+	SORT_ORDERED, /* resource.ord */
+	SORT_STRING,  /* string.value */
+	SORT_DOC,	  /* text from the document */
+	SORT_SCORE,	  /* how well _text and _content fit */
+	SORT_CHAIN	  /* by a value of what the resource refers to */
+} SortKind;
+
+typedef struct SearchSort SearchSort;
+struct SearchSort {
+	SortKind kind;
+	bool descending;
+	const char *code;
+	uint64 *keys; /* ordered or string keys */
+	int nkeys;
+	const KeyParam *param;
+	char **texts; /* SCORE: search_score_texts */
+	int ntexts;
+	SearchSort *ends;		   /* CHAIN: the key of each type at the other end; all of one kind */
+	const ModelType **targets; /* CHAIN: those types */
+	int nends;
+};
+
+typedef struct SearchInclude {
+	bool reverse, iterate;
+	const ModelType *source; /* NULL: any */
+	const char *code;		 /* NULL: every reference parameter */
+	const ModelType *target; /* NULL: any */
+	ModelTypeId targets[2];	 /* the same as a list, 0-terminated */
+} SearchInclude;
+
+typedef enum SearchContained { CONTAINED_FALSE,
+							   CONTAINED_TRUE,
+							   CONTAINED_BOTH,
+} SearchContained;
+
+/* Of _elements: "name" of all types, or "Type.name" of this one. */
+typedef struct SearchElement {
+	const ModelType *type; /* NULL: all */
+	const char *name;
+} SearchElement;
+
+typedef struct SearchRequest {
+	const ModelType *type;	 /* NULL: system level */
+	const ModelType **types; /* what is searched, sorted by name (bytes) */
+	int ntypes;
+	bool all_types; /* no _type given at system level */
+	SearchHandling handling;
+	const ModelType *compartment;
+	const char *compartment_id;
+
+	SearchPair *pairs;
+	int npairs;
+
+	int count; /* page size */
+	int count_asked;
+	SearchTotal total;
+	SearchSummary summary;
+	SearchElement *elements;
+	int nelements;
+	SearchInclude *includes;
+	int nincludes;
+	SearchSort *sorts;
+	int nsorts;
+	const char *cursor; /* as given, NULL: first page */
+	SearchContained contained;
+	bool contained_alone; /* answers contained resources instead of their containers */
+	bool user_params;	  /* a criterion is on a parameter that a user has added */
+	int64 program;		  /* criteria on contained resources (match_contained.c) */
+	Crit *own;			  /* CONTAINED_BOTH: the criteria on resources of their own */
+	bool own_ready;
+	const ModelType **inside_types; /* _contained: what is searched; types are those of the containers */
+	int ninside_types;
+	bool sort_told; /* fhir_explain has shown how an order looks up what documents refer to */
+
+	Crit **where; /* AND */
+	int nwhere;
+	List *ignored; /* of char *: what handling=lenient left out */
+	List *explain; /* of char *: steps already run, collected for fhir_explain; unless NULL context */
+	bool explaining, analyze;
+	MemoryContext context; /* of the request: outlives every step */
+	int64 known_total;	   /* counted beside the page, -1 if not */
+	bool all_listed;	   /* search_sets has run for every match */
+	double walked_rows;	   /* about how many resources of the types there are */
+} SearchRequest;
+
+/* ---- query_parse.c ---- */
+extern void search_parse(SearchRequest *req, const char *query);
+/* req->types by name, once each. */
+extern void search_sort_types(SearchRequest *req);
+/* Splits at unescaped `sep`; parts keep their escapes. Returns the number of parts (>= 1). */
+extern int search_split(const char *s, char sep, char ***parts);
+/* Removes the escapes: \, \| \$ and \\ (palloc'd). */
+extern char *search_unescape(const char *s);
+/* In PG_CATCH under handling=lenient: notes an FH400 as ignored, re-throws anything else. */
+extern void search_ignore(SearchRequest *req, MemoryContext cxt);
+extern void search_url_encode(StringInfo out, const char *s, const char *keep);
+/* Nearest of the candidates offered, as a hint; NULL if nothing is near. */
+typedef struct SearchNearest {
+	const char *name;
+	const char *best;
+	int distance;
+} SearchNearest;
+extern void search_nearest_offer(SearchNearest *n, const char *candidate);
+/* A hint with the name of a resource type, NULL if none is near. */
+extern const char *search_nearest_type(const char *name);
+
+/* ---- query_resolve.c ---- */
+extern void search_resolve(SearchRequest *req);
+/* One criterion on resources of `types`. */
+extern Crit *search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes,
+									  const char *name, const char *value, int depth);
+extern const KeyParam *search_param(const ModelType *t, const char *code, int len);
+/* Where all types are searched: refuses a parameter that only some have. */
+extern void search_require_for_all(const SearchRequest *req, const char *code);
+/* Raises FH503 while the store's keys are made anew. */
+extern void search_require_keys(void);
+pg_noreturn extern void search_unknown_param(const ModelType *t, const char *code);
+/* Has a value in this place. */
+extern Crit *search_present(const KeyLeg *leg);
+/* Was a parameter looked up that a user has added? Since the last call with reset. */
+extern bool search_met_user_param(bool reset);
+extern void search_note_user_param(void);
+extern const KeyParam *search_require_param(const ModelType *t, const char *code);
+/* A name of a criterion:  code[:modifier]  |  reference[:Type].rest */
+typedef struct SearchName {
+	const char *code;	  /* up to the first ':' or '.' */
+	const char *modifier; /* between ':' and '.', NULL if none */
+	const char *rest;	  /* after '.', NULL if no chain */
+} SearchName;
+extern SearchName search_split_name(const char *name);
+
+/* ---- query_chain.c ---- */
+extern Crit *search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, const char *value,
+						  int depth);
+/* rest: of _has:rest */
+extern Crit *search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest,
+						const char *value, int depth);
+/* Adds to a chain (NULL: a new one) that p leads to a resource of that type which satisfies arg. */
+extern Crit *search_chain_link(Crit *c, const KeyParam *p, const ModelType *target, Crit *arg);
+/* The types that reference parameter p may lead to, of that name if one is given. Returns how many. */
+extern int search_chain_targets(const KeyParam *p, const char *type_name, const ModelType ***out);
+extern bool search_target_allowed(const ModelTypeId *targets, const ModelType *t);
+extern bool search_refers_to(const KeyParam *p, const ModelType *t);
+/* Does type t know the first part of a name? */
+extern bool search_knows(const ModelType *t, const char *name);
+
+/* ---- query_crit.c ---- */
+extern Crit *crit_new(CritKind kind);
+extern Crit *crit_join(CritKind kind, Crit *a, Crit *b);
+extern Crit *crit_not(Crit *a);
+extern void crit_add_arg(Crit *c, Crit *arg);
+extern void crit_add_key(Crit *c, uint64 key);
+extern void crit_add_value(Crit *c, char *value);
+extern void crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 hi_min, int64 hi_max);
+
+/* ---- query_value.c ---- */
+/* FH400 if n values are more than fhir.max_search_values. */
+extern void search_limit_values(const char *code, int n);
+/* The values of one parameter of one type: an OR. :missing and the negation of :not are the caller's. */
+extern Crit *search_values(const KeyParam *p, const char *modifier, const char *value);
+extern Crit *search_updated_values(const char *code, const char *value);
+pg_noreturn extern void search_bad_value(const char *code, const char *value, const char *why, const char *hint);
+pg_noreturn extern void search_bad_modifier(const char *code, const char *modifier, const char *allowed);
+
+typedef enum SearchPrefix {
+	PREFIX_EQ,
+	PREFIX_NE,
+	PREFIX_GT,
+	PREFIX_LT,
+	PREFIX_GE,
+	PREFIX_LE,
+	PREFIX_SA,
+	PREFIX_EB,
+	PREFIX_AP
+} SearchPrefix;
+
+/* A value without prefix, of a composite's part or of _filter. */
+extern Crit *search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value);
+
+/* ---- query_ordered.c ---- */
+/* Cuts a prefix off *value. */
+extern SearchPrefix search_prefix(const char **value);
+extern void search_date_boxes(Crit *c, const char *code, uint64 key, const char *value);
+extern void search_number_boxes(Crit *c, const char *code, uint64 key, const char *value);
+/* value: [prefix]number[|system|code]; source: whose keys, composite: 0 or the token hash of a composite.
+ * True: needs a recheck. */
+extern int search_units(const KeySource *source, const uint64 *token, KeyUnit **units);
+extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *source,
+								  const uint64 *composite_hash, const char *value);
+
+/* ---- query_composite.c ---- */
+extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *value);
+
+/* ---- query_terminology.c ---- */
+extern Crit *search_in_value_set(const KeyParam *p, const KeyLeg *leg, const char *url);
+/* For terms_document_hook. */
+extern Jsonb *search_terminology_document(const ModelType *type, const char *url);
+extern Crit *search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, bool below);
+
+/* ---- query_hierarchy.c ---- */
+/* :below and :above of a reference "id" or "Type/id"; NULL where there is no hierarchy to follow. */
+extern Crit *search_reference_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *ref, bool below);
+
+/* ---- query_near.c ---- */
+extern PGDLLEXPORT Datum fhir_near(PG_FUNCTION_ARGS);
+extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value);
+
+/* ---- query_text.c ---- */
+typedef struct SqlText SqlText;
+extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code,
+								   const char *value);
+/* One criterion on one document, by the in-memory evaluation. */
+extern bool search_document_matches(Jsonb *doc, const char *name, const char *value);
+/* Every word of a text: a superset for other searches of texts. NULL: there is no word in it. */
+extern Crit *search_text_words(const ModelType *const *types, int ntypes, const char *code, const char *text);
+extern void search_run_word(SearchRequest *req, Crit *c);
+/* True: the rids are in SPI_tuptable. */
+extern bool search_run_side(SearchRequest *req, Crit *c, int few);
+extern void sql_side(SqlText *s, const char *alias, const Crit *c);
+extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
+
+/* ---- query_filter_op.c ---- */
+/* A comparison of _filter with the values of a parameter. */
+extern Crit *search_filter_values(const KeyParam *p, const char *op, const char *value);
+/* ... ew value, for what is decided on the document anyway: a superset. */
+extern Crit *search_filter_suffix(const KeyParam *p, const char *value);
+/* text: [filter].path op value, on the elements at the place of a parameter (match_filter.c). */
+extern Crit *search_filter_elements(const KeyParam *p, const char *text);
+
+/* ---- query_filter_elements.c ---- */
+/* What the same implies that an index knows: a superset; CRIT_TRUE: nothing. The text has been checked. */
+extern Crit *search_filter_implied(const KeyParam *p, const char *text);
+
+extern char *search_folded_texts(JsonbContainer *doc, bool content);
+
+/* ---- query_filter.c ---- */
+extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, int ntypes, const char *text);
+
+/* ---- query_sort.c ---- */
+/* Which element of a resource holds the one value of this source: the same for all types of a choice; 0: it may hold several. */
+extern uint64 search_place(const KeySource *source);
+extern void search_resolve_sort(SearchRequest *req, const char *value);
+extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
+extern Oid search_sort_type(const SearchSort *sort);
+
+typedef struct SearchRow SearchRow;
+typedef struct SearchPage SearchPage;
+/* ---- query_cursor.c ---- */
+typedef struct SearchCursor {
+	bool backward;
+	bool from_end; /* backward, from behind the last match: no place */
+	const char *type, *id;
+	int part; /* within the row (plan_contained_page.c), -1: none; then the row itself is still to be looked at */
+	Datum *values;
+	bool *nulls;
+} SearchCursor;
+
+/* False: the page begins at no place. */
+extern bool search_cursor_read(const SearchRequest *req, SearchCursor *out);
+/* row NULL: backward from the end. */
+extern char *search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward);
+
+#endif

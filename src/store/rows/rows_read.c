@@ -1,0 +1,169 @@
+/*
+ * rows_read.c: reading a resource's current or an earlier version, by the caller's snapshot: one index look-up, and the version's row by
+ * its place or another look-up (rows_version.c).
+ * Takes no XID and no row lock: works on a hot standby.
+ */
+#include "base/compat.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "base/error.h"
+#include "fhirpath/fhirpath.h"
+#include "store/store_internal.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows_version.h"
+
+static void
+take_head(const ResourceHead *head, StoreResult *out, ItemPointer place)
+{
+	out->rid = head->rid;
+	out->version = head->version;
+	out->last_updated = head->last_updated;
+	out->deleted = head->deleted;
+	*place = head->place;
+}
+
+/* Tables of another access method than heap. */
+static bool
+read_resource_slot(Relation rel, Relation index, ScanKey keys, StoreResult *out, ItemPointer place)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	bool found = store_index_row(rel, index, GetActiveSnapshot(), slot, 2, keys);
+
+	if (found) {
+		StoreRow row;
+
+		store_read_row(slot, &row);
+		out->rid = row.rid;
+		out->version = row.version;
+		out->last_updated = row.last_updated;
+		out->deleted = row.deleted;
+		*place = row.place;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
+static bool
+read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer place)
+{
+	Relation rel = table_open(cat->table[STORE_RESOURCE], AccessShareLock);
+	Relation index = index_open(cat->index[STORE_IDX_IDENTITY], AccessShareLock);
+	ScanKeyData keys[2];
+	HeapTupleData tuple;
+	Buffer buffer;
+	bool found;
+
+	store_identity_keys(keys, type, id);
+	if (rel->rd_tableam != GetHeapamTableAmRoutine())
+		found = read_resource_slot(rel, index, keys, out, place);
+	else if ((found = store_identity_fetch(rel, index, GetActiveSnapshot(), keys, false, &tuple, &buffer))) {
+		take_head((ResourceHead *) GETSTRUCT(&tuple), out, place);
+		ReleaseBuffer(buffer);
+	}
+	/* locks stay to the end of the transaction, as those of a statement */
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
+	return found;
+}
+
+/* place: NULL without a hint. The document goes to text, if given, else to out->resource. */
+static bool
+read_version(int64 rid, int32 version, ItemPointer place, StoreResult *out, StringInfo text)
+{
+	StoreVersions v;
+	bool found;
+
+	store_versions_begin(&v);
+	found = store_versions_fetch(&v, rid, version, place);
+	if (found) {
+		out->version = version;
+		out->last_updated = v.last_updated;
+		out->deleted = DatumGetPointer(v.doc) == NULL;
+		if (!out->deleted && text)
+			store_unpack_text(text, v.doc);
+		else if (!out->deleted)
+			out->resource = store_unpack(v.doc);
+	}
+	store_versions_end(&v);
+	return found;
+}
+
+static bool
+read_identity(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer place)
+{
+	memset(out, 0, sizeof(*out));
+	out->type = type;
+	strlcpy(out->id, id, sizeof(out->id));
+	store_check_acl(cat, STORE_RESOURCE, false);
+	return read_resource(cat, type, id, out, place);
+}
+
+static bool
+read_current(const ModelType *type, const char *id, StoreResult *out, StringInfo text)
+{
+	StoreCatalog *cat = store_catalog();
+	ItemPointerData place;
+
+	if (!read_identity(cat, type, id, out, &place))
+		return false;
+	if (!out->deleted && !read_version(out->rid, out->version, &place, out, text))
+		elog(ERROR, "version %d of %s/%s is missing", out->version, type->name, id);
+	return true;
+}
+
+bool
+store_read(const ModelType *type, const char *id, StoreResult *out)
+{
+	return read_current(type, id, out, NULL);
+}
+
+bool
+store_read_text(const ModelType *type, const char *id, StoreResult *out, StringInfo text)
+{
+	return read_current(type, id, out, text);
+}
+
+bool
+store_vread(const ModelType *type, const char *id, int32 version, StoreResult *out)
+{
+	StoreCatalog *cat = store_catalog();
+	ItemPointerData place;
+
+	return read_identity(cat, type, id, out, &place) &&
+		   read_version(out->rid, version, version == out->version ? &place : NULL, out, NULL);
+}
+
+/* For FHIRPath's resolve(): the current version that "Type/id" or "Type/id/_history/3" names, NULL if there is none. */
+static Jsonb *
+resolve(const char *reference, int len)
+{
+	const char *slash = memchr(reference, '/', len);
+	const ModelType *type = slash ? model_resource(reference, slash - reference) : NULL;
+	char *id, *history;
+	StoreResult r;
+
+	if (!type)
+		return NULL;
+	id = pnstrdup(slash + 1, reference + len - slash - 1);
+	history = strstr(id, "/_history/");
+	if (history)
+		*history = '\0';
+	if (!store_id_valid(id, strlen(id)))
+		return NULL;
+	if (history ? !store_vread(type, id, store_version_number(history + 10), &r) : !store_read(type, id, &r))
+		return NULL;
+	return r.deleted ? NULL : r.resource;
+}
+
+void
+store_init(void)
+{
+	fhirpath_resolve_hook = resolve;
+	store_params_init();
+}
