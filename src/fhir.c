@@ -1,11 +1,10 @@
 /*
  * fhir.c: module magic and start-up. Each family initialises itself.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 
-#include "base/settings.h"
 #include "fhirpath/fhirpath.h"
 #include "rest/rest.h"
 #include "search/search.h"

@@ -8,12 +8,10 @@
  * Checked here: names, JSON kinds, arrays and their nulls, the "_name" siblings of primitives, choices, mandatory
  * elements, and that nothing is empty. Formats of primitives: check_primitive.c. Words: check_report.c.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 
-#include "base/error.h"
-#include "base/settings.h"
 #include "check/check_internal.h"
 #include "store/store.h"
 

@@ -5,13 +5,12 @@
  * Text is valid UTF-8 already. Deliberately not refused, as the specification says SHOULD: control characters in
  * strings, white space at their ends.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "mb/pg_wchar.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-#include "base/date.h"
 #include "check/check_internal.h"
 
 #define STRING_MAX (1024 * 1024) /* characters */

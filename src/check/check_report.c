@@ -2,7 +2,7 @@
  * check_report.c: the findings of the structural check: their words, FHIRPath locations, suggestions, and how they
  * reach the caller, as one error (store_check) or as rows (fhir_check).
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 #include "funcapi.h"
@@ -13,8 +13,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/varlena.h"
 
-#include "base/error.h"
-#include "base/settings.h"
 #include "check/check_internal.h"
 #include "store/store.h"
 

@@ -8,10 +8,10 @@
 #define FHIR_FHIRPATH_H
 
 #include "postgres.h"
+#include "base/base.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-#include "base/date.h"
 #include "model/model.h"
 
 typedef struct FhirPath FhirPath; /* varlena */

@@ -11,7 +11,6 @@
  */
 #include "fhirpath/fhirpath_int.h"
 
-#include "base/hash.h"
 
 typedef struct Flattener {
 	FpFlatNode *nodes;

@@ -11,7 +11,7 @@
 #ifndef FHIRPATH_INT_H
 #define FHIRPATH_INT_H
 
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -19,7 +19,6 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "base/error.h"
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
 

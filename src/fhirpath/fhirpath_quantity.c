@@ -8,8 +8,8 @@
  */
 #include "fhirpath/fhirpath_int.h"
 
-#include "model/ucum.h"
 #include "utils/builtins.h"
+#include "model/model.h"
 
 /* A quantity in base units. */
 typedef struct Canonical {

@@ -13,8 +13,6 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
-#include "base/hash.h"
-#include "base/json.h"
 
 #define FHIRPATH_SEND_VERSION 1
 #define PG_GETARG_FHIRPATH(n) ((FhirPath *) PG_DETOAST_DATUM(PG_GETARG_DATUM(n)))

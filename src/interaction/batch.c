@@ -5,7 +5,7 @@
  * every Bundle locks: conditions by their hashes, then identities by type and id, entries of the same identity as they stand. What
  * reads comes last, as in a transaction. R4 lets no entry of a batch depend on another.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -13,8 +13,6 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
-#include "base/json.h"
 #include "interaction/bundle.h"
 
 Jsonb *(*store_get_hook)(const StoreGet *get, StoreResult *meta);

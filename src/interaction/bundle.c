@@ -1,14 +1,11 @@
 /*
  * bundle.c: reading a batch or transaction Bundle: entries, requests, URLs.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "common/base64.h"
 #include "utils/memutils.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "interaction/bundle.h"
 
 static const char *const method_names[] = {"DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"};

@@ -2,14 +2,11 @@
  * bundle_search.c: a search by POST as an entry of a Bundle (R4, 3.1.1.1): "Patient/_search", perhaps with a query; a
  * Parameters resource, where there is one, holds further parameters as a form would.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "utils/builtins.h"
 
-#include "base/error.h"
-#include "base/json.h"
 #include "interaction/bundle.h"
-#include "base/form.h"
 
 bool
 store_bundle_is_search(const char *url)

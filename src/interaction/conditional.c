@@ -6,19 +6,14 @@
  * snapshot taken after that. The lock is an advisory lock in a class of its own (objsubid 61), that neither form of
  * pg_advisory_lock uses. In REPEATABLE READ and SERIALIZABLE a match that the transaction cannot see is a serialization failure.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
-#include "base/hash.h"
-#include "base/json.h"
-#include "base/uuid.h"
 #include "store/store_internal.h"
-#include "base/form.h"
 
 int (*store_match_hook)(const ModelType *type, const char *query, StoreMatch *out, int max);
 

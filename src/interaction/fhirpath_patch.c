@@ -6,14 +6,12 @@
  * has no address: its place is that of the element before the last "." and the name behind it. Emptied lists and
  * elements are removed, since FHIR knows none.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 
-#include "base/error.h"
-#include "base/json.h"
 #include "fhirpath/fhirpath.h"
 #include "store/store_internal.h"
 #include "interaction/patch.h"

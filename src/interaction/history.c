@@ -6,7 +6,7 @@
  * that index's ranges of all types. Pages continue after the last row shown (keyset), so that new versions
  * neither shift nor repeat entries. The cursor holds that row and the total of the first page, if that was counted.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -15,14 +15,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/date.h"
-#include "base/error.h"
-#include "base/settings.h"
-#include "model/subset.h"
-#include "base/json_build.h"
 #include "store/store_internal.h"
 #include "store/pack/pack.h"
-#include "base/form.h"
+#include "model/model.h"
 
 #define UNIX_TO_PG ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 

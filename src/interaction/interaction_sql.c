@@ -1,15 +1,12 @@
 /*
  * interaction_sql.c: the store's SQL functions.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/json_build.h"
 #include "store/store_internal.h"
 
 #define STORE_FUNCTION(name) \

@@ -1,10 +1,8 @@
 /*
  * interaction_util.c: ids, version tags and the errors that several interactions share.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/date.h"
-#include "base/error.h"
 #include "store/store_internal.h"
 
 static const bool in_ids[256] = {['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true};

@@ -4,14 +4,12 @@
  * A malformed patch is FH400; one that does not fit the document (missing location, failed test) is FH422, as
  * R4's "patch" asks. The document itself is never changed: every operation yields a new root.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
-#include "base/json.h"
 #include "store/store_internal.h"
 #include "interaction/patch.h"
 

@@ -1,12 +1,10 @@
 /*
  * patch.c: patching a resource: the current version is locked, read, patched, checked and stored as a new one.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 
-#include "base/error.h"
-#include "base/json.h"
 #include "store/store_internal.h"
 
 /* An array is JSON Patch, a Parameters resource FHIRPath Patch. */

@@ -9,13 +9,10 @@
  * The model tells what stands where, so nothing else that looks like a link is touched. Unchanged
  * parts are copied as bytes.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 
-#include "base/error.h"
-#include "base/hash.h"
-#include "base/json.h"
 #include "interaction/bundle.h"
 
 typedef struct UrlEntry {

@@ -1,11 +1,8 @@
 /*
  * response.c: the response Bundle of a batch or transaction: one entry for each entry, in their order.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/error.h"
-#include "base/settings.h"
-#include "base/json_build.h"
 #include "interaction/bundle.h"
 
 static const char *

@@ -6,15 +6,12 @@
  * DELETE, POST, PUT and PATCH are done, each phase in the same order where it touches existing identities, GET last. One
  * writer serves all entries, so that rows are inserted in batches. Memory of one entry is freed before the next.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/uuid.h"
 #include "interaction/bundle.h"
 
 static int

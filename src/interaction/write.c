@@ -4,15 +4,11 @@
  * Each is: check and extract once, then find the row, make the new version, change the row; on a concurrent
  * change start again from the row. The version number comes from the row that the change was made on.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
-#include "base/uuid.h"
 #include "store/store_internal.h"
 
 static void

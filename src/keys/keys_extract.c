@@ -7,12 +7,12 @@
  * they refer to is not referred to by their container.
  */
 #include "postgres.h"
+#include "base/base.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "base/hash.h"
 #include "keys/keys_internal.h"
 
 /* A builder array beyond this is not kept for the next document. */

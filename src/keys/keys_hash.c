@@ -5,9 +5,8 @@
  * Form numbers are never reused.
  */
 #include "postgres.h"
+#include "base/base.h"
 
-#include "base/hash.h"
-#include "base/settings.h"
 #include "keys/keys_internal.h"
 
 enum Form {

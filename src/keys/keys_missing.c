@@ -6,8 +6,8 @@
  * an index can find, is the one that is marked.
  */
 #include "postgres.h"
+#include "base/base.h"
 
-#include "base/hash.h"
 #include "nodes/pg_list.h"
 
 #include "keys/keys_internal.h"

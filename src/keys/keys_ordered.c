@@ -6,16 +6,15 @@
  * finds 0.0054 g. A comparator (< <= > >=) opens the interval.
  */
 #include "postgres.h"
+#include "base/base.h"
 
 #include <math.h>
 
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "base/date.h"
-#include "base/decimal.h"
 #include "keys/keys_internal.h"
-#include "model/ucum.h"
+#include "model/model.h"
 
 #define UCUM_SYSTEM "http://unitsofmeasure.org"
 #define CURRENCY_SYSTEM "urn:iso:std:iso:4217"

@@ -5,14 +5,13 @@
  * detection, so that the bound is open there; "E" is none.
  */
 #include "postgres.h"
+#include "base/base.h"
 
 #include <ctype.h>
 
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "base/date.h"
-#include "base/decimal.h"
 #include "keys/keys_internal.h"
 
 typedef struct Bounds {

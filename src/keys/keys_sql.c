@@ -1,7 +1,7 @@
 /*
  * keys_sql.c: keys as rows, for people and tests.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 #include "funcapi.h"
@@ -9,8 +9,6 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "base/error.h"
-#include "base/json.h"
 #include "keys/keys_internal.h"
 
 /* Prepares a materialized result set: rsinfo->setResult and setDesc. */

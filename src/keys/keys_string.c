@@ -6,7 +6,7 @@
 #include "mb/pg_wchar.h"
 
 #include "keys/keys_internal.h"
-#include "model/fold.h"
+#include "model/model.h"
 
 static inline bool
 is_space(pg_wchar c)

@@ -6,7 +6,7 @@
  * of R4's parameters and these, in the set's own memory. A set is never changed: when a parameter comes, changes or
  * becomes ready, there is a new one with a new serial, by which writers notice that keys were extracted by an older one.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/transam.h"
 #include "access/xact.h"
@@ -16,7 +16,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
 #include "keys/keys_internal.h"
 
 KeyUserSet *(*keys_user_hook)(void) = NULL;

@@ -12,14 +12,13 @@
  * A user's parameters cover nothing: their keys come and go.
  */
 #include "postgres.h"
+#include "base/base.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "tsearch/ts_type.h"
 #include "tsearch/ts_utils.h"
 
-#include "base/hash.h"
-#include "base/xhtml.h"
 #include "keys/keys_internal.h"
 
 /* ---- texts of a document ---- */

@@ -150,4 +150,9 @@ extern void model_params_each(const ModelType *t, void (*fn)(const ModelParam *,
 /* The parameter codes that put type t into compartment c ("Patient" ...): NULL-terminated, NULL if t is not in c. "{def}" is given as is. */
 extern const char *const *model_compartment(const char *c, const ModelType *t);
 
+/* ---- folding, units, subsets ---- */
+#include "model/fold.h"
+#include "model/subset.h"
+#include "model/ucum.h"
+
 #endif

@@ -4,11 +4,10 @@
  * The document is walked beside the model. What is not part of the answer is not copied; what stays whole is
  * copied as it is.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 
-#include "base/json.h"
 #include "model/subset.h"
 
 #define TAG_SYSTEM "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"

@@ -5,7 +5,7 @@
  * CacheMemoryContext: when the young one is full, the old one is dropped and takes its place. A unit found in the old
  * one moves to the young one; so what is in use stays, and hostile variety costs no memory.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 #include "funcapi.h"
@@ -15,7 +15,6 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "base/error.h"
 #include "model/ucum.h"
 
 #define UNITS_MAX 512

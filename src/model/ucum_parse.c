@@ -8,7 +8,7 @@
  *
  * Exponents, their sum and nesting are limited, so that no text makes numbers of more than some thousand digits.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"

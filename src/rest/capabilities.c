@@ -4,14 +4,12 @@
  *
  * Written once per backend, base URL and set of users' search parameters, and kept as text (some 300 KB) in a context of its own.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "utils/formatting.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/date.h"
-#include "base/json.h"
 #include "keys/keys.h"
 #include "rest/rest_internal.h"
 

@@ -4,15 +4,12 @@
  * A body that is no FHIR JSON becomes the content of a Binary; a client that accepts the type of a Binary's content, and no
  * JSON, gets the content. Where both would do, it is the resource.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "common/base64.h"
 
-#include "base/json.h"
-#include "base/settings.h"
 #include "model/model_ids.h"
 #include "rest/rest_internal.h"
-#include "base/json_build.h"
 
 /* May the client want the content? Whether it accepts its type is known when the Binary is. */
 bool

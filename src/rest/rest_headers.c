@@ -1,15 +1,13 @@
 /*
  * rest_headers.c: HTTP headers in and out: negotiation, preferences, conditions (RFC 9110, RFC 7240).
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <ctype.h>
 
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-#include "base/date.h"
-#include "base/json.h"
 #include "rest/rest_internal.h"
 
 #define CONTENT_TYPE "application/fhir+json; charset=utf-8"

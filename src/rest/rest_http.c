@@ -4,7 +4,7 @@
  * The work runs in an internal subtransaction: what fails leaves nothing written and becomes an OperationOutcome,
  * while the caller's transaction goes on. A subtransaction takes no XID until something is written, so reads stay reads.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -15,8 +15,6 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "base/json.h"
-#include "base/settings.h"
 #include "rest/rest_internal.h"
 
 PGDLLEXPORT Datum fhir_http(PG_FUNCTION_ARGS);

@@ -5,12 +5,12 @@
 #define FHIR_REST_INTERNAL_H
 
 #include "postgres.h"
+#include "base/base.h"
 
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
-#include "base/error.h"
 #include "model/model.h"
 #include "rest/rest.h"
 #include "search/search.h"

@@ -1,12 +1,10 @@
 /*
  * rest_outcome.c: OperationOutcome, written as JSON text, and the response that an error becomes.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "utils/elog.h"
 
-#include "base/json.h"
-#include "base/uuid.h"
 #include "rest/rest_internal.h"
 
 static void

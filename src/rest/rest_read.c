@@ -1,12 +1,10 @@
 /*
  * rest_read.c: read, vread, history, and entries of Bundles that read. Nothing here writes.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/json.h"
-#include "base/settings.h"
-#include "model/subset.h"
 #include "rest/rest_internal.h"
+#include "model/model.h"
 
 /* What _summary and _elements of a read leave of doc; doc itself without them. */
 static JsonbContainer *

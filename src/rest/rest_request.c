@@ -4,9 +4,8 @@
  * Everything a client may write here is checked once: percent-encoding, UTF-8, U+0000, ids. Behind this file,
  * criteria are still encoded text, but known to decode well.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/percent.h"
 #include "rest/rest_internal.h"
 
 /* ---- methods ---- */

@@ -3,7 +3,7 @@
  *
  * Allow headers and the CapabilityStatement's interactions are read from it, so they can't disagree with it.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "rest/rest_internal.h"
 

@@ -1,9 +1,8 @@
 /*
  * rest_search.c: searches by GET and by POST of a form: at system level, of a type, of a compartment.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/json.h"
 #include "rest/rest_internal.h"
 
 #define FORM "application/x-www-form-urlencoded"

@@ -4,12 +4,10 @@
  * Checks here are those of the exchange: media type, the body's type and id against the path. All that concerns
  * the resource itself is the store's.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 
-#include "base/json.h"
-#include "base/percent.h"
 #include "rest/rest_internal.h"
 
 /* A replica's own error would come late and speak of SQL. */

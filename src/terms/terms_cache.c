@@ -6,15 +6,13 @@
  * user. The cache is one context, emptied as a whole when that changes, when it is full, and at the end of
  * the transaction; only entry points empty it, never a step within.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
-#include "base/settings.h"
 #include "fhirpath/fhirpath.h"
 #include "terms/terms_internal.h"
 

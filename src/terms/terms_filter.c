@@ -6,7 +6,7 @@
  * properties: =, in, not-in, exists, by what the concepts of a stored CodeSystem state. Whatever else is
  * asked, or a system that is not known, leaves the set open.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
@@ -15,7 +15,6 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "base/json.h"
 #include "terms/terms_internal.h"
 
 typedef struct Filter {

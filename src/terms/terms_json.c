@@ -1,9 +1,8 @@
 /*
  * terms_json.c: looking into documents and into the generated tables.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/json.h"
 #include "terms/terms_internal.h"
 
 Jsonb *(*terms_document_hook)(const ModelType *type, const char *url) = NULL;

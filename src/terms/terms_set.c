@@ -2,11 +2,8 @@
  * terms_set.c: sets of codes: an array in order of addition, and a hash table of positions with linear
  * probing.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/error.h"
-#include "base/hash.h"
-#include "base/settings.h"
 #include "terms/terms_internal.h"
 
 static uint64

@@ -4,11 +4,10 @@
  * A parent is the concept around it, or one named by the properties parent, subsumedBy, or (in the parent)
  * child.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 
-#include "base/json.h"
 #include "terms/terms_internal.h"
 
 typedef struct Builder {

@@ -5,13 +5,12 @@
  * Invariant: each code in a set that is not `uncertain` is a member; each that is in no set with `unknown`
  * NULL is none.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "base/json.h"
 #include "terms/terms_internal.h"
 
 /* ---- algebra; a set may name whole systems ---- */

@@ -1,15 +1,12 @@
 /*
  * answer_bundle.c: the searchset Bundle, written as JSON text straight from the stored documents.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "utils/memutils.h"
 
-#include "base/date.h"
-#include "base/error.h"
-#include "base/json.h"
-#include "model/subset.h"
 #include "search/answer/answer.h"
+#include "model/model.h"
 
 typedef struct BundleWriter {
 	SearchRequest *req;

@@ -5,16 +5,13 @@
  * added. A resource is added once, and never if it is a match, so that cycles end. A reference to a version
  * ("Type/id/_history/2") includes that version, if the store has it: two versions of a resource are two entries.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

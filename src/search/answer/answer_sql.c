@@ -2,7 +2,7 @@
  * answer_sql.c: the SQL functions of search, the functions that its statements call, and the hook for
  * conditional writes.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -17,9 +17,6 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 #include "store/pack/pack.h"

@@ -1,12 +1,11 @@
 /*
  * exec_conditional.c: the searches of conditional interactions, and what search offers to the families below it.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 #include "terms/terms.h"

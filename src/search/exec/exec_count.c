@@ -13,7 +13,7 @@
  * Other pages have their rows looked up, in the order of the table, and criteria on hashes and intervals are decided
  * on the row itself, without the executor.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/detoast.h"
 #include "access/genam.h"
@@ -40,7 +40,6 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
-#include "base/settings.h"
 #include "search/match/match_row.h"
 
 /* Of the operator class for arrays. */

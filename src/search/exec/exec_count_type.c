@@ -4,7 +4,7 @@
  * Rows of the types are counted in the index of identities, of which PostgreSQL reads no row where its page is visible to all; deleted
  * ones carry a key that says so. They and what is excluded are one set of hashes, counted from the bitmap of resource_keys and taken off.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "executor/spi.h"
 

@@ -1,15 +1,12 @@
 /*
  * exec_documents.c: from a request's text to its rows and documents.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "keys/keys_internal.h"
 #include "search/answer/answer.h"
 #include "store/store.h"

@@ -9,7 +9,7 @@
  * An answer holds for one question, a chain in one run of a statement: its number is never given twice in a session. What is
  * remembered is bounded, and forgotten when the next search begins.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"

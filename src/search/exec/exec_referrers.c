@@ -6,7 +6,7 @@
  * the executor: a third of the time of a subquery. A _has within a _has is asked the same way, for each of them. Where rights are narrower
  * than "may read the table", or a criterion needs a document, the subquery is asked (sql_has).
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/table.h"
@@ -20,7 +20,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "base/settings.h"
 #include "search/match/match_row.h"
 
 typedef struct Question {

@@ -5,7 +5,7 @@
  * frequencies are planned for them each time (a fraction of a millisecond, and the statistics of keys are
  * worth it); look-ups by identity have one plan for all. read_only: all of them use the caller's snapshot.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "optimizer/cost.h"
@@ -17,7 +17,6 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "base/hash.h"
 #include "search/answer/answer.h"
 
 typedef struct PlanEntry {

@@ -5,7 +5,7 @@
  * it would end for a cancel, and nothing is cut short without an error. That error is told from a cancel's or statement_timeout's
  * here. A search within a search (a value set, the condition of a chained order) is part of the outer one.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <signal.h>
 
@@ -15,8 +15,6 @@
 #include "utils/memutils.h"
 #include "utils/timeout.h"
 
-#include "base/error.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 
 static bool armed = false;

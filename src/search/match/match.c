@@ -4,15 +4,12 @@
  * The reading of the query is this file's own, apart from that of the search, so that a mistake there is found here.
  * Value sets and hierarchies are those of src/terms. Criteria that need other resources (chains, _has) are refused.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/percent.h"
 #include "keys/keys.h"
 #include "search/match/match_internal.h"
 

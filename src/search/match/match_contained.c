@@ -15,7 +15,7 @@
  * A chain over a place where resources stand themselves (Bundle.entry[0].resource) leads into them in the same way. From there
  * references also lead to other entries of the Bundle, by their fullUrl or their type and id.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -23,8 +23,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "base/error.h"
-#include "base/json.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 #include "store/pack/pack.h"

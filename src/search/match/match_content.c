@@ -2,11 +2,10 @@
  * match_content.c: _text and _content by FHIRPath alone: the narrative is `text.div`, the content all descendants of type string, markdown, code
  * and xhtml, but for ids and Reference.reference.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 
-#include "base/xhtml.h"
 #include "keys/keys.h"
 #include "search/match/match_internal.h"
 

@@ -9,16 +9,12 @@
  *
  * Names are those of elements. Values are compared by the type of the element that is there.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <ctype.h>
 
 #include "miscadmin.h"
 
-#include "base/date.h"
-#include "base/decimal.h"
-#include "base/error.h"
-#include "base/json.h"
 #include "keys/keys.h"
 #include "search/match/match_internal.h"
 #include "search/query/query_filter.h"

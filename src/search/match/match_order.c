@@ -5,18 +5,14 @@
  * and quantities: the element's value is exact, the searched one is a range only for eq and ne (half a unit of its last
  * digit on each side) and ap (a tenth).
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "base/date.h"
-#include "base/decimal.h"
-#include "base/error.h"
-#include "base/json.h"
-#include "model/ucum.h"
 #include "search/match/match_internal.h"
+#include "model/model.h"
 
 typedef struct DateRange {
 	int64 lo, hi;

@@ -1,7 +1,7 @@
 /*
  * match_params.c: fhir_search_parameters(type): the published parameters of a type, with the expressions they stand for.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -9,7 +9,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
 #include "model/model.h"
 
 typedef struct ParamList {

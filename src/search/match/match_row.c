@@ -1,7 +1,7 @@
 /*
  * match_row.c: rows of table resource, read from their pages, and criteria decided on them without the executor.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/detoast.h"
 #include "access/heapam.h"

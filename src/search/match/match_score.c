@@ -5,7 +5,7 @@
  * is there: n / (n + 0.25). Alternatives score as the best of them, words and criteria as the mean of all. So a score is between 0 and 1, it hangs on the
  * document and the query alone, and is the same on every page and server. In millionths, for cursors.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -14,7 +14,6 @@
 
 #include <math.h>
 
-#include "base/json.h"
 #include "search/answer/answer.h"
 #include "store/pack/pack.h"
 

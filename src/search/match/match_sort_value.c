@@ -6,7 +6,7 @@
  * resource of the store, by "#id" into it. Values of resources of the store are looked up by their identity, with the
  * expressions of query_sort.c.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -14,7 +14,6 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "base/json.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -1,11 +1,8 @@
 /*
  * match_text.c: comparison of tokens, references, strings and URIs with elements of a document (R4 search, 3.1.1.4).
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "keys/keys.h"
 #include "search/match/match_internal.h"
 #include "terms/terms.h"

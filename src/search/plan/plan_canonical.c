@@ -6,14 +6,13 @@
  * any version; where that leaves several, the one that was changed last (as for value sets). So a reference means
  * at most one resource of each type that it may lead to.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/json.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -5,7 +5,7 @@
  * are, and a page is wanted, the criterion stays, and each row that the page's walk meets is asked what its document refers to
  * (sql_chain). So a page through a million resources costs what its own rows cost. If the walk finds too few, all are listed after all.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <math.h>
 
@@ -14,7 +14,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "base/json.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 #include "store/pack/pack.h"

@@ -6,7 +6,7 @@
  * hashes, and the type's entries of the index of identities, tell which rows may lack them; only these are read, and asked. What the bitmap names has the
  * hashes: rows of one chain of updates within a page (HOT) have the same.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -29,7 +29,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "base/settings.h"
 #include "search/answer/answer.h"
 
 /* A bit for each row that a page may have, of each page of the table. */

@@ -5,13 +5,12 @@
  * there, after itself if it is a match, too (_contained=both). A page may end within a container: its cursor then says
  * after which, and the next page begins with the same row.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "base/json.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

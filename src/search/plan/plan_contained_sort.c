@@ -12,7 +12,7 @@
  * and is left. Matches without a value are in no index: for the last pages, which hold them, and for orders that no index has
  * (tokens, references, chains), every match is read.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -20,7 +20,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/json.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -6,7 +6,7 @@
  * each row that a walk meets is asked who refers to it, by the index of hashes (sql_has). Which way is by estimated cost, in microseconds;
  * a page that a walk does not find within the time that the other way would take, is found the other way.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <math.h>
 
@@ -15,7 +15,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "base/json.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -8,13 +8,12 @@
  * from the index of the order, are checked one by one, and only so many are looked at. With many matches a
  * walk finds a page soon; if it does not within its bound, find-then-sort follows.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "base/error.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -13,16 +13,13 @@
  * So the statement in the end knows exact sizes, and PostgreSQL plans it by them. All in the search's one
  * snapshot.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

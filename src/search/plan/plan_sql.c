@@ -6,7 +6,7 @@
  * special form), so that a caller's restriction reaches matches, totals, chains, _has, includes and lists
  * alike.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"

@@ -5,7 +5,7 @@
  * Used to choose between "find the matches, then sort" and "walk in order and check", and for
  * _total=estimate. A wrong estimate costs time only: a walk is bounded.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -17,7 +17,6 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "base/settings.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -9,7 +9,7 @@
  * the beginning of time, it has two parts: those that began before, by the index of long intervals, and from
  * the bound on.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"

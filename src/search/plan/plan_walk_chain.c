@@ -6,7 +6,7 @@
  * would look up what each match refers to. A row counts under the one value that it sorts by, of several that it
  * may reach. Rows that refer to nothing with a value are in no index: they stand last, so the walk gives full pages only.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"

@@ -2,9 +2,8 @@
  * query_chain.c: chains (subject:Patient.name) and _has, reverse chains: criteria on other resources, tied to
  * the searched ones by references.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/error.h"
 #include "search/answer/answer.h"
 
 bool

@@ -1,9 +1,8 @@
 /*
  * query_composite.c: composite values (a$b) of one branch, answered as KeyComposite in keys.h says.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
-#include "base/error.h"
 #include "search/answer/answer.h"
 
 /* One token of a query value: `code`, `|code`, `sys|code`, `sys|`. */

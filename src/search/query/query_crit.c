@@ -1,7 +1,7 @@
 /*
  * query_crit.c: building criteria: lists of alternatives, AND, OR and NOT of others, simplified on the way.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "search/answer/answer.h"
 

@@ -8,13 +8,12 @@
  * on replicas, after a restart, in a restored dump. A cursor says only where to go on: what is shown there is
  * decided by the search itself and the rights of whoever follows the link, with or without a seal.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -13,11 +13,10 @@
  * the rest of the path; after another parameter it is on the elements that the parameter looks at, by the names
  * of elements, decided on the document (match_filter.c).
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 
-#include "base/error.h"
 #include "search/query/query_filter.h"
 #include "search/answer/answer.h"
 

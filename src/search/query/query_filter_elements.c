@@ -7,13 +7,10 @@
  * "not" is carried to the comparisons: of those that shall not hold only "pr false" tells anything. Whatever else no index knows is taken
  * to be true: so the rows that are found are a superset.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 
-#include "base/date.h"
-#include "base/decimal.h"
-#include "base/error.h"
 #include "keys/keys_internal.h"
 #include "search/query/query_filter.h"
 #include "search/answer/answer.h"

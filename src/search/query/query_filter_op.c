@@ -10,12 +10,10 @@
  *   ap sa eb     as the prefix; po: the periods overlap (dates)
  *   re  references
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "mb/pg_wchar.h"
 
-#include "base/date.h"
-#include "base/error.h"
 #include "search/answer/answer.h"
 
 static void

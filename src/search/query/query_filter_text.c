@@ -1,14 +1,12 @@
 /*
  * query_filter_text.c: the words of a _filter (R4, 3.1.3): names, operators, values, brackets.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <ctype.h>
 
 #include "mb/pg_wchar.h"
 
-#include "base/error.h"
-#include "base/hex.h"
 #include "search/query/query_filter.h"
 #include "search/answer/answer.h"
 

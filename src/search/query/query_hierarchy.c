@@ -4,14 +4,11 @@
  * R4, "Searching Hierarchies": where a type refers to itself as a part to its whole (Location.partOf), the modifiers of a
  * reference go along it. The parts are looked up level by level before the search; each resource once, so that circles end.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 
 #define KEYS_AT_ONCE 64

@@ -5,7 +5,7 @@
  * resource.ord holds latitude and longitude in 1e-7 degrees (keys.h). A box around the circle is found by the
  * index; the distance of what is in it is computed from the same values.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <math.h>
 
@@ -15,9 +15,8 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "base/error.h"
-#include "model/ucum.h"
 #include "search/answer/answer.h"
+#include "model/model.h"
 
 #define EARTH_RADIUS 6371008.8 /* metres, mean */
 #define DEFAULT_KM 20.0		   /* R4 leaves it to the server */

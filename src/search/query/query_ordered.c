@@ -11,7 +11,7 @@
  * eq, ne: the interval of a number is its implicit precision (3.1.1.4.6): 5.4 is [5.35, 5.45). The other
  * prefixes take a number as exact. A date's interval is its precision; without a time zone it is read as UTC.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -20,9 +20,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
-#include "base/date.h"
-#include "base/decimal.h"
-#include "base/error.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

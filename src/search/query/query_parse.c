@@ -5,16 +5,13 @@
  * A pair stays in its decoded form with the escapes of its value (\, \| \$ \\) in place: only the code that
  * knows a parameter's type may split it. Whatever is refused here is refused by name.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-#include "base/error.h"
-#include "base/percent.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 
 void

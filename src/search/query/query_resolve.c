@@ -6,14 +6,12 @@
  * their type, so that this is one list of hashes in the end. Negation (:not, :missing=true) goes around that
  * OR.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -9,15 +9,12 @@
  * A key may be a chain, "subject:Patient.family" (an addition of this server, as R4 names no such syntax): the
  * lowest or highest value of all that the resource refers to there.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
-#include "base/hash.h"
-#include "base/settings.h"
 #include "keys/keys_internal.h"
 #include "search/answer/answer.h"
 #include "store/store.h"

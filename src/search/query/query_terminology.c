@@ -2,13 +2,10 @@
  * query_terminology.c: token :in, :not-in, :above, :below: sets of codes (terms.h) -> hashes; and how terms
  * finds ValueSets and CodeSystems in the store.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 #include "store/store_internal.h"

@@ -9,14 +9,11 @@
  *   ordered     rows of quantities whose units hold it: exact, unless other quantities of the same code spell their unit otherwise
  *   side rows   words that the dictionary does not hold: exact for a plain word, else decided on the document
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "base/error.h"
-#include "base/json.h"
-#include "base/xhtml.h"
 #include "search/answer/answer.h"
 #include "store/store.h"
 

@@ -1,12 +1,10 @@
 /*
  * query_value.c: the values of one parameter of one type -> criteria, by the parameter's type and modifier.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "mb/pg_wchar.h"
 
-#include "base/error.h"
-#include "base/settings.h"
 #include "search/answer/answer.h"
 
 void

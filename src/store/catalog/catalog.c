@@ -5,7 +5,7 @@
  * Invariant: an entry is used only while `valid`; relcache, namespace and role invalidations clear that flag. OIDs
  * read from an entry stay right for a relation that is locked.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/table.h"
@@ -24,8 +24,6 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "base/error.h"
-#include "base/settings.h"
 #include "store/pack/pack_codec.h"
 #include "store/store_internal.h"
 

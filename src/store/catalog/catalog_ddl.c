@@ -15,7 +15,7 @@
  * A store's tables never belong to the extension: DROP EXTENSION must not take clinical data with it, and
  * pg_dump must dump them. So the extension's own default store is made with creating_extension off.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
@@ -27,7 +27,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
-#include "base/error.h"
 #include "store/store_internal.h"
 
 /* Also made in stores of an earlier version. */

@@ -6,7 +6,7 @@
  * is looked at with its rights, then it becomes the owner of the table that it works for: whoever started it may be somebody who has
  * rights through functions only.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"

@@ -13,7 +13,7 @@
  * A dictionary shows nothing to those who may read documents that these do not show. So it is used with the rights on `version`;
  * SELECT on `dictionary` itself is needed where somebody reads documents of a store through a view of another role's.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -25,8 +25,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "base/hash.h"
-#include "base/settings.h"
 #include "store/pack/dictionary.h"
 #include "store/catalog/worker.h"
 

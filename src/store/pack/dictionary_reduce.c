@@ -13,14 +13,13 @@
  * Everything else is an empty string or 0: names, addresses, identifiers, ids, dates, narrative, notes, numbers. What the model does not know
  * is left out. What an element is, the model says, never its name alone.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "base/hash.h"
 #include "model/model.h"
 #include "store/pack/dictionary_reduce.h"
 #include "store/pack/pack_text.h"

@@ -15,14 +15,13 @@
  *
  * Formats and dictionaries only grow: what was ever written stays readable.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "fmgr.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "base/json.h"
 #include "store/pack/pack_codec.h"
 #include "store/pack/pack_text.h"
 #include "store/pack/dictionary.h"

@@ -9,7 +9,7 @@
  * this size: 256 kB) stay in the processor's cache, and the result is not larger. With a dictionary of a store's own little is left to
  * search for, so that a higher level of zstd is cheap (docs/design.md has the figures).
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <zstd.h>
 

@@ -13,11 +13,10 @@
  * Times are taken as they are written, not converted: the text comes back letter by letter. What is written otherwise
  * (leap seconds, offsets that are no quarter of an hour, years before 1600) stays text. This is part of the on-disk format.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "utils/memutils.h"
 
-#include "base/hex.h"
 #include "store/pack/pack_text.h"
 
 enum { PART_UUID = 1,

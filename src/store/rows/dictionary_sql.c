@@ -5,7 +5,7 @@
  * whether that is still so. A training that failed, or was not worth it, is noted in store_info, so that the next
  * is tried when the store has twice as many resources, not with the next write.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -16,7 +16,6 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
 #include "store/pack/dictionary.h"
 #include "store/catalog/worker.h"
 

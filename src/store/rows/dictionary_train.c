@@ -6,7 +6,7 @@
  * made from, gives its tables of codes. Behind it stands what is compiled in, so that rare types, of which the sample has little, lose nothing.
  * The eighth document tells whether it pays: a dictionary that is not a tenth better than what is in use is not stored.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include <zdict.h>
 
@@ -24,8 +24,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "base/error.h"
-#include "base/json.h"
 #include "store/pack/dictionary_reduce.h"
 #include "store/pack/pack_text.h"
 #include "store/pack/dictionary.h"

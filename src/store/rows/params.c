@@ -9,7 +9,7 @@
  * invalidation sent before, and only then compares its keys' generation with the current one. Who re-indexes first waits
  * for all who hold that lock (reindex.c), so that everyone who writes from then on knows the parameter.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/parallel.h"
@@ -22,9 +22,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "base/hash.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "store/rows/params.h"
 #include "store/rows/writer.h"
 

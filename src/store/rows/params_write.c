@@ -12,7 +12,7 @@
  *
  * Writes of SearchParameters of one store wait for each other (a lock to the end of the transaction): no two get the same code.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -22,10 +22,6 @@
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
-#include "base/hash.h"
-#include "base/json.h"
-#include "base/settings.h"
 #include "store/rows/params.h"
 #include "store/rows/writer.h"
 

@@ -17,7 +17,7 @@
  *
  * A crash anywhere leaves a state that the next run goes on from. Rows are read by resource_pkey; what has no new keys is not written.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -36,9 +36,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
-#include "base/hash.h"
-#include "base/settings.h"
 #include "store/rows/params.h"
 #include "store/rows/reindex.h"
 #include "store/rows/writer.h"

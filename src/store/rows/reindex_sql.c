@@ -7,7 +7,7 @@
  * it, the others end: the one that waits will see whatever they were started for. It works with the rights of the owner of
  * search_param.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -20,8 +20,6 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
-#include "base/error.h"
-#include "base/settings.h"
 #include "store/rows/reindex.h"
 #include "store/catalog/worker.h"
 

@@ -6,7 +6,7 @@
  * expressions and predicates and GIN's own cache) live in the backend, one context for each table, until
  * the table or one of its indexes is invalidated. Any index that an administrator adds is served, too.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/table.h"

@@ -3,7 +3,7 @@
  * its place or another look-up (rows_version.c).
  * Takes no XID and no row lock: works on a hot standby.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -12,7 +12,6 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
 #include "fhirpath/fhirpath.h"
 #include "store/store_internal.h"
 #include "store/pack/pack.h"

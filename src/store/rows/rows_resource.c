@@ -6,7 +6,7 @@
  * REPEATABLE READ and SERIALIZABLE the usual serialization failure is raised. A new identity is inserted
  * speculatively, so that two transactions that create the same id never raise a unique violation.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/heapam.h"
 #include "access/xact.h"
@@ -20,7 +20,6 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
 #include "store/store_internal.h"
 #include "store/rows/writer.h"
 

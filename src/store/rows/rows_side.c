@@ -6,7 +6,7 @@
  * The dictionary only grows; the same text may stand in it twice when two transactions were first, which
  * readers must (and do) bear: a unique constraint would make writers of the same word wait for each other.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/heapam.h"
 #include "access/xact.h"

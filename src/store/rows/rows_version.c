@@ -10,7 +10,7 @@
  * transactions that change a resource at a time meet at the resource's row, never in version_pkey. Who loses takes the
  * version's row back.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"

@@ -7,7 +7,7 @@
  *
  * Writers never nest: one call, one writer.
  */
-#include "base/compat.h"
+#include "base/base.h"
 
 #include "access/heapam.h"
 #include "access/xact.h"
@@ -19,7 +19,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "base/error.h"
 #include "store/store_internal.h"
 #include "store/rows/writer.h"
 
