@@ -1,7 +1,7 @@
 /*
  * fhirpath_exec.c: evaluates a program over a document.
  *
- * fp_eval() appends the results of a node to a list. Small lists live on the C stack; items point into the
+ * eval_node() appends the results of a node to a list. Small lists live on the C stack; items point into the
  * document. What has to be allocated (computed strings, numbers, large lists) goes to CurrentMemoryContext,
  * which the caller resets. Every node counts as a step, every item made as another: beyond
  * fhir.fhirpath_max_steps evaluation stops with an error.
@@ -10,6 +10,7 @@
 
 #include "utils/builtins.h"
 
+static void eval_node(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
 static void eval_path(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
 static void eval_call(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
 static void eval_indexer(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
@@ -20,8 +21,8 @@ static void eval_union(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
 static void eval_logic(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
 static void eval_binary(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
 
-void
-fp_eval(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
+static void
+eval_node(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -48,7 +49,7 @@ fp_eval(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 			break;
 		case FP_OP_THIS:
 			if (n->left != NULL)
-				fp_eval(x, n->left, s, out);
+				eval_node(x, n->left, s, out);
 			else
 				for (int i = 0; i < s->nthis; i++)
 					*fp_push(x, out) = s->this[i];
@@ -105,7 +106,7 @@ eval_path(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 	} else {
 		FP_LIST_ON_STACK(in);
 
-		fp_eval(x, n->base, s, &in);
+		eval_node(x, n->base, s, &in);
 		x->node = n;
 		for (int i = 0; i < in.n; i++)
 			fp_walk(x, n->steps, end, &in.items[i], out);
@@ -120,7 +121,7 @@ eval_call(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 	FP_LIST_ON_STACK(in);
 
 	if (n->left != NULL) {
-		fp_eval(x, n->left, s, &in);
+		eval_node(x, n->left, s, &in);
 		x->node = n;
 		n->fn->fn(x, n, s, &in, out);
 		FP_LIST_FREE(in);
@@ -137,16 +138,8 @@ eval_operand(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 {
 	FpVar *vars = s->vars;
 
-	fp_eval(x, n, s, out);
+	eval_node(x, n, s, out);
 	s->vars = vars;
-}
-
-void
-fp_eval_item(FpExec *x, const FpNode *n, FpScope *s, const FpItem *item, int index, FpList *out)
-{
-	FpScope inner = {item, item != NULL ? 1 : 0, index, s->total, s->vars};
-
-	fp_eval(x, n, &inner, out);
 }
 
 static void
@@ -158,8 +151,8 @@ eval_indexer(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 	FP_LIST_ON_STACK(in);
 	FP_LIST_ON_STACK(index);
 
-	fp_eval(x, n->left, s, &in);
-	fp_eval(x, n->right, &outer, &index);
+	eval_node(x, n->left, s, &in);
+	eval_node(x, n->right, &outer, &index);
 	x->node = n;
 	at = fp_single(x, &index, "an index");
 	if (at != NULL) {
@@ -177,7 +170,7 @@ eval_sign(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 	const FpItem *i;
 	FP_LIST_ON_STACK(in);
 
-	fp_eval(x, n->left, s, &in);
+	eval_node(x, n->left, s, &in);
 	x->node = n;
 	i = fp_single(x, &in, n->op == FP_OP_NEGATE ? "-" : "+");
 	if (i == NULL)
@@ -208,7 +201,7 @@ eval_is_as(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 {
 	FP_LIST_ON_STACK(in);
 
-	fp_eval(x, n->left, s, &in);
+	eval_node(x, n->left, s, &in);
 	x->node = n;
 	if (n->op == FP_OP_IS)
 		fp_is(x, &n->type, &in, out);
@@ -227,42 +220,6 @@ eval_union(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
 	x->node = n;
 	fp_distinct(x, &l, out);
 	FP_LIST_FREE(l);
-}
-
-/* A list as a Boolean by the rule of singletons: -1 empty; an item that is no Boolean is true. */
-int
-fp_boolean(FpExec *x, const FpList *l, const char *what)
-{
-	const FpItem *i = fp_single(x, l, what);
-
-	if (i == NULL)
-		return -1;
-	if (i->kind == FP_BOOLEAN && i->json.type == jbvBool)
-		return i->json.val.boolean;
-	return i->json.type == jbvNull && i->kind != FP_QUANTITY && i->kind != FP_TYPEINFO ? -1 : 1;
-}
-
-int
-fp_eval_boolean(FpExec *x, const FpNode *n, FpScope *s)
-{
-	FpVar *vars = s->vars;
-	int r;
-	FP_LIST_ON_STACK(l);
-
-	fp_eval(x, n, s, &l);
-	s->vars = vars;
-	x->node = n;
-	r = fp_boolean(x, &l, "a criterion");
-	FP_LIST_FREE(l);
-	return r;
-}
-
-int
-fp_eval_item_boolean(FpExec *x, const FpNode *n, FpScope *s, const FpItem *item, int index)
-{
-	FpScope inner = {item, item != NULL ? 1 : 0, index, s->total, s->vars};
-
-	return fp_eval_boolean(x, n, &inner);
 }
 
 /* Three-valued logic. The right side is left alone when the left side decides. */
@@ -445,6 +402,7 @@ static void
 start(FpExec *x, const FhirPath *prog, const FpContext *ctx, const FpItem *root, FpScope *s)
 {
 	memset(x, 0, sizeof(*x));
+	x->eval = eval_node;
 	x->prog = fp_load(prog);
 	x->ctx = ctx;
 	x->root = root;
@@ -463,7 +421,7 @@ fhirpath_eval(const FhirPath *prog, const FpContext *ctx, const FpItem *root, Fp
 
 	start(&x, prog, ctx, root, &s);
 	fp_programs_enter();
-	fp_eval(&x, x.prog->root, &s, out);
+	eval_node(&x, x.prog->root, &s, out);
 	fp_programs_leave();
 }
 

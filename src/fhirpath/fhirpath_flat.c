@@ -54,21 +54,6 @@ check_function(Flattener *f, const FpNode *n)
 			fp_syntax_error(f->text, f->len, a->pos, "only arguments of sort() have a direction");
 }
 
-/* The type name that `n`, an argument such as FHIR.Patient, spells; false if it is something else. */
-bool
-fp_type_argument(const FpNode *n, char **name)
-{
-	if (n->op != FP_OP_MEMBER)
-		return false;
-	if (n->left == NULL)
-		*name = pnstrdup(n->str, n->len);
-	else if (n->left->op == FP_OP_MEMBER && n->left->left == NULL)
-		*name = psprintf("%.*s.%.*s", n->left->len, n->left->str, n->len, n->str);
-	else
-		return false;
-	return true;
-}
-
 static void
 check_type(Flattener *f, const FpNode *n)
 {

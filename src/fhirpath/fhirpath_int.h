@@ -202,9 +202,6 @@ extern void fp_print_string(StringInfo out, const char *s, int len, char quote);
 extern char *fp_caret(const char *text, int len, int32 pos);
 extern int fp_char_position(const char *text, int32 pos);
 
-/* fhirpath_flat.c */
-extern bool fp_type_argument(const FpNode *n, char **name);
-
 /* fhirpath_check.c: unknown elements along paths whose types are known (strict mode). */
 extern void fp_check(FpNode *root, ModelTypeId context, const char *text, int len);
 
@@ -213,7 +210,7 @@ extern FpProgram *fp_load(const FhirPath *flat);
 extern FhirPath *fp_compile_cached(const char *text, int len);
 /* fhirpath_load.c */
 extern FpProgram *fp_program_build(const FhirPath *flat, MemoryContext parent);
-/* fhirpath_sql.c: settings */
+/* fhirpath_settings.c */
 extern bool fhirpath_strict;
 extern int fhirpath_max_steps;
 extern void fp_programs_enter(void);
@@ -244,6 +241,8 @@ struct FpExec {
 	int64 steps, max_steps;
 	const FpNode *node; /* being evaluated, for error locations */
 	bool strict;		/* walking from the root in strict mode: unknown elements are errors */
+	/* appends the results of a node: the executor (fhirpath_exec.c) */
+	void (*eval)(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
 };
 
 typedef struct FpQuantity {
@@ -296,7 +295,13 @@ fp_push(FpExec *x, FpList *l)
 	return &l->items[l->n++];
 }
 
-extern void fp_eval(FpExec *x, const FpNode *n, FpScope *s, FpList *out);
+static inline void
+fp_eval(FpExec *x, const FpNode *n, FpScope *s, FpList *out)
+{
+	x->eval(x, n, s, out);
+}
+
+/* fhirpath_criterion.c */
 /* Evaluates n with $this = item (may be NULL: none), $index = index. Variables defined inside do not leak. */
 extern void fp_eval_item(FpExec *x, const FpNode *n, FpScope *s, const FpItem *item, int index, FpList *out);
 /* The criterion rule: -1 empty, 0, 1; several items are an error. */
@@ -325,6 +330,7 @@ extern void fp_from_json(FpExec *x, const JsonbValue *v, ModelTypeId type, FpLis
 extern bool fp_get(JsonbContainer *c, const char *key, int len, JsonbValue *out);
 
 /* fhirpath_types.c */
+extern bool fp_type_argument(const FpNode *n, char **name);
 extern bool fp_type_spec(const char *name, int len, FpTypeSpec *out);
 extern bool fp_item_is(const FpItem *item, const FpTypeSpec *t);
 extern bool fp_item_as(const FpItem *item, const FpTypeSpec *t);

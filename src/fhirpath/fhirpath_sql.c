@@ -1,5 +1,5 @@
 /*
- * fhirpath_sql.c: SQL type fhirpath, the functions over it, and the settings of the engine.
+ * fhirpath_sql.c: SQL type fhirpath, and the functions over it.
  *
  * Every function comes as it is needed: fhirpath() takes any expression and is STABLE; fhirpath_exists,
  * fhirpath_first and the operator @~ are IMMUTABLE, so that they may stand in indexes and generated columns,
@@ -11,27 +11,9 @@
 #include "funcapi.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-
 
 #define FHIRPATH_SEND_VERSION 1
 #define PG_GETARG_FHIRPATH(n) ((FhirPath *) PG_DETOAST_DATUM(PG_GETARG_DATUM(n)))
-
-bool fhirpath_strict = false;
-int fhirpath_max_steps = 10000000;
-
-void
-fhirpath_init(void)
-{
-	DefineCustomBoolVariable("fhir.fhirpath_strict", "FHIRPath: refuse elements that a type does not have.",
-							 "Off: an unknown element is empty, as FHIRPath allows. On: it is an error, at "
-							 "parse time where the type is known.",
-							 &fhirpath_strict, false, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable(
-		"fhir.fhirpath_max_steps", "FHIRPath: steps after which an evaluation is given up.",
-		"Each operation and each item counts as one step; about ten million a second.", &fhirpath_max_steps,
-		10000000, 1000, PG_INT32_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
-}
 
 /* ---- the type ---- */
 

@@ -56,6 +56,21 @@ fp_type_spec(const char *name, int len, FpTypeSpec *out)
 	return out->fhir != MODEL_NONE || out->sys >= 0 || out->any;
 }
 
+/* The type name that `n`, an argument such as FHIR.Patient, spells; false if it is something else. */
+bool
+fp_type_argument(const FpNode *n, char **name)
+{
+	if (n->op != FP_OP_MEMBER)
+		return false;
+	if (n->left == NULL)
+		*name = pnstrdup(n->str, n->len);
+	else if (n->left->op == FP_OP_MEMBER && n->left->left == NULL)
+		*name = psprintf("%.*s.%.*s", n->left->len, n->left->str, n->len, n->str);
+	else
+		return false;
+	return true;
+}
+
 /* `is`: a FHIR element is of its FHIR type and that type's ancestors, a computed value of its System type. */
 bool
 fp_item_is(const FpItem *item, const FpTypeSpec *t)
