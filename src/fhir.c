@@ -6,10 +6,9 @@
 #include "fmgr.h"
 
 #include "fhirpath/fhirpath.h"
-#include "rest/rest.h"
 #include "search/search.h"
-#include "store/store.h"
 #include "terms/terms.h"
+#include "store/rows/rows.h"
 
 PG_MODULE_MAGIC;
 
@@ -20,7 +19,6 @@ _PG_init(void)
 {
 	fhirpath_init();
 	fhir_settings_init();
-	rest_init();
 	search_init();
 	store_init();
 	terms_init();

@@ -14,6 +14,7 @@
 #include "base/hex.h"
 #include "base/json.h"
 #include "base/json_build.h"
+#include "base/json_edit.h"
 #include "base/percent.h"
 #include "base/settings.h"
 #include "base/uuid.h"

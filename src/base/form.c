@@ -7,14 +7,14 @@
 #include "base/form.h"
 
 int
-store_query_parse(const char *query, QueryParam **out)
+form_parse(const char *query, FormParam **out)
 {
 	const char *p = *query == '?' ? query + 1 : query;
 	int n = 0, max = 1;
 
 	for (const char *c = p; *c; c++)
 		max += *c == '&';
-	*out = palloc(sizeof(QueryParam) * max);
+	*out = palloc(sizeof(FormParam) * max);
 	while (*p) {
 		int len = strcspn(p, "&");
 		const char *eq = memchr(p, '=', len);
@@ -33,7 +33,7 @@ store_query_parse(const char *query, QueryParam **out)
 }
 
 void
-store_query_encode(StringInfo out, const char *s)
+form_encode(StringInfo out, const char *s)
 {
 	for (; *s; s++) {
 		unsigned char c = (unsigned char) *s;

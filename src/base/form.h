@@ -7,13 +7,13 @@
 #include "postgres.h"
 #include "lib/stringinfo.h"
 
-typedef struct QueryParam {
+typedef struct FormParam {
 	char *name, *value; /* decoded; value "" when there is no "=" */
-} QueryParam;
+} FormParam;
 
 /* Splits and decodes a query (a leading "?" is skipped); palloc'd. Returns how many. */
-extern int store_query_parse(const char *query, QueryParam **out);
+extern int form_parse(const char *query, FormParam **out);
 /* Appends text with everything but unreserved characters percent-encoded. */
-extern void store_query_encode(StringInfo out, const char *s);
+extern void form_encode(StringInfo out, const char *s);
 
 #endif

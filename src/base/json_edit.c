@@ -1,5 +1,5 @@
 /*
- * json_edit.c: documents as stored: id and meta put in place, compression, time stamps.
+ * json_edit.c: members of a JSONB document replaced, added, removed; members and elements listed.
  *
  * A document is never taken apart: members are replaced by building a new object header and copying the other
  * members' bytes. JSONB's layout (jsonb.h): header, one JEntry per key, one per value, then keys and values;
@@ -12,9 +12,8 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "base/date.h"
 #include "base/json.h"
-#include "store/store_internal.h"
+#include "base/json_edit.h"
 
 /* One member of the object that is being built. */
 typedef struct Part {
@@ -159,7 +158,7 @@ write_object(const Part *parts, int n)
 }
 
 Jsonb *
-store_doc_array(const JsonbValue *elems, int n)
+json_array(const JsonbValue *elems, int n)
 {
 	Part *parts = palloc0(sizeof(Part) * (n + 1));
 	Jsonb *out;
@@ -203,12 +202,12 @@ value_from_entry(uint32 kind, char *data, uint32 len, JsonbValue *v)
 }
 
 int
-store_doc_members(JsonbContainer *c, DocMember **out)
+json_members(JsonbContainer *c, JsonMember **out)
 {
 	int n = JsonContainerSize(c);
 	Part *parts = palloc(sizeof(Part) * (n + 1));
 
-	*out = palloc0(sizeof(DocMember) * (n + 1));
+	*out = palloc0(sizeof(JsonMember) * (n + 1));
 	read_parts(c, parts);
 	for (int i = 0; i < n; i++) {
 		(*out)[i].key = parts[i].key;
@@ -220,7 +219,7 @@ store_doc_members(JsonbContainer *c, DocMember **out)
 }
 
 int
-store_doc_elements(JsonbContainer *c, JsonbValue **out)
+json_elements(JsonbContainer *c, JsonbValue **out)
 {
 	int n = JsonContainerSize(c);
 	char *base = (char *) &c->children[n];
@@ -240,7 +239,7 @@ store_doc_elements(JsonbContainer *c, JsonbValue **out)
 }
 
 void
-store_doc_set_binary(JsonbValue *v, Jsonb *j)
+json_set_binary(JsonbValue *v, Jsonb *j)
 {
 	v->type = jbvBinary;
 	v->val.binary.data = &j->root;
@@ -248,7 +247,7 @@ store_doc_set_binary(JsonbValue *v, Jsonb *j)
 }
 
 Jsonb *
-store_doc_splice(JsonbContainer *src, const DocMember *m, int n)
+json_splice(JsonbContainer *src, const JsonMember *m, int n)
 {
 	int nold = src ? JsonContainerSize(src) : 0;
 	Part *old = palloc(sizeof(Part) * (nold + 1));
@@ -276,49 +275,4 @@ store_doc_splice(JsonbContainer *src, const DocMember *m, int n)
 	pfree(old);
 	pfree(parts);
 	return out;
-}
-
-static void
-set_string(JsonbValue *v, const char *s, int len)
-{
-	v->type = jbvString;
-	v->val.string.val = (char *) s;
-	v->val.string.len = len;
-}
-
-Jsonb *
-store_doc_stamp(JsonbContainer *doc, const char *id, int32 version, TimestampTz updated)
-{
-	char vbuf[12], tbuf[48];
-	int vlen = pg_ltoa(version, vbuf);
-	int tlen = fhir_date_format_instant(updated + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY, tbuf);
-	DocMember meta[2] = {{.key = "versionId", .keylen = 9}, {.key = "lastUpdated", .keylen = 11}};
-	DocMember top[2] = {{.key = "id", .keylen = 2}, {.key = "meta", .keylen = 4}};
-	JsonbValue old;
-	JsonbContainer *oldmeta = NULL;
-	Jsonb *newmeta, *out;
-
-	if (fhir_json_get_lit(doc, "meta", &old) && old.type == jbvBinary && JsonContainerIsObject(old.val.binary.data))
-		oldmeta = old.val.binary.data;
-	set_string(&meta[0].value, vbuf, vlen);
-	set_string(&meta[1].value, tbuf, tlen);
-	newmeta = store_doc_splice(oldmeta, meta, 2);
-
-	set_string(&top[0].value, id, strlen(id));
-	store_doc_set_binary(&top[1].value, newmeta);
-	out = store_doc_splice(doc, top, 2);
-	pfree(newmeta);
-	return out;
-}
-
-/* Now, at least one millisecond after the previous change of the same resource; milliseconds, as documents show them. */
-TimestampTz
-store_now(TimestampTz previous)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	now -= now % 1000;
-	if (now <= previous)
-		now = previous - previous % 1000 + 1000;
-	return now;
 }

@@ -13,7 +13,6 @@
 #include "miscadmin.h"
 
 #include "check/check_internal.h"
-#include "store/store.h"
 
 #define SEEN_WORDS 2
 StaticAssertDecl(MODEL_MAX_ELEMENTS <= SEEN_WORDS * 64, "SEEN_WORDS is too small");
@@ -30,7 +29,7 @@ typedef struct Entries {
 } Entries;
 
 static void check_object(Check *c, const CheckPath *path, const ModelType *t, JsonbContainer *obj);
-static void check_resource(Check *c, const CheckPath *path, JsonbContainer *obj);
+static void walk_resource(Check *c, const CheckPath *path, JsonbContainer *obj);
 
 static inline void
 next_entry(Entries *e, CheckValue *v)
@@ -128,7 +127,7 @@ check_single(Check *c, const CheckPath *path, const ModelProperty *p, const Chec
 		check_finding(c, "structure", path, NULL, 0, "element \"%s\" must be an object (%s), found %s", p->name, t->name,
 					  check_describe(v));
 	else if (t->kind == MODEL_RESOURCE && t->abstract)
-		check_resource(c, path, value_container(v));
+		walk_resource(c, path, value_container(v));
 	else
 		check_object(c, path, t, value_container(v));
 }
@@ -385,7 +384,7 @@ resource_type(Check *c, const CheckPath *path, JsonbContainer *obj)
 
 /* A resource inside another: contained, Bundle.entry.resource, Parameters.parameter.resource ... */
 static void
-check_resource(Check *c, const CheckPath *path, JsonbContainer *obj)
+walk_resource(Check *c, const CheckPath *path, JsonbContainer *obj)
 {
 	const ModelType *t = resource_type(c, path, obj);
 

@@ -1,5 +1,5 @@
 /*
- * check_internal.h: between the files of the structural check (check*.c); store_check() itself is in store.h.
+ * check_internal.h: between the files of the structural check (check*.c); check_resource() itself is in check.h.
  */
 #ifndef FHIR_STORE_CHECK_H
 #define FHIR_STORE_CHECK_H
@@ -7,6 +7,7 @@
 #include "postgres.h"
 #include "utils/jsonb.h"
 
+#include "check/check.h"
 #include "model/model.h"
 
 /* Where the walk is: one link per element, built on the stack; turned into text only for a finding. */

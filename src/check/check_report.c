@@ -1,6 +1,6 @@
 /*
  * check_report.c: the findings of the structural check: their words, FHIRPath locations, suggestions, and how they
- * reach the caller, as one error (store_check) or as rows (fhir_check).
+ * reach the caller, as one error (check_resource) or as rows (fhir_check).
  */
 #include "base/base.h"
 
@@ -14,7 +14,6 @@
 #include "utils/varlena.h"
 
 #include "check/check_internal.h"
-#include "store/store.h"
 
 #define QUOTE_MAX 60		 /* bytes of a value that a finding repeats */
 #define SUGGEST_DISTANCE 3	 /* edits up to which a name is taken for a misspelling */
@@ -221,7 +220,7 @@ raise_findings(const Check *c, const ModelType *t)
 }
 
 const ModelType *
-store_check(JsonbContainer *doc)
+check_resource(JsonbContainer *doc)
 {
 	Check c = {0};
 	const ModelType *t = check_document(&c, doc);
@@ -235,7 +234,7 @@ store_check(JsonbContainer *doc)
 
 PG_FUNCTION_INFO_V1(fhir_check);
 
-/* fhir_check(resource jsonb) -> setof (severity, code, expression, diagnostics): a dry run of store_check(). */
+/* fhir_check(resource jsonb) -> setof (severity, code, expression, diagnostics): a dry run of check_resource(). */
 PGDLLEXPORT Datum
 fhir_check(PG_FUNCTION_ARGS)
 {

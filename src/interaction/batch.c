@@ -8,33 +8,32 @@
 #include "base/base.h"
 
 #include "access/xact.h"
+#include "interaction/bundle.h"
+#include "interaction/interaction_internal.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "interaction/bundle.h"
-
-Jsonb *(*store_get_hook)(const StoreGet *get, StoreResult *meta);
 
 static void
-do_put(BundleEntry *e, Jsonb *doc)
+do_put(Bundle *b, BundleEntry *e, Jsonb *doc)
 {
 	if (e->condition)
-		store_update_conditional(doc, e->condition, e->if_match, e->if_none_match, &e->result);
+		interaction_update_conditional(b->caller, doc, e->condition, e->if_match, e->if_none_match, &e->result);
 	else
-		store_update(doc, e->if_match, e->if_none_match, &e->result);
+		interaction_update(b->caller, doc, e->if_match, e->if_none_match, &e->result);
 }
 
 static void
-do_patch(BundleEntry *e)
+do_patch(Bundle *b, BundleEntry *e)
 {
-	Jsonb *patch = store_bundle_patch(e);
+	Jsonb *patch = bundle_patch(e);
 
 	if (e->condition)
-		store_patch_conditional(e->type, e->condition, patch, e->if_match, &e->result);
+		interaction_patch_conditional(b->caller, e->type, e->condition, patch, e->if_match, &e->result);
 	else
-		store_patch(e->type, e->id, patch, e->if_match, &e->result);
+		interaction_patch(b->caller, e->type, e->id, patch, e->if_match, &e->result);
 }
 
 static void
@@ -43,22 +42,22 @@ do_entry(Bundle *b, BundleEntry *e)
 	switch (e->method) {
 		case BUNDLE_DELETE:
 			if (e->condition)
-				store_delete_conditional(e->type, e->condition, e->if_match, &e->result);
+				interaction_delete_conditional(b->caller, e->type, e->condition, e->if_match, &e->result);
 			else
-				store_delete(e->type, e->id, e->if_match, &e->result);
+				interaction_delete(b->caller, e->type, e->id, e->if_match, &e->result);
 			break;
 		case BUNDLE_POST:
-			store_create(store_doc_splice(e->resource, NULL, 0), e->condition, &e->result);
+			interaction_create(b->caller, json_splice(e->resource, NULL, 0), e->condition, &e->result);
 			break;
 		case BUNDLE_PUT:
-			do_put(e, store_doc_splice(e->resource, NULL, 0));
+			do_put(b, e, json_splice(e->resource, NULL, 0));
 			break;
 		case BUNDLE_PATCH:
-			do_patch(e);
+			do_patch(b, e);
 			break;
 		default:
 			PushActiveSnapshot(GetTransactionSnapshot());
-			store_bundle_get(b, e);
+			bundle_get(b, e);
 			PopActiveSnapshot();
 	}
 	strlcpy(e->id, e->result.id, sizeof(e->id));
@@ -114,8 +113,8 @@ run_entry(Bundle *b, BundleEntry *e, MemoryContext scratch, void (*fn)(Bundle *b
 		CurrentResourceOwner = owner;
 		/* what is wrong with the request itself; of the resource, its own elements */
 		if (edata->column_name && strncmp(edata->column_name, "Bundle.", 7) == 0)
-			edata->column_name = (char *) store_bundle_place(e, edata->column_name);
-		e->answer = store_error_outcome(edata);
+			edata->column_name = (char *) bundle_place(e, edata->column_name);
+		e->answer = interaction_error_outcome(edata);
 		e->status = fhir_http_status(edata->sqlerrcode);
 	}
 	PG_END_TRY();
@@ -139,12 +138,12 @@ compare_turns(const void *a, const void *b)
 	int cmp = turn(x) - turn(y);
 
 	if (cmp == 0 && turn(x) == 0)
-		cmp = store_bundle_compare(x, y);
+		cmp = bundle_compare(x, y);
 	return cmp ? cmp : x->index - y->index;
 }
 
 void
-store_batch(Bundle *b)
+bundle_batch(Bundle *b)
 {
 	MemoryContext scratch = AllocSetContextCreate(b->context, "FHIR Bundle entry", ALLOCSET_DEFAULT_SIZES);
 	BundleEntry **todo = palloc(sizeof(BundleEntry *) * Max(b->n, 1));
@@ -152,13 +151,13 @@ store_batch(Bundle *b)
 
 	for (int i = 0; i < b->n; i++) {
 		CHECK_FOR_INTERRUPTS();
-		run_entry(b, &b->entries[i], b->context, store_bundle_parse_entry);
+		run_entry(b, &b->entries[i], b->context, bundle_parse_entry);
 		if (b->entries[i].status == 0)
 			todo[n++] = &b->entries[i];
 	}
 	qsort(todo, n, sizeof(BundleEntry *), compare_turns);
 	if (!XactReadOnly)
-		store_bundle_lock_conditions(todo, n);
+		bundle_lock_conditions(todo, n);
 	for (int i = 0; i < n; i++) {
 		CHECK_FOR_INTERRUPTS();
 		run_entry(b, todo[i], scratch, do_entry);

@@ -7,6 +7,8 @@
 #include "utils/memutils.h"
 
 #include "interaction/bundle.h"
+#include "interaction/interaction_internal.h"
+
 
 static const char *const method_names[] = {"DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"};
 
@@ -38,11 +40,11 @@ parse_method(BundleEntry *e, JsonbContainer *request)
 
 /* Relative to our base: absolute URLs may name this server only. */
 static char *
-relative_url(char *url)
+relative_url(const Caller *caller, char *url)
 {
-	size_t base = strlen(fhir_base_url);
+	size_t base = strlen(caller->base);
 
-	if (base > 0 && strncmp(url, fhir_base_url, base) == 0 && strchr("/?", url[base]))
+	if (base > 0 && strncmp(url, caller->base, base) == 0 && strchr("/?", url[base]))
 		url += base;
 	else if (strstr(url, "://") && strcspn(url, "?") > strstr(url, "://") - url)
 		raise_entry("the request's URL is not of this server", url, "Bundle.request.url");
@@ -62,10 +64,10 @@ parse_target(BundleEntry *e)
 		ereport(ERROR, errcode(FH501), errmsg("operations in a Bundle are not supported"), errdetail("URL: %.200s", e->url),
 				errhint("The CapabilityStatement tells which operations this server has; none can stand in a Bundle."),
 				fhir_issue("not-supported", "Bundle.request.url"));
-	e->type = store_require_type(e->url, len);
+	e->type = interaction_require_type(e->url, len);
 	if (*rest == '/') {
 		strlcpy(e->id, rest + 1, sizeof(e->id));
-		store_require_id(rest + 1);
+		interaction_require_id(rest + 1);
 	} else if (*rest == '?')
 		e->condition = pstrdup(rest + 1);
 	if (e->method == BUNDLE_POST ? *rest == '/' || *rest == '?' : *rest == '\0')
@@ -103,8 +105,8 @@ static void
 check_request(JsonbContainer *r)
 {
 	static const char *const known[] = {"method", "url", "ifNoneMatch", "ifModifiedSince", "ifMatch", "ifNoneExist", "id", "extension", "modifierExtension"};
-	DocMember *members;
-	int n = store_doc_members(r, &members);
+	JsonMember *members;
+	int n = json_members(r, &members);
 
 	for (int i = 0; i < n; i++) {
 		const char *name = pnstrdup(members[i].key, members[i].keylen);
@@ -144,11 +146,11 @@ parse_entry(Bundle *b, BundleEntry *e)
 	e->url = fhir_json_get_string(r, "url");
 	if (!e->url || !*e->url)
 		raise_entry("the request has no URL", NULL, "Bundle.request.url");
-	e->url = relative_url(e->url);
-	if (e->method == BUNDLE_POST && store_bundle_is_search(e->url)) {
+	e->url = relative_url(b->caller, e->url);
+	if (e->method == BUNDLE_POST && bundle_is_search(e->url)) {
 		if (fhir_json_get_string(r, "ifNoneExist"))
 			raise_entry("a search has no ifNoneExist", e->url, "Bundle.request.ifNoneExist");
-		e->form = store_bundle_form(e->resource);
+		e->form = bundle_form(e->resource);
 		e->method = BUNDLE_GET;
 	}
 	e->if_match = fhir_json_get_string(r, "ifMatch");
@@ -157,19 +159,19 @@ parse_entry(Bundle *b, BundleEntry *e)
 	if (e->method < BUNDLE_GET) {
 		parse_target(e);
 		if (e->method == BUNDLE_POST && (condition = fhir_json_get_string(r, "ifNoneExist")) != NULL)
-			e->condition = store_condition_query(e->type, condition);
+			e->condition = interaction_condition_query(e->type, condition);
 		if (e->condition && !*e->condition)
 			raise_entry("the condition is empty", NULL,
 						e->method == BUNDLE_POST ? "Bundle.request.ifNoneExist" : "Bundle.request.url");
 	}
 	require_resource(e);
 	if (e->condition)
-		e->condition_hash = store_condition_hash(e->type, e->condition);
+		e->condition_hash = condition_key(e->type, e->condition);
 }
 
 /* Runs in a batch too: there an entry that cannot be read is answered by its own error (batch.c). */
 void
-store_bundle_parse(Bundle *b, JsonbContainer *doc)
+bundle_parse(Bundle *b, JsonbContainer *doc)
 {
 	char *resource_type = fhir_json_get_string(doc, "resourceType");
 	char *type = fhir_json_get_string(doc, "type");
@@ -184,7 +186,7 @@ store_bundle_parse(Bundle *b, JsonbContainer *doc)
 	if (fhir_json_get_lit(doc, "entry", &entry)) {
 		if (entry.type != jbvBinary || !JsonContainerIsArray(entry.val.binary.data))
 			raise_entry("entry is no array", NULL, "Bundle.entry");
-		b->n = store_doc_elements(entry.val.binary.data, &elems);
+		b->n = json_elements(entry.val.binary.data, &elems);
 	}
 	if (b->n > fhir_max_bundle_entries)
 		ereport(ERROR,
@@ -203,19 +205,19 @@ store_bundle_parse(Bundle *b, JsonbContainer *doc)
 			raise_entry(psprintf("Bundle.entry[%d] is no object", i), NULL, "Bundle.entry");
 		e->resource = elems[i].val.binary.data;
 		if (b->transaction)
-			store_bundle_do(b, e, parse_entry);
+			bundle_do(b, e, parse_entry);
 	}
 }
 
 void
-store_bundle_parse_entry(Bundle *b, BundleEntry *e)
+bundle_parse_entry(Bundle *b, BundleEntry *e)
 {
 	parse_entry(b, e);
 }
 
 /* "Patient.name[0]" within entry 3 -> "Bundle.entry[3].resource.name[0]" */
 const char *
-store_bundle_place(const BundleEntry *e, const char *expression)
+bundle_place(const BundleEntry *e, const char *expression)
 {
 	const char *dot = expression ? strchr(expression, '.') : NULL;
 
@@ -227,7 +229,7 @@ store_bundle_place(const BundleEntry *e, const char *expression)
 }
 
 void
-store_bundle_raise(Bundle *b, const BundleEntry *e)
+bundle_raise(Bundle *b, const BundleEntry *e)
 {
 	ErrorData *edata;
 	FhirIssue *issues;
@@ -241,15 +243,15 @@ store_bundle_raise(Bundle *b, const BundleEntry *e)
 		int n = fhir_issues_take(edata, &issues);
 
 		for (int i = 0; i < n; i++)
-			fhir_issue_add(issues[i].severity, issues[i].code, store_bundle_place(e, issues[i].expression), issues[i].diagnostics);
+			fhir_issue_add(issues[i].severity, issues[i].code, bundle_place(e, issues[i].expression), issues[i].diagnostics);
 	} else
-		edata->column_name = (char *) store_bundle_place(e, edata->column_name);
+		edata->column_name = (char *) bundle_place(e, edata->column_name);
 	edata->message = psprintf("Bundle.entry[%d]: %s", e->index, edata->message);
 	ReThrowError(edata);
 }
 
 void
-store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e))
+bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e))
 {
 	fhir_issues_reset(); /* of an error that somebody has caught before */
 	PG_TRY();
@@ -258,20 +260,20 @@ store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e)
 	}
 	PG_CATCH();
 	{
-		store_bundle_raise(b, e);
+		bundle_raise(b, e);
 	}
 	PG_END_TRY();
 }
 
 Jsonb *
-store_bundle_patch(BundleEntry *e)
+bundle_patch(BundleEntry *e)
 {
 	char *type = fhir_json_get_string(e->resource, "resourceType");
 	char *data, *text;
 	int len;
 
 	if (strcmp(type, "Parameters") == 0)
-		return store_doc_splice(e->resource, NULL, 0);
+		return json_splice(e->resource, NULL, 0);
 	data = strcmp(type, "Binary") == 0 ? fhir_json_get_string(e->resource, "data") : NULL;
 	if (!data)
 		raise_entry("a patch in a Bundle is a Parameters resource, or a Binary with a JSON Patch", type, "Bundle.resource");

@@ -8,7 +8,7 @@
 
 #include "utils/hsearch.h"
 
-#include "store/store_internal.h"
+#include "interaction/interaction_internal.h"
 
 /* In the order of processing. */
 typedef enum BundleMethod { BUNDLE_DELETE,
@@ -42,56 +42,58 @@ typedef struct BundleEntry {
 typedef struct Bundle {
 	MemoryContext context;
 	bool transaction;
-	StoreReturn wanted;
+	InteractionReturn wanted;
 	int n;
 	BundleEntry *entries;
 	HTAB *full_urls;  /* hash of a fullUrl -> entry */
 	HTAB *conditions; /* hash of (type, condition) -> the last entry that is created if nothing matches */
 	HTAB *references; /* conditional references resolved so far */
-	StoreWriter *writer;
+	Writing writing;
+	const Caller *caller;
+	BundleGetFn get;
 } Bundle;
 
 /* Reads and checks the Bundle's form. Raises FH400 with the entry's place. */
-extern void store_bundle_parse(Bundle *b, JsonbContainer *doc);
+extern void bundle_parse(Bundle *b, JsonbContainer *doc);
 /* One entry, in a batch. */
-extern void store_bundle_parse_entry(Bundle *b, BundleEntry *e);
+extern void bundle_parse_entry(Bundle *b, BundleEntry *e);
 
 /* Calls fn for an entry; an error is raised again with the entry's place in its message and expressions. */
-extern void store_bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e));
+extern void bundle_do(Bundle *b, BundleEntry *e, void (*fn)(Bundle *b, BundleEntry *e));
 
 /* Raises the caught error again, with the entry's place. */
-pg_noreturn extern void store_bundle_raise(Bundle *b, const BundleEntry *e);
+pg_noreturn extern void bundle_raise(Bundle *b, const BundleEntry *e);
 /* Where an expression of an entry's error stands in the Bundle. */
-extern const char *store_bundle_place(const BundleEntry *e, const char *expression);
+extern const char *bundle_place(const BundleEntry *e, const char *expression);
 
 /* May the entry bring a new resource, if its condition matches nothing? */
 static inline bool
-store_bundle_creates(const BundleEntry *e)
+bundle_creates(const BundleEntry *e)
 {
 	return e->method == BUNDLE_POST || e->method == BUNDLE_PUT;
 }
 
 /* References (references.c) */
-extern void store_references_init(Bundle *b);
+extern void references_init(Bundle *b);
 /* The entry's resource with all links to entries of the Bundle, and conditional references, resolved. */
-extern JsonbContainer *store_references_rewrite(Bundle *b, BundleEntry *e);
+extern JsonbContainer *references_rewrite(Bundle *b, BundleEntry *e);
 
 /* The response Bundle (response.c) */
-extern Jsonb *store_bundle_response(const Bundle *b);
-extern Jsonb *store_error_outcome(const ErrorData *edata);
+extern Jsonb *bundle_response(const Bundle *b);
+extern Jsonb *interaction_error_outcome(const ErrorData *edata);
 
 /* Order of identities, by type and id: in it rows are locked. */
-extern int store_bundle_compare(const BundleEntry *x, const BundleEntry *y);
+extern int bundle_compare(const BundleEntry *x, const BundleEntry *y);
 /* All conditions' locks, in order of their hashes, before any match is looked for. */
-extern void store_bundle_lock_conditions(BundleEntry **entries, int nentries);
+extern void bundle_lock_conditions(BundleEntry **entries, int nentries);
 
 /* A search by POST (bundle_search.c): is that what the URL asks for? The parameters in its resource (NULL: none), as a form. */
-extern bool store_bundle_is_search(const char *url);
-extern char *store_bundle_form(JsonbContainer *resource);
+extern bool bundle_is_search(const char *url);
+extern char *bundle_form(JsonbContainer *resource);
 
-extern void store_batch(Bundle *b);
-extern void store_bundle_get(Bundle *b, BundleEntry *e);
+extern void bundle_batch(Bundle *b);
+extern void bundle_get(Bundle *b, BundleEntry *e);
 /* Patch of an entry: Parameters, or a Binary that holds JSON Patch. */
-extern Jsonb *store_bundle_patch(BundleEntry *e);
+extern Jsonb *bundle_patch(BundleEntry *e);
 
 #endif

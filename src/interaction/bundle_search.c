@@ -7,9 +7,11 @@
 #include "utils/builtins.h"
 
 #include "interaction/bundle.h"
+#include "interaction/interaction_internal.h"
+
 
 bool
-store_bundle_is_search(const char *url)
+bundle_is_search(const char *url)
 {
 	size_t len = strcspn(url, "?"), last = len;
 
@@ -30,8 +32,8 @@ raise_parameter(const char *what, const char *name)
 static char *
 value_text(JsonbContainer *parameter, const char *name)
 {
-	DocMember *members;
-	int n = store_doc_members(parameter, &members);
+	JsonMember *members;
+	int n = json_members(parameter, &members);
 
 	for (int i = 0; i < n; i++) {
 		const JsonbValue *v = &members[i].value;
@@ -49,7 +51,7 @@ value_text(JsonbContainer *parameter, const char *name)
 }
 
 char *
-store_bundle_form(JsonbContainer *resource)
+bundle_form(JsonbContainer *resource)
 {
 	StringInfoData form;
 	JsonbValue list;
@@ -66,7 +68,7 @@ store_bundle_form(JsonbContainer *resource)
 		return form.data;
 	if (list.type != jbvBinary || !JsonContainerIsArray(list.val.binary.data))
 		raise_parameter("parameter is no array", NULL);
-	n = store_doc_elements(list.val.binary.data, &elems);
+	n = json_elements(list.val.binary.data, &elems);
 	for (int i = 0; i < n; i++) {
 		JsonbContainer *p = elems[i].type == jbvBinary && JsonContainerIsObject(elems[i].val.binary.data) ? elems[i].val.binary.data : NULL;
 		char *name = p ? fhir_json_get_string(p, "name") : NULL;
@@ -75,9 +77,9 @@ store_bundle_form(JsonbContainer *resource)
 			raise_parameter("a parameter of a search has no name", NULL);
 		if (form.len > 0)
 			appendStringInfoChar(&form, '&');
-		store_query_encode(&form, name);
+		form_encode(&form, name);
 		appendStringInfoChar(&form, '=');
-		store_query_encode(&form, value_text(p, name));
+		form_encode(&form, value_text(p, name));
 	}
 	return form.data;
 }

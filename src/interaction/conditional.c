@@ -9,18 +9,16 @@
 #include "base/base.h"
 
 #include "access/xact.h"
+#include "interaction/interaction_internal.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/snapmgr.h"
 
-#include "store/store_internal.h"
-
-int (*store_match_hook)(const ModelType *type, const char *query, StoreMatch *out, int max);
 
 #define CONDITION_LOCK_CLASS 61
 
 const char *
-store_condition_query(const ModelType *type, const char *condition)
+interaction_condition_query(const ModelType *type, const char *condition)
 {
 	size_t len = strcspn(condition, "?=&"); /* a question mark may also stand in a value */
 	size_t start = len;
@@ -42,7 +40,7 @@ store_condition_query(const ModelType *type, const char *condition)
 static int
 compare_params(const void *a, const void *b)
 {
-	const QueryParam *x = a, *y = b;
+	const FormParam *x = a, *y = b;
 	int cmp = strcmp(x->name, y->name);
 
 	return cmp ? cmp : strcmp(x->value, y->value);
@@ -50,14 +48,14 @@ compare_params(const void *a, const void *b)
 
 /* The same condition in other words has the same hash: parameters decoded and in order. */
 uint64
-store_condition_hash(const ModelType *type, const char *query)
+condition_key(const ModelType *type, const char *query)
 {
-	QueryParam *params;
-	int n = store_query_parse(query, &params);
+	FormParam *params;
+	int n = form_parse(query, &params);
 	Oid nsp = store_catalog()->namespace;
 	uint64 h = fhir_hash(&nsp, sizeof(nsp), 0);
 
-	qsort(params, n, sizeof(QueryParam), compare_params);
+	qsort(params, n, sizeof(FormParam), compare_params);
 	h = fhir_hash(type->name, strlen(type->name), h);
 	for (int i = 0; i < n; i++) {
 		h = fhir_hash(params[i].name, strlen(params[i].name) + 1, h);
@@ -67,7 +65,7 @@ store_condition_hash(const ModelType *type, const char *query)
 }
 
 void
-store_condition_lock(uint64 hash)
+condition_lock(uint64 hash)
 {
 	LOCKTAG tag;
 
@@ -88,7 +86,7 @@ raise_many(const ModelType *type, const char *query)
 
 /* Is the match visible to the transaction itself? It is not when it came after a snapshot that is kept. */
 static void
-require_visible(const ModelType *type, const StoreMatch *m)
+require_visible(const ModelType *type, const SearchMatch *m)
 {
 	StoreResult r;
 	bool seen;
@@ -106,9 +104,9 @@ require_visible(const ModelType *type, const StoreMatch *m)
 }
 
 bool
-store_match_one(const ModelType *type, const char *query, StoreMatch *match)
+condition_match(const Caller *caller, const ModelType *type, const char *query, SearchMatch *match)
 {
-	StoreMatch m[2];
+	SearchMatch m[2];
 	int n;
 
 	if (*query == '?')
@@ -119,10 +117,8 @@ store_match_one(const ModelType *type, const char *query, StoreMatch *match)
 				errmsg("the condition is empty"),
 				errhint("Give search parameters, such as identifier=system|value."),
 				fhir_issue("required", NULL));
-	if (!store_match_hook)
-		elog(ERROR, "conditional interactions need search");
 	PushActiveSnapshot(GetLatestSnapshot());
-	n = store_match_hook(type, query, m, 1);
+	n = search_match(caller, type, query, m, 1);
 	PopActiveSnapshot();
 	if (n > 1)
 		raise_many(type, query);
@@ -134,35 +130,36 @@ store_match_one(const ModelType *type, const char *query, StoreMatch *match)
 }
 
 static bool
-lock_and_match(const ModelType *type, const char *query, StoreMatch *match, const char *function)
+lock_and_match(const Caller *caller, const ModelType *type, const char *query, SearchMatch *match, const char *function)
 {
 	PreventCommandIfReadOnly(function);
-	store_condition_lock(store_condition_hash(type, query));
-	return store_match_one(type, query, match);
+	condition_lock(condition_key(type, query));
+	return condition_match(caller, type, query, match);
 }
 
-/* Creates under a new id, without further conditions. */
+/* Creates under a new id, without further conditions; the document is checked. */
 void
-store_create_plain(Jsonb *doc, const ModelType *type, StoreResult *out)
+interaction_create_plain(const Caller *caller, Jsonb *doc, const ModelType *type, StoreResult *out)
 {
 	char id[37];
+	InteractionState new = {.type = type, .id = id, .doc = &doc->root, .checked = true};
 	KeySet keys;
-	StoreWriter *w;
+	Writing w;
 
 	keys_extract(type, &doc->root, &keys);
 	fhir_uuid_new(id);
-	w = store_writer_begin("fhir_create()");
-	store_write_new(w, type, id, &doc->root, &keys, 'C', true, out);
-	store_writer_end(w);
+	writing_begin(&w, caller, "fhir_create()");
+	write_new(&w, &new, &keys, 'C', true, out);
+	writing_end(&w);
 }
 
 void
-store_create_conditional(Jsonb *doc, const ModelType *type, const char *query, StoreResult *out)
+interaction_create_conditional(const Caller *caller, Jsonb *doc, const ModelType *type, const char *query, StoreResult *out)
 {
-	StoreMatch m;
+	SearchMatch m;
 
-	if (!lock_and_match(type, query, &m, "fhir_create()")) {
-		store_create_plain(doc, type, out);
+	if (!lock_and_match(caller, type, query, &m, "fhir_create()")) {
+		interaction_create_plain(caller, doc, type, out);
 		return;
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -178,16 +175,16 @@ store_create_conditional(Jsonb *doc, const ModelType *type, const char *query, S
 static Jsonb *
 with_id(Jsonb *doc, const char *id)
 {
-	DocMember m = {.key = "id", .keylen = 2};
+	JsonMember m = {.key = "id", .keylen = 2};
 
 	m.value.type = jbvString;
 	m.value.val.string.val = (char *) id;
 	m.value.val.string.len = strlen(id);
-	return store_doc_splice(&doc->root, &m, 1);
+	return json_splice(&doc->root, &m, 1);
 }
 
 void
-store_require_no_version(const ModelType *type, const char *query, const char *if_match)
+condition_require_no_version(const ModelType *type, const char *query, const char *if_match)
 {
 	if (if_match && *if_match)
 		ereport(ERROR,
@@ -199,13 +196,16 @@ store_require_no_version(const ModelType *type, const char *query, const char *i
 }
 
 void
-store_update_conditional(Jsonb *doc, const char *query, const char *if_match, const char *if_none_match, StoreResult *out)
+interaction_update_conditional(const Caller *caller, Jsonb *doc, const char *query, const char *if_match, const char *if_none_match, StoreResult *out)
 {
-	const ModelType *type = store_check(&doc->root);
+	InteractionState new = {.doc = &doc->root};
 	char *id = fhir_json_get_string(&doc->root, "id");
-	StoreMatch m;
+	const ModelType *type;
+	SearchMatch m;
 
-	if (lock_and_match(type, query, &m, "fhir_update()")) {
+	interaction_admit(NULL, NULL, &new);
+	type = new.type;
+	if (lock_and_match(caller, type, query, &m, "fhir_update()")) {
 		if (id && strcmp(id, m.id) != 0)
 			ereport(ERROR,
 					errcode(FH400),
@@ -213,14 +213,14 @@ store_update_conditional(Jsonb *doc, const char *query, const char *if_match, co
 					errdetail("The condition selects %s/%s, the resource has id \"%.64s\".", type->name, m.id, id),
 					errhint("Leave the id out, or update that resource by its id."),
 					fhir_issue("value", "id"));
-		store_update(id ? doc : with_id(doc, m.id), if_match, if_none_match, out);
+		interaction_update(caller, id ? doc : with_id(doc, m.id), if_match, if_none_match, out);
 		return;
 	}
-	store_require_no_version(type, query, if_match);
+	condition_require_no_version(type, query, if_match);
 	if (id)
-		store_update(doc, NULL, "*", out); /* a match by id alone is another resource: not to be overwritten */
+		interaction_update(caller, doc, NULL, "*", out); /* a match by id alone is another resource: not to be overwritten */
 	else
-		store_create_plain(doc, type, out);
+		interaction_create_plain(caller, doc, type, out);
 }
 
 pg_noreturn static void
@@ -234,25 +234,25 @@ raise_none(const ModelType *type, const char *query)
 }
 
 void
-store_patch_conditional(const ModelType *type, const char *query, Jsonb *patch, const char *if_match, StoreResult *out)
+interaction_patch_conditional(const Caller *caller, const ModelType *type, const char *query, Jsonb *patch, const char *if_match, StoreResult *out)
 {
-	StoreMatch m;
+	SearchMatch m;
 
-	if (!lock_and_match(type, query, &m, "fhir_patch()"))
+	if (!lock_and_match(caller, type, query, &m, "fhir_patch()"))
 		raise_none(type, query);
-	store_patch(type, m.id, patch, if_match, out);
+	interaction_patch(caller, type, m.id, patch, if_match, out);
 }
 
 void
-store_delete_conditional(const ModelType *type, const char *query, const char *if_match, StoreResult *out)
+interaction_delete_conditional(const Caller *caller, const ModelType *type, const char *query, const char *if_match, StoreResult *out)
 {
-	StoreMatch m;
+	SearchMatch m;
 
-	if (lock_and_match(type, query, &m, "fhir_delete()")) {
-		store_delete(type, m.id, if_match, out);
+	if (lock_and_match(caller, type, query, &m, "fhir_delete()")) {
+		interaction_delete(caller, type, m.id, if_match, out);
 		return;
 	}
-	store_require_no_version(type, query, if_match);
+	condition_require_no_version(type, query, if_match);
 	memset(out, 0, sizeof(*out));
 	out->type = type;
 	out->deleted = out->unchanged = true;

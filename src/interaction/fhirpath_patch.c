@@ -13,7 +13,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "fhirpath/fhirpath.h"
-#include "store/store_internal.h"
+#include "interaction/interaction_internal.h"
 #include "interaction/patch.h"
 
 #define MAX_DEPTH 200
@@ -48,8 +48,8 @@ as_array(JsonbContainer *c, const char *key)
 static bool
 part_member(JsonbContainer *part, JsonbValue *v, char **suffix)
 {
-	DocMember *m;
-	int n = store_doc_members(part, &m);
+	JsonMember *m;
+	int n = json_members(part, &m);
 
 	for (int i = 0; i < n; i++)
 		if (m[i].keylen > 5 && memcmp(m[i].key, "value", 5) == 0) {
@@ -125,7 +125,7 @@ read_operation(Operation *op, int index, JsonbContainer *parameter)
 	op->index = op->source = op->destination = -1;
 	if (!name || strcmp(name, "operation") != 0 || !parts)
 		patch_raise_malformed(&op->p, "parameters of a patch are operations with parts", name);
-	n = store_doc_elements(parts, &elems);
+	n = json_elements(parts, &elems);
 	for (int i = 0; i < n; i++)
 		if (elems[i].type == jbvBinary && JsonContainerIsObject(elems[i].val.binary.data))
 			read_part(op, elems[i].val.binary.data);
@@ -161,7 +161,7 @@ find_address(const JsonbValue *v, const void *wanted, char **token, int depth)
 		return -1;
 	if (JsonContainerIsArray(v->val.binary.data)) {
 		JsonbValue *elems;
-		int n = store_doc_elements(v->val.binary.data, &elems);
+		int n = json_elements(v->val.binary.data, &elems);
 
 		for (int i = 0; i < n; i++) {
 			int found = find_address(&elems[i], wanted, token, depth + 1);
@@ -172,8 +172,8 @@ find_address(const JsonbValue *v, const void *wanted, char **token, int depth)
 			}
 		}
 	} else {
-		DocMember *m;
-		int n = store_doc_members(v->val.binary.data, &m);
+		JsonMember *m;
+		int n = json_members(v->val.binary.data, &m);
 
 		for (int i = 0; i < n; i++) {
 			int found = find_address(&m[i].value, wanted, token, depth + 1);
@@ -318,8 +318,8 @@ part_value(const Operation *op, JsonbContainer *part, const ModelType *t)
 		return v;
 	if (!parts)
 		patch_raise_malformed(&op->p, "a part has neither a value nor parts", NULL);
-	store_doc_set_binary(&v, store_doc_splice(NULL, NULL, 0));
-	n = store_doc_elements(parts, &elems);
+	json_set_binary(&v, json_splice(NULL, NULL, 0));
+	n = json_elements(parts, &elems);
 	for (int i = 0; i < n; i++) {
 		char *name = elems[i].type == jbvBinary && JsonContainerIsObject(elems[i].val.binary.data)
 						 ? fhir_json_get_string(elems[i].val.binary.data, "name")
@@ -362,7 +362,7 @@ static JsonbValue
 add_child(const Operation *op, JsonbValue object, const ModelType *t, const char *name, JsonbContainer *part)
 {
 	const ModelProperty *p = property_for(op, t, name, part);
-	DocMember m = {.key = p->name, .keylen = p->name_len};
+	JsonMember m = {.key = p->name, .keylen = p->name_len};
 	PatchPath at = {.text = op->path};
 	JsonbValue old = {.type = jbvNull}, *elems;
 	bool exists = p->is_choice ? key_of_element(t, object.val.binary.data, p->element) != NULL
@@ -374,14 +374,14 @@ add_child(const Operation *op, JsonbValue object, const ModelType *t, const char
 		patch_raise_misfit(&op->p, psprintf("the element \"%.60s\" exists already", name), &at);
 	if (p->is_array) {
 		if (exists && old.type == jbvBinary)
-			n = store_doc_elements(old.val.binary.data, &elems);
+			n = json_elements(old.val.binary.data, &elems);
 		else
 			elems = palloc(sizeof(JsonbValue));
 		elems = repalloc(elems, sizeof(JsonbValue) * (n + 1));
 		elems[n] = m.value;
-		store_doc_set_binary(&m.value, store_doc_array(elems, n + 1));
+		json_set_binary(&m.value, json_array(elems, n + 1));
 	}
-	store_doc_set_binary(&object, store_doc_splice(object.val.binary.data, &m, 1));
+	json_set_binary(&object, json_splice(object.val.binary.data, &m, 1));
 	return object;
 }
 
@@ -595,13 +595,13 @@ apply(const Operation *op, const ModelType *type, JsonbValue root)
 }
 
 Jsonb *
-store_fhirpath_patch(const ModelType *type, JsonbContainer *doc, JsonbContainer *patch)
+patch_fhirpath(const ModelType *type, JsonbContainer *doc, JsonbContainer *patch)
 {
 	JsonbContainer *parameters = as_array(patch, "parameter");
 	JsonbValue root, *elems;
-	int n = parameters ? store_doc_elements(parameters, &elems) : 0;
+	int n = parameters ? json_elements(parameters, &elems) : 0;
 
-	store_doc_set_binary(&root, store_doc_splice(doc, NULL, 0));
+	json_set_binary(&root, json_splice(doc, NULL, 0));
 	for (int i = 0; i < n; i++) {
 		Operation op = {.p = {.index = i, .op = "?"}};
 

@@ -15,13 +15,13 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "store/store_internal.h"
-#include "store/pack/pack.h"
 #include "model/model.h"
+#include "interaction/interaction_internal.h"
 
 #define UNIX_TO_PG ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 typedef struct History {
+	const Caller *caller;
 	const ModelType *type; /* NULL: all */
 	const char *id;		   /* NULL: all */
 	int64 rid;
@@ -41,7 +41,7 @@ typedef struct History {
 } History;
 
 pg_noreturn static void
-raise_parameter(const QueryParam *p, const char *hint)
+raise_parameter(const FormParam *p, const char *hint)
 {
 	ereport(ERROR,
 			errcode(FH400),
@@ -53,7 +53,7 @@ raise_parameter(const QueryParam *p, const char *hint)
 
 /* The parsers answer what to write instead; NULL: it is understood. */
 static const char *
-parse_interval(const QueryParam *p, TimestampTz *lo, TimestampTz *hi)
+parse_interval(const FormParam *p, TimestampTz *lo, TimestampTz *hi)
 {
 	FhirDateTime d;
 	int64 l, h;
@@ -68,7 +68,7 @@ parse_interval(const QueryParam *p, TimestampTz *lo, TimestampTz *hi)
 
 /* Cursor: updated-rid-total in hexadecimal digits (total of 64 one bits: not counted). */
 static void
-parse_cursor(History *h, const QueryParam *p)
+parse_cursor(History *h, const FormParam *p)
 {
 	unsigned long long u, r, t;
 	int used = 0;
@@ -84,12 +84,12 @@ parse_cursor(History *h, const QueryParam *p)
 }
 
 static void
-keep_in_link(History *h, const QueryParam *p)
+keep_in_link(History *h, const FormParam *p)
 {
 	appendStringInfoChar(&h->link, h->link.len > 0 ? '&' : '?');
-	store_query_encode(&h->link, p->name);
+	form_encode(&h->link, p->name);
 	appendStringInfoChar(&h->link, '=');
-	store_query_encode(&h->link, p->value);
+	form_encode(&h->link, p->value);
 }
 
 static bool
@@ -103,7 +103,7 @@ is_one_of(const char *value, const char *const *list, int n)
 
 /* As a search takes them (query_parse.c): "name" or "Type.name", separated by commas. */
 static const char *
-parse_elements(History *h, const QueryParam *p)
+parse_elements(History *h, const FormParam *p)
 {
 	char *rest = pstrdup(p->value), *name;
 
@@ -120,7 +120,7 @@ parse_elements(History *h, const QueryParam *p)
 }
 
 static const char *
-parse_parameter(History *h, const QueryParam *p)
+parse_parameter(History *h, const FormParam *p)
 {
 	static const char *const summaries[] = {"true", "text", "data", "count", "false"}, *const totals[] = {"none", "accurate"};
 	TimestampTz unused;
@@ -165,8 +165,8 @@ parse_parameter(History *h, const QueryParam *p)
 static void
 parse_query(History *h, const char *query, bool lenient)
 {
-	QueryParam *params;
-	int n = store_query_parse(query ? query : "", &params);
+	FormParam *params;
+	int n = form_parse(query ? query : "", &params);
 
 	h->count = fhir_default_count;
 	h->since = DT_NOBEGIN;
@@ -294,8 +294,8 @@ build_link(Build *b, const History *h, const char *relation, const char *cursor)
 	StringInfoData url;
 
 	initStringInfo(&url);
-	if (*fhir_base_url)
-		appendStringInfo(&url, "%s/", fhir_base_url);
+	if (*h->caller->base)
+		appendStringInfo(&url, "%s/", h->caller->base);
 	if (h->type)
 		appendStringInfo(&url, "%s/", h->type->name);
 	if (h->id)
@@ -339,7 +339,7 @@ http_method(char method)
 }
 
 char *
-store_instant(TimestampTz t)
+interaction_instant(TimestampTz t)
 {
 	char *buf = palloc(48);
 
@@ -385,7 +385,7 @@ build_entry(Build *b, const History *h, HeapTuple tup)
 	Datum doc = row_value(tup, 6, &isnull);
 
 	build_object(b);
-	build_string(b, "fullUrl", *fhir_base_url ? psprintf("%s/%s", fhir_base_url, path) : path);
+	build_string(b, "fullUrl", *h->caller->base ? psprintf("%s/%s", h->caller->base, path) : path);
 	if (!isnull)
 		build_jsonb(b, "resource", shown(h, type, &store_unpack(doc)->root));
 	build_key(b, "request");
@@ -399,7 +399,7 @@ build_entry(Build *b, const History *h, HeapTuple tup)
 				 method == 'D' ? "204" : method == 'R' || (version == 1 && method != 'P') ? "201"
 																						  : "200");
 	build_string(b, "etag", psprintf("W/\"%d\"", version));
-	build_string(b, "lastModified", store_instant(updated));
+	build_string(b, "lastModified", interaction_instant(updated));
 	build_end_object(b);
 	build_end_object(b);
 }
@@ -445,20 +445,20 @@ build_bundle(const History *h)
 }
 
 Jsonb *
-store_history(const ModelType *type, const char *id, const char *query, bool lenient)
+interaction_history(const Caller *caller, const ModelType *type, const char *id, const char *query, bool lenient)
 {
-	History h = {.type = type, .id = id, .total = -1};
+	History h = {.caller = caller, .type = type, .id = id, .total = -1};
 	StoreResult r;
-	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext outer = CurrentMemoryContext;
 	const char *schema = store_schema();
 	Jsonb *bundle;
 	bool isnull;
 
 	parse_query(&h, query, lenient);
 	if (id) {
-		store_require_id(id);
-		if (!store_read(type, id, &r))
-			store_raise_unknown(type, id);
+		interaction_require_id(id);
+		if (!interaction_read(caller, type, id, &r))
+			interaction_raise_unknown(type, id);
 		h.rid = r.rid;
 	}
 	SPI_connect();
@@ -471,7 +471,7 @@ store_history(const ModelType *type, const char *id, const char *query, bool len
 	if (!h.cursor && h.total < 0 && SPI_processed <= h.count)
 		h.total = SPI_processed;
 	bundle = build_bundle(&h);
-	MemoryContextSwitchTo(caller);
+	MemoryContextSwitchTo(outer);
 	bundle = memcpy(palloc(VARSIZE(bundle)), bundle, VARSIZE(bundle));
 	SPI_finish();
 	return bundle;

@@ -1,5 +1,5 @@
 /*
- * interaction_sql.c: the store's SQL functions.
+ * interaction_sql.c: the interactions as SQL functions: the caller is the session, whose rights are PostgreSQL's.
  */
 #include "base/base.h"
 
@@ -7,7 +7,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "store/store_internal.h"
+#include "interaction/interaction_internal.h"
+
 
 #define STORE_FUNCTION(name) \
 	PG_FUNCTION_INFO_V1(name); \
@@ -18,7 +19,7 @@ type_arg(FunctionCallInfo fcinfo, int n)
 {
 	text *t = PG_GETARG_TEXT_PP(n);
 
-	return store_require_type(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+	return interaction_require_type(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
 }
 
 static char *
@@ -44,10 +45,11 @@ STORE_FUNCTION(fhir_create);
 Datum
 fhir_create(PG_FUNCTION_ARGS)
 {
+	Caller caller = caller_session();
 	StoreResult r;
 
 	require_arg(fcinfo, 0, "resource");
-	store_create(PG_GETARG_JSONB_P(0), text_arg(fcinfo, 1), &r);
+	interaction_create(&caller, PG_GETARG_JSONB_P(0), text_arg(fcinfo, 1), &r);
 	PG_RETURN_JSONB_P(r.resource);
 }
 
@@ -56,15 +58,16 @@ STORE_FUNCTION(fhir_read);
 Datum
 fhir_read(PG_FUNCTION_ARGS)
 {
+	Caller caller = caller_session();
 	const ModelType *type = type_arg(fcinfo, 0);
 	char *id = text_arg(fcinfo, 1);
 	StoreResult r;
 
-	store_require_id(id);
-	if (!store_read(type, id, &r))
-		store_raise_unknown(type, id);
+	interaction_require_id(id);
+	if (!interaction_read(&caller, type, id, &r))
+		interaction_raise_unknown(type, id);
 	if (r.deleted)
-		store_raise_deleted(type, id, r.version, r.last_updated);
+		interaction_raise_deleted(type, id, r.version, r.last_updated);
 	PG_RETURN_JSONB_P(r.resource);
 }
 
@@ -73,27 +76,28 @@ STORE_FUNCTION(fhir_vread);
 Datum
 fhir_vread(PG_FUNCTION_ARGS)
 {
+	Caller caller = caller_session();
 	const ModelType *type = type_arg(fcinfo, 0);
 	char *id = text_arg(fcinfo, 1);
 	char *version_id = text_arg(fcinfo, 2);
 	int32 version = store_version_number(version_id);
 	StoreResult r;
 
-	store_require_id(id);
+	interaction_require_id(id);
 	if (!store_id_valid(version_id, strlen(version_id)))
 		ereport(ERROR,
 				errcode(FH400),
 				errmsg("invalid version id"),
 				errdetail("Version \"%.100s\".", version_id), errhint("A version is a number from 1 on, as meta.versionId has it."),
 				fhir_issue("value", NULL));
-	if (version == 0 || !store_vread(type, id, version, &r))
+	if (version == 0 || !interaction_vread(&caller, type, id, version, &r))
 		ereport(ERROR,
 				errcode(FH404),
 				errmsg("version %s of %s/%s is not known", version_id, type->name, id),
 				errhint("fhir_history('%s', '%s') lists its versions.", type->name, id),
 				fhir_issue("not-found", NULL));
 	if (r.deleted)
-		store_raise_deleted(type, id, r.version, r.last_updated);
+		interaction_raise_deleted(type, id, r.version, r.last_updated);
 	PG_RETURN_JSONB_P(r.resource);
 }
 
@@ -102,16 +106,17 @@ STORE_FUNCTION(fhir_update);
 Datum
 fhir_update(PG_FUNCTION_ARGS)
 {
+	Caller caller = caller_session();
 	StoreResult r;
 
 	require_arg(fcinfo, 0, "resource");
-	store_update(PG_GETARG_JSONB_P(0), text_arg(fcinfo, 1), NULL, &r);
+	interaction_update(&caller, PG_GETARG_JSONB_P(0), text_arg(fcinfo, 1), NULL, &r);
 	PG_RETURN_JSONB_P(r.resource);
 }
 
 /* An OperationOutcome with one informational issue. */
 Jsonb *
-store_outcome(const char *severity, const char *code, const char *diagnostics)
+interaction_outcome(const char *severity, const char *code, const char *diagnostics)
 {
 	Build b = {0};
 
@@ -134,6 +139,7 @@ STORE_FUNCTION(fhir_delete);
 Datum
 fhir_delete(PG_FUNCTION_ARGS)
 {
+	Caller caller = caller_session();
 	const ModelType *type;
 	char *id;
 	StoreResult r;
@@ -142,8 +148,8 @@ fhir_delete(PG_FUNCTION_ARGS)
 	require_arg(fcinfo, 1, "id");
 	type = type_arg(fcinfo, 0);
 	id = text_arg(fcinfo, 1);
-	store_delete(type, id, text_arg(fcinfo, 2), &r);
-	PG_RETURN_JSONB_P(store_outcome("information", "informational",
+	interaction_delete(&caller, type, id, text_arg(fcinfo, 2), &r);
+	PG_RETURN_JSONB_P(interaction_outcome("information", "informational",
 									r.version == 0 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
 									: r.unchanged  ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
 												   : psprintf("%s/%s was deleted by version %d", type->name, id, r.version)));
@@ -154,6 +160,7 @@ STORE_FUNCTION(fhir_history);
 Datum
 fhir_history(PG_FUNCTION_ARGS)
 {
+	Caller caller = caller_session();
 	const ModelType *type = PG_ARGISNULL(0) ? NULL : type_arg(fcinfo, 0);
 	char *id = text_arg(fcinfo, 1);
 
@@ -163,7 +170,7 @@ fhir_history(PG_FUNCTION_ARGS)
 				errmsg("the history of one resource needs its type"),
 				errhint("fhir_history('Patient', '%.64s')", id),
 				fhir_issue("required", NULL));
-	PG_RETURN_JSONB_P(store_history(type, id, text_arg(fcinfo, 2), false));
+	PG_RETURN_JSONB_P(interaction_history(&caller, type, id, text_arg(fcinfo, 2), false));
 }
 
 STORE_FUNCTION(fhir_patch);
@@ -171,6 +178,7 @@ STORE_FUNCTION(fhir_patch);
 Datum
 fhir_patch(PG_FUNCTION_ARGS)
 {
+	Caller caller = caller_session();
 	const ModelType *type;
 	StoreResult r;
 
@@ -178,14 +186,6 @@ fhir_patch(PG_FUNCTION_ARGS)
 	require_arg(fcinfo, 1, "id");
 	require_arg(fcinfo, 2, "patch");
 	type = type_arg(fcinfo, 0);
-	store_patch(type, text_arg(fcinfo, 1), PG_GETARG_JSONB_P(2), text_arg(fcinfo, 3), &r);
+	interaction_patch(&caller, type, text_arg(fcinfo, 1), PG_GETARG_JSONB_P(2), text_arg(fcinfo, 3), &r);
 	PG_RETURN_JSONB_P(r.resource);
-}
-
-STORE_FUNCTION(fhir_transaction);
-
-Datum
-fhir_transaction(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_JSONB_P(store_transaction(PG_GETARG_JSONB_P(0), STORE_RETURN_MINIMAL));
 }

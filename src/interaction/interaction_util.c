@@ -3,24 +3,11 @@
  */
 #include "base/base.h"
 
-#include "store/store_internal.h"
+#include "interaction/interaction_internal.h"
 
-static const bool in_ids[256] = {['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true};
-
-/* R4 id: [A-Za-z0-9\-\.]{1,64} */
-bool
-store_id_valid(const char *id, int len)
-{
-	if (len < 1 || len > FHIR_ID_MAX)
-		return false;
-	for (int i = 0; i < len; i++)
-		if (!in_ids[(unsigned char) id[i]])
-			return false;
-	return true;
-}
 
 void
-store_require_id(const char *id)
+interaction_require_id(const char *id)
 {
 	if (!store_id_valid(id, strlen(id)))
 		ereport(ERROR,
@@ -64,7 +51,7 @@ parse_etag(const char *p, size_t len, const char *list, const char *header)
 }
 
 bool
-store_etags_name(const char *list, int32 version, const char *header)
+interaction_etags_name(const char *list, int32 version, const char *header)
 {
 	bool found = false;
 
@@ -83,7 +70,7 @@ store_etags_name(const char *list, int32 version, const char *header)
 }
 
 const ModelType *
-store_require_type(const char *name, int len)
+interaction_require_type(const char *name, int len)
 {
 	const ModelType *type = model_resource(name, len);
 
@@ -97,19 +84,8 @@ store_require_type(const char *name, int len)
 	return type;
 }
 
-int32
-store_version_number(const char *s)
-{
-	int64 v = 0;
-	const char *p = s;
-
-	for (; *p >= '0' && *p <= '9' && v <= PG_INT32_MAX; p++)
-		v = v * 10 + (*p - '0');
-	return *p || p == s || *s == '0' || v > PG_INT32_MAX ? 0 : (int32) v;
-}
-
 void
-store_raise_unknown(const ModelType *type, const char *id)
+interaction_raise_unknown(const ModelType *type, const char *id)
 {
 	ereport(ERROR,
 			errcode(FH404),
@@ -120,7 +96,7 @@ store_raise_unknown(const ModelType *type, const char *id)
 }
 
 void
-store_raise_deleted(const ModelType *type, const char *id, int32 version, TimestampTz when)
+interaction_raise_deleted(const ModelType *type, const char *id, int32 version, TimestampTz when)
 {
 	char buf[48];
 

@@ -10,8 +10,9 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "store/store_internal.h"
+#include "interaction/interaction_internal.h"
 #include "interaction/patch.h"
+
 
 void
 patch_raise_malformed(const Patch *p, const char *what, const char *value)
@@ -85,15 +86,15 @@ parse_index(const Patch *p, const PatchPath *at, const char *token, int n, bool 
 }
 
 static int
-compare_token(const char *token, const DocMember *m)
+compare_token(const char *token, const JsonMember *m)
 {
 	int len = strlen(token);
 
 	return len != m->keylen ? len - m->keylen : memcmp(token, m->key, len);
 }
 
-static DocMember *
-find_member(DocMember *m, int n, const char *token)
+static JsonMember *
+find_member(JsonMember *m, int n, const char *token)
 {
 	for (int i = 0; i < n; i++)
 		if (compare_token(token, &m[i]) == 0)
@@ -110,13 +111,13 @@ patch_get(const Patch *p, const PatchPath *at, JsonbValue v)
 			patch_raise_misfit(p, "there is nothing at the path", at);
 		if (JsonContainerIsArray(v.val.binary.data)) {
 			JsonbValue *elems;
-			int n = store_doc_elements(v.val.binary.data, &elems);
+			int n = json_elements(v.val.binary.data, &elems);
 
 			v = elems[parse_index(p, at, at->token[i], n, false)];
 		} else {
-			DocMember *members;
-			int n = store_doc_members(v.val.binary.data, &members);
-			DocMember *m = find_member(members, n, at->token[i]);
+			JsonMember *members;
+			int n = json_members(v.val.binary.data, &members);
+			JsonMember *m = find_member(members, n, at->token[i]);
 
 			if (!m)
 				patch_raise_misfit(p, "there is nothing at the path", at);
@@ -132,7 +133,7 @@ static JsonbValue
 edit_array(const Patch *p, const PatchPath *at, int depth, JsonbValue node, PatchOp op, const JsonbValue *value)
 {
 	JsonbValue *elems;
-	int n = store_doc_elements(node.val.binary.data, &elems);
+	int n = json_elements(node.val.binary.data, &elems);
 	bool last = depth == at->n - 1;
 	int i = parse_index(p, at, at->token[depth], n, last && op == PATCH_ADD);
 
@@ -149,17 +150,17 @@ edit_array(const Patch *p, const PatchPath *at, int depth, JsonbValue node, Patc
 		memmove(&elems[i], &elems[i + 1], sizeof(JsonbValue) * (n - i - 1));
 		n--;
 	}
-	store_doc_set_binary(&node, store_doc_array(elems, n));
+	json_set_binary(&node, json_array(elems, n));
 	return node;
 }
 
 static JsonbValue
 edit_object(const Patch *p, const PatchPath *at, int depth, JsonbValue node, PatchOp op, const JsonbValue *value)
 {
-	DocMember *members;
-	int n = store_doc_members(node.val.binary.data, &members);
-	DocMember *old = find_member(members, n, at->token[depth]);
-	DocMember m = {.key = at->token[depth], .keylen = strlen(at->token[depth])};
+	JsonMember *members;
+	int n = json_members(node.val.binary.data, &members);
+	JsonMember *old = find_member(members, n, at->token[depth]);
+	JsonMember m = {.key = at->token[depth], .keylen = strlen(at->token[depth])};
 
 	if (!old && (depth < at->n - 1 || op != PATCH_ADD))
 		patch_raise_misfit(p, "there is nothing at the path", at);
@@ -169,7 +170,7 @@ edit_object(const Patch *p, const PatchPath *at, int depth, JsonbValue node, Pat
 		m.remove = true;
 	else
 		m.value = *value;
-	store_doc_set_binary(&node, store_doc_splice(node.val.binary.data, &m, 1));
+	json_set_binary(&node, json_splice(node.val.binary.data, &m, 1));
 	return node;
 }
 
@@ -272,7 +273,7 @@ static JsonbValue
 apply_all(JsonbValue root, JsonbContainer *patch)
 {
 	JsonbValue *operations;
-	int n = store_doc_elements(patch, &operations);
+	int n = json_elements(patch, &operations);
 
 	for (int i = 0; i < n; i++) {
 		Patch p = {.index = i, .op = "?"};
@@ -286,11 +287,11 @@ apply_all(JsonbValue root, JsonbContainer *patch)
 }
 
 Jsonb *
-store_json_patch(JsonbContainer *doc, JsonbContainer *patch)
+patch_json(JsonbContainer *doc, JsonbContainer *patch)
 {
 	JsonbValue root;
 
-	store_doc_set_binary(&root, store_doc_splice(doc, NULL, 0));
+	json_set_binary(&root, json_splice(doc, NULL, 0));
 	root = apply_all(root, patch);
 	return fhir_json_from_value(&root);
 }
@@ -314,7 +315,7 @@ fhir_json_patch(PG_FUNCTION_ARGS)
 	if (JB_ROOT_IS_SCALAR(doc))
 		root = *getIthJsonbValueFromContainer(&doc->root, 0);
 	else
-		store_doc_set_binary(&root, doc);
+		json_set_binary(&root, doc);
 	root = apply_all(root, &patch->root);
 	PG_RETURN_JSONB_P(fhir_json_from_value(&root));
 }

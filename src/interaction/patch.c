@@ -5,7 +5,8 @@
 
 #include "miscadmin.h"
 
-#include "store/store_internal.h"
+#include "interaction/interaction_internal.h"
+
 
 /* An array is JSON Patch, a Parameters resource FHIRPath Patch. */
 static Jsonb *
@@ -14,7 +15,7 @@ apply(const ModelType *type, JsonbContainer *doc, Jsonb *patch)
 	char *kind;
 
 	if (JB_ROOT_IS_ARRAY(patch) && !JB_ROOT_IS_SCALAR(patch))
-		return store_json_patch(doc, &patch->root);
+		return patch_json(doc, &patch->root);
 	kind = JB_ROOT_IS_OBJECT(patch) ? fhir_json_get_string(&patch->root, "resourceType") : NULL;
 	if (!kind || strcmp(kind, "Parameters") != 0)
 		ereport(ERROR,
@@ -22,7 +23,7 @@ apply(const ModelType *type, JsonbContainer *doc, Jsonb *patch)
 				errmsg("no patch"),
 				errdetail("It is neither an array (JSON Patch) nor a Parameters resource (FHIRPath Patch)."), errhint("For example [{\"op\": \"replace\", \"path\": \"/active\", \"value\": false}]."),
 				fhir_issue("structure", NULL));
-	return store_fhirpath_patch(type, doc, &patch->root);
+	return patch_fhirpath(type, doc, &patch->root);
 }
 
 /* A patch may change anything but which resource it is. */
@@ -45,37 +46,39 @@ require_same(const ModelType *type, const char *id, JsonbContainer *doc)
 }
 
 bool
-store_write_patch(StoreWriter *w, const ModelType *type, const char *id, Jsonb *patch, const char *if_match, StoreResult *out)
+write_patch(Writing *w, const ModelType *type, const char *id, Jsonb *patch, const char *if_match, StoreResult *out)
 {
+	InteractionState new = {.type = type, .id = id};
 	StoreRow row;
 	Jsonb *doc;
 	KeySet keys;
 
-	if (!store_writer_find(w, type, id, true, &row))
-		store_raise_unknown(type, id);
+	if (!store_writer_find(w->rows, type, id, true, &row))
+		interaction_raise_unknown(type, id);
 	if (row.deleted)
-		store_raise_deleted(type, id, row.version, row.last_updated);
+		interaction_raise_deleted(type, id, row.version, row.last_updated);
 	/* first: a patch that was made for another version may well not fit this one */
-	store_check_preconditions(type, id, &row, if_match, NULL);
-	doc = apply(type, &store_writer_document(w, &row, NULL)->root, patch);
+	interaction_check_preconditions(type, id, &row, if_match, NULL);
+	doc = apply(type, &store_writer_document(w->rows, &row, NULL)->root, patch);
 	if (!JB_ROOT_IS_OBJECT(doc))
 		ereport(ERROR, errcode(FH422), errmsg("the patched document is no object"), errhint("A patch changes elements of the resource; it can't replace the whole by something else."), fhir_issue("structure", NULL));
 	require_same(type, id, &doc->root);
-	store_check(&doc->root);
+	new.doc = &doc->root;
+	interaction_admit(w, NULL, &new);
 	keys_extract(type, &doc->root, &keys);
-	return store_write_update(w, type, id, &doc->root, &keys, if_match, NULL, 'P', true, out);
+	return write_update(w, &new, &keys, if_match, NULL, 'P', true, out);
 }
 
 void
-store_patch(const ModelType *type, const char *id, Jsonb *patch, const char *if_match, StoreResult *out)
+interaction_patch(const Caller *caller, const ModelType *type, const char *id, Jsonb *patch, const char *if_match, StoreResult *out)
 {
-	StoreWriter *w;
+	Writing w;
 
-	store_require_id(id);
-	w = store_writer_begin("fhir_patch()");
-	while (!store_write_patch(w, type, id, patch, if_match, out)) {
+	interaction_require_id(id);
+	writing_begin(&w, caller, "fhir_patch()");
+	while (!write_patch(&w, type, id, patch, if_match, out)) {
 		CHECK_FOR_INTERRUPTS();
-		store_writer_snapshot(w);
+		store_writer_snapshot(w.rows);
 	}
-	store_writer_end(w);
+	writing_end(&w);
 }

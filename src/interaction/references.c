@@ -14,6 +14,8 @@
 #include "miscadmin.h"
 
 #include "interaction/bundle.h"
+#include "interaction/interaction_internal.h"
+
 
 typedef struct UrlEntry {
 	uint64 hash;
@@ -48,7 +50,7 @@ hash_text(const char *s, int len)
 }
 
 void
-store_references_init(Bundle *b)
+references_init(Bundle *b)
 {
 	b->full_urls = make_table(b, "FHIR fullUrls", sizeof(UrlEntry));
 	b->conditions = make_table(b, "FHIR conditions", sizeof(UrlEntry));
@@ -61,7 +63,7 @@ store_references_init(Bundle *b)
 
 		if (e->method >= BUNDLE_GET || e->method == BUNDLE_DELETE)
 			continue;
-		if (store_bundle_creates(e) && e->condition) {
+		if (bundle_creates(e) && e->condition) {
 			u = hash_search(b->conditions, &e->condition_hash, HASH_ENTER, &found);
 			u->entry = e;
 		}
@@ -149,7 +151,7 @@ replace_conditional(Rewrite *r, const char *s, int len)
 	uint64 h = hash_text(s, len);
 	ResolvedReference *known;
 	char *query;
-	StoreMatch m;
+	SearchMatch m;
 	bool found;
 
 	if (!type)
@@ -158,8 +160,8 @@ replace_conditional(Rewrite *r, const char *s, int len)
 	if (known)
 		return known->text;
 	query = pnstrdup(s + tlen + 1, len - tlen - 1);
-	if (!store_match_one(type, query, &m)) {
-		uint64 condition = store_condition_hash(type, query);
+	if (!condition_match(r->b->caller, type, query, &m)) {
+		uint64 condition = condition_key(type, query);
 		UrlEntry *u = hash_search(r->b->conditions, &condition, HASH_FIND, NULL);
 
 		if (!u)
@@ -260,7 +262,7 @@ type_of_resource(JsonbContainer *c)
 }
 
 static bool
-rewrite_member(Rewrite *r, const ModelType *t, DocMember *m)
+rewrite_member(Rewrite *r, const ModelType *t, JsonMember *m)
 {
 	const ModelProperty *p;
 
@@ -277,17 +279,17 @@ rewrite_member(Rewrite *r, const ModelType *t, DocMember *m)
 static bool
 rewrite_object(Rewrite *r, const ModelType *t, JsonbValue *v)
 {
-	DocMember *members;
+	JsonMember *members;
 	int n, changed = 0;
 
 	if (t->kind == MODEL_RESOURCE && (t = type_of_resource(v->val.binary.data)) == NULL)
 		return false;
-	n = store_doc_members(v->val.binary.data, &members);
+	n = json_members(v->val.binary.data, &members);
 	for (int i = 0; i < n; i++)
 		if (rewrite_member(r, t, &members[i]))
 			members[changed++] = members[i];
 	if (changed > 0)
-		store_doc_set_binary(v, store_doc_splice(v->val.binary.data, members, changed));
+		json_set_binary(v, json_splice(v->val.binary.data, members, changed));
 	pfree(members);
 	return changed > 0;
 }
@@ -296,13 +298,13 @@ static bool
 rewrite_array(Rewrite *r, const ModelType *t, JsonbValue *v)
 {
 	JsonbValue *elems;
-	int n = store_doc_elements(v->val.binary.data, &elems);
+	int n = json_elements(v->val.binary.data, &elems);
 	bool changed = false;
 
 	for (int i = 0; i < n; i++)
 		changed |= rewrite_value(r, t, &elems[i]);
 	if (changed)
-		store_doc_set_binary(v, store_doc_array(elems, n));
+		json_set_binary(v, json_array(elems, n));
 	pfree(elems);
 	return changed;
 }
@@ -334,7 +336,7 @@ restful_base(const char *url)
 }
 
 JsonbContainer *
-store_references_rewrite(Bundle *b, BundleEntry *e)
+references_rewrite(Bundle *b, BundleEntry *e)
 {
 	Rewrite r = {.b = b, .entry = e, .base_len = restful_base(e->full_url)};
 	JsonbValue v = {.type = jbvBinary};

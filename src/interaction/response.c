@@ -4,6 +4,8 @@
 #include "base/base.h"
 
 #include "interaction/bundle.h"
+#include "interaction/interaction_internal.h"
+
 
 static const char *
 status_text(int status)
@@ -98,13 +100,15 @@ build_done_outcome(Build *b, const BundleEntry *e)
 }
 
 static void
-build_entry(Build *b, const BundleEntry *e, StoreReturn wanted)
+build_entry(Build *b, const Bundle *bundle, const BundleEntry *e)
 {
+	InteractionReturn wanted = bundle->wanted;
+	const char *base = bundle->caller->base;
 	int status = entry_status(e);
 	bool failed = status >= 400;
 	Jsonb *resource = failed ? NULL : e->answer;
 
-	if (!failed && !resource && wanted == STORE_RETURN_RESOURCE)
+	if (!failed && !resource && wanted == INTERACTION_RETURN_RESOURCE)
 		resource = written(e);
 	build_object(b);
 	if (resource)
@@ -112,25 +116,25 @@ build_entry(Build *b, const BundleEntry *e, StoreReturn wanted)
 	build_key(b, "response");
 	build_object(b);
 	/* 204 has no content */
-	build_string(b, "status", status_text(status == 204 && wanted == STORE_RETURN_OUTCOME ? 200 : status));
+	build_string(b, "status", status_text(status == 204 && wanted == INTERACTION_RETURN_OUTCOME ? 200 : status));
 	if (!failed && e->method < BUNDLE_GET && e->method != BUNDLE_DELETE)
 		build_string(b, "location",
-					 psprintf("%s%s%s/%s/_history/%d", fhir_base_url, *fhir_base_url ? "/" : "", e->type->name, e->id,
+					 psprintf("%s%s%s/%s/_history/%d", base, *base ? "/" : "", e->type->name, e->id,
 							  e->result.version));
 	if (!failed && e->result.version > 0)
 		build_string(b, "etag", psprintf("W/\"%d\"", e->result.version));
 	if (!failed && e->result.last_updated != 0)
-		build_string(b, "lastModified", store_instant(e->result.last_updated));
+		build_string(b, "lastModified", interaction_instant(e->result.last_updated));
 	if (e->answer && failed)
 		build_jsonb(b, "outcome", &e->answer->root);
-	else if (!failed && wanted == STORE_RETURN_OUTCOME && e->method < BUNDLE_GET)
+	else if (!failed && wanted == INTERACTION_RETURN_OUTCOME && e->method < BUNDLE_GET)
 		build_done_outcome(b, e);
 	build_end_object(b);
 	build_end_object(b);
 }
 
 Jsonb *
-store_bundle_response(const Bundle *bundle)
+bundle_response(const Bundle *bundle)
 {
 	Build b = {0};
 
@@ -141,7 +145,7 @@ store_bundle_response(const Bundle *bundle)
 		build_key(&b, "entry");
 		build_array(&b);
 		for (int i = 0; i < bundle->n; i++)
-			build_entry(&b, &bundle->entries[i], bundle->wanted);
+			build_entry(&b, bundle, &bundle->entries[i]);
 		build_end_array(&b);
 	}
 	build_end_object(&b);
@@ -150,7 +154,7 @@ store_bundle_response(const Bundle *bundle)
 
 /* OperationOutcome of a caught error. */
 Jsonb *
-store_error_outcome(const ErrorData *edata)
+interaction_error_outcome(const ErrorData *edata)
 {
 	FhirIssue *issues;
 	int n = fhir_issues_take(edata, &issues);

@@ -13,6 +13,8 @@
 #include "utils/snapmgr.h"
 
 #include "interaction/bundle.h"
+#include "interaction/interaction_internal.h"
+
 
 static int
 compare_hashes(const void *a, const void *b)
@@ -23,7 +25,7 @@ compare_hashes(const void *a, const void *b)
 }
 
 void
-store_bundle_lock_conditions(BundleEntry **entries, int nentries)
+bundle_lock_conditions(BundleEntry **entries, int nentries)
 {
 	uint64 *hashes = palloc(sizeof(uint64) * Max(nentries, 1));
 	int n = 0;
@@ -34,16 +36,16 @@ store_bundle_lock_conditions(BundleEntry **entries, int nentries)
 	qsort(hashes, n, sizeof(uint64), compare_hashes);
 	for (int i = 0; i < n; i++)
 		if (i == 0 || hashes[i] != hashes[i - 1])
-			store_condition_lock(hashes[i]);
+			condition_lock(hashes[i]);
 	pfree(hashes);
 }
 
 static void
 match_condition(Bundle *b, BundleEntry *e)
 {
-	StoreMatch m;
+	SearchMatch m;
 
-	if (!store_match_one(e->type, e->condition, &m)) {
+	if (!condition_match(b->caller, e->type, e->condition, &m)) {
 		if (e->method == BUNDLE_PATCH)
 			ereport(ERROR,
 					errcode(FH404),
@@ -69,7 +71,7 @@ check_put_id(Bundle *b, BundleEntry *e)
 				errdetail("The condition selects %s/%s, the resource has id \"%.64s\".", e->type->name, e->id, id), errhint("Leave the id out, or give that of the match."),
 				fhir_issue("value", "Bundle.resource.id"));
 	if (!e->matched && id) {
-		store_require_id(id);
+		interaction_require_id(id);
 		strlcpy(e->id, id, sizeof(e->id));
 		e->if_none_match = "*"; /* a match by id alone is another resource: not to be overwritten */
 	}
@@ -84,9 +86,9 @@ assign_identities(Bundle *b)
 		if (e->method >= BUNDLE_GET)
 			continue;
 		if (e->condition) {
-			store_bundle_do(b, e, match_condition);
+			bundle_do(b, e, match_condition);
 			if (e->method == BUNDLE_PUT)
-				store_bundle_do(b, e, check_put_id);
+				bundle_do(b, e, check_put_id);
 		}
 		if (e->id[0] == '\0' && e->method != BUNDLE_DELETE) {
 			char id[37];
@@ -99,7 +101,7 @@ assign_identities(Bundle *b)
 }
 
 int
-store_bundle_compare(const BundleEntry *x, const BundleEntry *y)
+bundle_compare(const BundleEntry *x, const BundleEntry *y)
 {
 	int cmp = strcmp(x->type->name, y->type->name);
 
@@ -109,7 +111,7 @@ store_bundle_compare(const BundleEntry *x, const BundleEntry *y)
 static int
 compare_identities(const void *a, const void *b)
 {
-	return store_bundle_compare(*(BundleEntry *const *) a, *(BundleEntry *const *) b);
+	return bundle_compare(*(BundleEntry *const *) a, *(BundleEntry *const *) b);
 }
 
 /* The entries that change identities known beforehand, in (type, id) order. */
@@ -151,7 +153,7 @@ check_conditions(Bundle *b)
 			BundleEntry *entry;
 		} * u;
 
-		if (!store_bundle_creates(e) || !e->condition)
+		if (!bundle_creates(e) || !e->condition)
 			continue;
 		u = hash_search(b->conditions, &e->condition_hash, HASH_FIND, NULL);
 		if (u->entry != e)
@@ -170,7 +172,7 @@ lock_row(Bundle *b, BundleEntry *e)
 {
 	StoreRow row;
 
-	e->found = store_writer_find(b->writer, e->type, e->id, e->method != BUNDLE_POST, &row);
+	e->found = store_writer_find(b->writing.rows, e->type, e->id, e->method != BUNDLE_POST, &row);
 	e->version = !e->found ? 1 : e->method == BUNDLE_POST ? row.version
 														  : row.version + 1;
 }
@@ -179,28 +181,29 @@ static void
 do_delete(Bundle *b, BundleEntry *e)
 {
 	if (e->id[0] == '\0') { /* the condition matched nothing */
-		store_require_no_version(e->type, e->condition, e->if_match);
+		condition_require_no_version(e->type, e->condition, e->if_match);
 		e->result.type = e->type;
 		e->result.deleted = e->result.unchanged = true;
 		return;
 	}
-	while (!store_write_delete(b->writer, e->type, e->id, e->if_match, true, &e->result))
-		store_writer_snapshot(b->writer);
+	while (!write_delete(&b->writing, e->type, e->id, e->if_match, true, &e->result))
+		store_writer_snapshot(b->writing.rows);
 }
 
-static JsonbContainer *
-checked_resource(Bundle *b, BundleEntry *e)
+/* The entry's resource as it shall be stored, checked. */
+static InteractionState
+new_state(Bundle *b, BundleEntry *e)
 {
-	JsonbContainer *doc = store_references_rewrite(b, e);
+	InteractionState new = {.type = e->type, .id = e->id, .doc = references_rewrite(b, e)};
 
-	store_check(doc);
-	return doc;
+	interaction_admit(&b->writing, NULL, &new);
+	return new;
 }
 
 static void
 do_post(Bundle *b, BundleEntry *e)
 {
-	JsonbContainer *doc;
+	InteractionState new;
 	KeySet keys;
 
 	if (e->matched) {
@@ -209,31 +212,31 @@ do_post(Bundle *b, BundleEntry *e)
 		e->result.unchanged = true;
 		return;
 	}
-	doc = checked_resource(b, e);
-	keys_extract(e->type, doc, &keys);
-	store_write_new(b->writer, e->type, e->id, doc, &keys, 'C', true, &e->result);
+	new = new_state(b, e);
+	keys_extract(e->type, new.doc, &keys);
+	write_new(&b->writing, &new, &keys, 'C', true, &e->result);
 }
 
 static void
 do_put(Bundle *b, BundleEntry *e)
 {
-	JsonbContainer *doc = checked_resource(b, e);
+	InteractionState new = new_state(b, e);
 	KeySet keys;
 
-	keys_extract(e->type, doc, &keys);
-	while (!store_write_update(b->writer, e->type, e->id, doc, &keys, e->if_match, e->if_none_match, 'U', true, &e->result)) {
+	keys_extract(e->type, new.doc, &keys);
+	while (!write_update(&b->writing, &new, &keys, e->if_match, e->if_none_match, 'U', true, &e->result)) {
 		CHECK_FOR_INTERRUPTS();
-		store_writer_snapshot(b->writer);
+		store_writer_snapshot(b->writing.rows);
 	}
 }
 
 static void
 do_patch(Bundle *b, BundleEntry *e)
 {
-	e->resource = store_references_rewrite(b, e);
-	while (!store_write_patch(b->writer, e->type, e->id, store_bundle_patch(e), e->if_match, &e->result)) {
+	e->resource = references_rewrite(b, e);
+	while (!write_patch(&b->writing, e->type, e->id, bundle_patch(e), e->if_match, &e->result)) {
 		CHECK_FOR_INTERRUPTS();
-		store_writer_snapshot(b->writer);
+		store_writer_snapshot(b->writing.rows);
 	}
 }
 
@@ -244,7 +247,7 @@ do_entry(Bundle *b, BundleEntry *e, MemoryContext scratch, void (*fn)(Bundle *, 
 	MemoryContext old = MemoryContextSwitchTo(scratch);
 
 	CHECK_FOR_INTERRUPTS();
-	store_bundle_do(b, e, fn);
+	bundle_do(b, e, fn);
 	e->result.resource = NULL;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(scratch);
@@ -257,15 +260,15 @@ end_writer(Bundle *b)
 	fhir_issues_reset();
 	PG_TRY();
 	{
-		store_writer_end(b->writer);
+		writing_end(&b->writing);
 	}
 	PG_CATCH();
 	{
-		int64 rid = store_writer_culprit(b->writer);
+		int64 rid = b->writing.culprit;
 
 		for (int i = 0; i < b->n && rid != 0; i++)
 			if (b->entries[i].method < BUNDLE_GET && b->entries[i].result.rid == rid)
-				store_bundle_raise(b, &b->entries[i]);
+				bundle_raise(b, &b->entries[i]);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -276,7 +279,7 @@ write_entries(Bundle *b, BundleEntry **sorted, int nsorted)
 {
 	MemoryContext scratch = AllocSetContextCreate(b->context, "FHIR Bundle entry", ALLOCSET_DEFAULT_SIZES);
 
-	b->writer = store_writer_begin("fhir_transaction()");
+	writing_begin(&b->writing, b->caller, "fhir_transaction()");
 	for (int i = 0; i < nsorted; i++)
 		do_entry(b, sorted[i], scratch, lock_row);
 	for (int i = 0; i < b->n; i++)
@@ -295,13 +298,11 @@ write_entries(Bundle *b, BundleEntry **sorted, int nsorted)
 }
 
 void
-store_bundle_get(Bundle *b, BundleEntry *e)
+bundle_get(Bundle *b, BundleEntry *e)
 {
-	StoreGet get = {e->url, e->form, e->if_none_match, e->if_modified_since};
+	BundleGet get = {e->url, e->form, e->if_none_match, e->if_modified_since};
 
-	if (!store_get_hook)
-		elog(ERROR, "reads in a Bundle need the REST layer");
-	e->answer = store_get_hook(&get, &e->result);
+	e->answer = b->get(b->caller, &get, &e->result);
 	e->status = e->answer ? 200 : 304;
 	if (e->method == BUNDLE_HEAD)
 		e->answer = NULL;
@@ -314,7 +315,7 @@ read_entries(Bundle *b)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < b->n; i++)
 		if (b->entries[i].method >= BUNDLE_GET)
-			store_bundle_do(b, &b->entries[i], store_bundle_get);
+			bundle_do(b, &b->entries[i], bundle_get);
 	PopActiveSnapshot();
 }
 
@@ -330,8 +331,8 @@ run_transaction(Bundle *b)
 	}
 	if (writes) {
 		PreventCommandIfReadOnly("fhir_transaction()");
-		store_bundle_lock_conditions(sorted, b->n);
-		store_references_init(b);
+		bundle_lock_conditions(sorted, b->n);
+		references_init(b);
 		check_conditions(b);
 		assign_identities(b);
 		write_entries(b, sorted, sort_identities(b, sorted));
@@ -345,23 +346,23 @@ respond(const Bundle *b)
 {
 	Jsonb *response;
 
-	if (b->wanted != STORE_RETURN_RESOURCE)
-		return store_bundle_response(b);
+	if (b->wanted != INTERACTION_RETURN_RESOURCE)
+		return bundle_response(b);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	response = store_bundle_response(b);
+	response = bundle_response(b);
 	PopActiveSnapshot();
 	return response;
 }
 
 Jsonb *
-store_transaction(Jsonb *bundle, StoreReturn wanted)
+interaction_bundle(const Caller *caller, Jsonb *bundle, InteractionReturn wanted, BundleGetFn get)
 {
-	Bundle b = {.context = CurrentMemoryContext, .wanted = wanted};
+	Bundle b = {.context = CurrentMemoryContext, .wanted = wanted, .caller = caller, .get = get};
 
-	store_bundle_parse(&b, &bundle->root);
+	bundle_parse(&b, &bundle->root);
 	if (b.transaction)
 		run_transaction(&b);
 	else
-		store_batch(&b);
+		bundle_batch(&b);
 	return respond(&b);
 }

@@ -230,7 +230,7 @@ void
 rest_capabilities(RestRequest *req, RestResponse *res)
 {
 	int len;
-	const char *text = rest_capability_text(req->base, &len);
+	const char *text = rest_capability_text(req->caller.base, &len);
 
 	if (req->summary || req->elements) {
 		static const char type[] = "CapabilityStatement";

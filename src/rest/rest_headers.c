@@ -344,7 +344,7 @@ rest_not_modified(const RestRequest *req, int32 version, TimestampTz last_update
 }
 
 bool
-rest_entry_not_modified(const StoreGet *get, int32 version, TimestampTz last_updated)
+rest_entry_not_modified(const BundleGet *get, int32 version, TimestampTz last_updated)
 {
 	const char *since = get->if_modified_since;
 	FhirDateTime date;

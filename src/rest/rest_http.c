@@ -22,12 +22,6 @@ PGDLLEXPORT Datum fhir_capabilities(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(fhir_http);
 PG_FUNCTION_INFO_V1(fhir_capabilities);
 
-void
-rest_init(void)
-{
-	store_get_hook = rest_batch_get;
-}
-
 /* The base that the gateway gives with the request; it ends without a slash. */
 static void
 take_base(RestRequest *req)
@@ -41,14 +35,14 @@ take_base(RestRequest *req)
 		base[--len] = '\0';
 	if ((strncmp(base, "http://", 7) != 0 && strncmp(base, "https://", 8) != 0) || strpbrk(base, " \"<>\\^`{|}?#\t\r\n"))
 		ereport(ERROR, errcode(FH400), errmsg("the header X-FHIR-Base is no base URL"), errhint("It is absolute, such as https://example.org/fhir."), fhir_issue("value", NULL));
-	req->base = base;
+	req->caller.base = base;
 }
 
 static void
 serve(RestRequest *req, RestResponse *res, text *url)
 {
 	take_base(req);
-	fhir_base_url = unconstify(char *, req->base); /* references to it are our own; the caller restores it */
+	fhir_base_url = unconstify(char *, req->caller.base); /* references to it are our own; the caller restores it */
 	rest_parse_url(req, VARDATA_ANY(url), (int) VARSIZE_ANY_EXHDR(url));
 	rest_dispatch(req, res);
 }
@@ -123,7 +117,7 @@ result_tuple(RestResponse *res)
 Datum
 fhir_http(PG_FUNCTION_ARGS)
 {
-	RestRequest req = {.base = fhir_base_url ? fhir_base_url : ""};
+	RestRequest req = {.caller = caller_session()};
 	RestResponse res = {0};
 	text *method, *url;
 

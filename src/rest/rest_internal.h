@@ -14,7 +14,7 @@
 #include "model/model.h"
 #include "rest/rest.h"
 #include "search/search.h"
-#include "store/store.h"
+#include "interaction/interaction.h"
 
 typedef enum RestMethod {
 	REST_GET = 1 << 0,
@@ -54,7 +54,7 @@ typedef enum RestReturn { RETURN_REPRESENTATION,
 typedef struct RestRequest {
 	RestMethod method;
 	JsonbContainer *headers; /* lower-cased names; NULL none */
-	const char *base;		 /* absolute base URL, "" if unknown */
+	Caller caller;			 /* its base is the absolute base URL, "" if unknown */
 	const char *body;
 	size_t body_len;
 
@@ -107,7 +107,7 @@ extern SearchHandling rest_prefer_handling(const RestRequest *req);
 /* If-None-Match / If-Modified-Since against the current version: true means 304. */
 extern bool rest_not_modified(const RestRequest *req, int32 version, TimestampTz last_updated);
 /* The same for an entry of a Bundle, whose ifModifiedSince is an instant. */
-extern bool rest_entry_not_modified(const StoreGet *get, int32 version, TimestampTz last_updated);
+extern bool rest_entry_not_modified(const BundleGet *get, int32 version, TimestampTz last_updated);
 /* "Sun, 06 Nov 1994 08:49:37 GMT"; buf >= 30 bytes. */
 extern int rest_http_date(TimestampTz t, char *buf);
 extern Jsonb *rest_response_headers(const RestResponse *res);
@@ -156,8 +156,8 @@ extern void rest_capabilities(RestRequest *req, RestResponse *res);
 extern void rest_read_current(const RestRequest *req, RestResponse *res, StoreResult *out);
 /* "fhirBase/Type/id/_history/version", relative without a base. palloc'd. */
 extern char *rest_location(const RestRequest *req, const StoreResult *r);
-/* store_get_hook: answers a GET entry of a batch or transaction. */
-extern Jsonb *rest_batch_get(const StoreGet *get, StoreResult *meta);
+/* Answers a GET entry of a batch or transaction. */
+extern Jsonb *rest_batch_get(const Caller *caller, const BundleGet *get, StoreResult *meta);
 /* Appends a resource to the response's body as the request wants it. */
 extern void rest_put_resource(const RestRequest *req, RestResponse *res, JsonbContainer *doc);
 

@@ -46,7 +46,7 @@ rest_put_resource(const RestRequest *req, RestResponse *res, JsonbContainer *doc
 char *
 rest_location(const RestRequest *req, const StoreResult *r)
 {
-	return psprintf("%s%s%s/%s/_history/%d", req->base, req->base[0] ? "/" : "", r->type->name, r->id, r->version);
+	return psprintf("%s%s%s/%s/_history/%d", req->caller.base, req->caller.base[0] ? "/" : "", r->type->name, r->id, r->version);
 }
 
 static void
@@ -76,7 +76,7 @@ gone(const RestRequest *req, const StoreResult *r)
 void
 rest_read_current(const RestRequest *req, RestResponse *res, StoreResult *out)
 {
-	if (!store_read(req->type, req->id, out))
+	if (!interaction_read(&req->caller, req->type, req->id, out))
 		not_found(req);
 	set_version(res, out);
 	if (out->deleted)
@@ -101,7 +101,7 @@ answer_whole(RestRequest *req, RestResponse *res)
 	int start = res->body.len;
 	StoreResult r;
 
-	if (!store_read_text(req->type, req->id, &r, &res->body))
+	if (!interaction_read_text(&req->caller, req->type, req->id, &r, &res->body))
 		not_found(req);
 	set_version(res, &r);
 	if (r.deleted)
@@ -131,7 +131,7 @@ rest_vread(RestRequest *req, RestResponse *res)
 {
 	StoreResult r;
 
-	if (!store_vread(req->type, req->id, store_version_number(req->version), &r))
+	if (!interaction_vread(&req->caller, req->type, req->id, store_version_number(req->version), &r))
 		not_found(req);
 	set_version(res, &r);
 	if (r.deleted)
@@ -142,7 +142,7 @@ rest_vread(RestRequest *req, RestResponse *res)
 void
 rest_history(RestRequest *req, RestResponse *res)
 {
-	Jsonb *bundle = store_history(req->type, req->id, req->query, rest_prefer_handling(req) == SEARCH_LENIENT);
+	Jsonb *bundle = interaction_history(&req->caller, req->type, req->id, req->query, rest_prefer_handling(req) == SEARCH_LENIENT);
 
 	res->status = 200;
 	fhir_json_write(&res->body, &bundle->root, req->pretty ? 0 : -1);
@@ -151,9 +151,9 @@ rest_history(RestRequest *req, RestResponse *res)
 #define FORM_HEADERS "{\"content-type\": \"application/x-www-form-urlencoded\"}"
 
 Jsonb *
-rest_batch_get(const StoreGet *get, StoreResult *meta)
+rest_batch_get(const Caller *caller, const BundleGet *get, StoreResult *meta)
 {
-	RestRequest req = {.method = REST_GET, .base = fhir_base_url ? fhir_base_url : ""};
+	RestRequest req = {.method = REST_GET, .caller = *caller};
 	RestResponse res = {0};
 
 	memset(meta, 0, sizeof(*meta));

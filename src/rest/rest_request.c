@@ -227,13 +227,13 @@ parse_path(RestRequest *req, char **seg, int n)
 static const char *
 skip_base(const RestRequest *req, const char *url, const char *end)
 {
-	size_t len = strlen(req->base);
+	size_t len = strlen(req->caller.base);
 
 	if (end - url < 7 || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https:/", 7) != 0))
 		return url;
-	if (len == 0 || end - url < len || strncmp(url, req->base, len) != 0 || (end - url > len && url[len] != '/' && url[len] != '?'))
+	if (len == 0 || end - url < len || strncmp(url, req->caller.base, len) != 0 || (end - url > len && url[len] != '/' && url[len] != '?'))
 		ereport(ERROR, errcode(FH400), errmsg("the URL is not one of this server"),
-				errdetail("It is \"%.*s\".", (int) Min(end - url, 200), url), req->base[0] ? errhint("URLs of this server begin with %s; relative ones do, too.", req->base) : errhint("Write it relative to the base: Patient/1."));
+				errdetail("It is \"%.*s\".", (int) Min(end - url, 200), url), req->caller.base[0] ? errhint("URLs of this server begin with %s; relative ones do, too.", req->caller.base) : errhint("Write it relative to the base: Patient/1."));
 	return url + len;
 }
 

@@ -20,9 +20,9 @@ run(RestRequest *req, RestResponse *res, const char *query)
 		out = &text;
 	}
 	if (req->compartment)
-		search_compartment_bundle(req->compartment, req->id, req->type, query, handling, req->base, out);
+		search_compartment_bundle(req->compartment, req->id, req->type, query, handling, req->caller.base, out);
 	else
-		search_bundle(req->type, query, handling, req->base, out);
+		search_bundle(req->type, query, handling, req->caller.base, out);
 	if (req->pretty)
 		fhir_json_indent_text(&res->body, text.data, text.len);
 	res->status = 200;

@@ -7,6 +7,7 @@
 #include "base/base.h"
 
 #include "access/xact.h"
+#include "fmgr.h"
 
 #include "rest/rest_internal.h"
 
@@ -128,7 +129,7 @@ if_none_exist(RestRequest *req)
 
 	if (value == NULL)
 		return NULL;
-	value = store_condition_query(req->type, value);
+	value = interaction_condition_query(req->type, value);
 	value = rest_take_parameters(req, value, (int) strlen(value));
 	if (value[0] == '\0')
 		ereport(ERROR, errcode(FH400), errmsg("If-None-Exist has no criteria"),
@@ -147,7 +148,7 @@ rest_create(RestRequest *req, RestResponse *res)
 	check_writable();
 	check_no_parameters(req, "To create on a condition, send its criteria in the header If-None-Exist.");
 	doc = parse_resource(req, req->type->name);
-	store_create(doc, if_none_exist(req), &r);
+	interaction_create(&req->caller, doc, if_none_exist(req), &r);
 	answer(req, res, &r, r.created);
 }
 
@@ -168,7 +169,7 @@ rest_update(RestRequest *req, RestResponse *res)
 				   : errdetail("The body has none, the URL \"%s\".", req->id),
 				errhint("Put the id of the URL into the resource, or create it by POST without one."),
 				fhir_issue("invalid", psprintf("%s.id", req->type->name)));
-	store_update(doc, if_match(req), rest_header(req, "if-none-match"), &r);
+	interaction_update(&req->caller, doc, if_match(req), rest_header(req, "if-none-match"), &r);
 	answer(req, res, &r, r.created);
 }
 
@@ -189,7 +190,7 @@ rest_update_conditional(RestRequest *req, RestResponse *res)
 	StoreResult r;
 
 	check_writable();
-	store_update_conditional(parse_resource(req, req->type->name), query, if_match(req), rest_header(req, "if-none-match"), &r);
+	interaction_update_conditional(&req->caller, parse_resource(req, req->type->name), query, if_match(req), rest_header(req, "if-none-match"), &r);
 	answer(req, res, &r, r.created);
 }
 
@@ -225,7 +226,7 @@ rest_patch(RestRequest *req, RestResponse *res)
 
 	check_writable();
 	check_no_parameters(req, no_condition);
-	store_patch(req->type, req->id, parse_patch(req), if_match(req), &r);
+	interaction_patch(&req->caller, req->type, req->id, parse_patch(req), if_match(req), &r);
 	answer(req, res, &r, false);
 }
 
@@ -236,7 +237,7 @@ rest_patch_conditional(RestRequest *req, RestResponse *res)
 	StoreResult r;
 
 	check_writable();
-	store_patch_conditional(req->type, query, parse_patch(req), if_match(req), &r);
+	interaction_patch_conditional(&req->caller, req->type, query, parse_patch(req), if_match(req), &r);
 	answer(req, res, &r, false);
 }
 
@@ -264,7 +265,7 @@ rest_delete(RestRequest *req, RestResponse *res)
 
 	check_writable();
 	check_no_parameters(req, no_condition);
-	store_delete(req->type, req->id, if_match(req), &r);
+	interaction_delete(&req->caller, req->type, req->id, if_match(req), &r);
 	answer_delete(req, res, &r, psprintf("%s/%s", req->type->name, req->id));
 }
 
@@ -275,7 +276,7 @@ rest_delete_conditional(RestRequest *req, RestResponse *res)
 	StoreResult r;
 
 	check_writable();
-	store_delete_conditional(req->type, query, if_match(req), &r);
+	interaction_delete_conditional(&req->caller, req->type, query, if_match(req), &r);
 	answer_delete(req, res, &r, r.id[0] ? psprintf("%s/%s", req->type->name, r.id) : "nothing: there was no match");
 }
 
@@ -290,10 +291,22 @@ rest_bundle(RestRequest *req, RestResponse *res)
 	Jsonb *response;
 
 	check_no_parameters(req, "Put what is asked for into the Bundle's entries.");
-	response = store_transaction(parse_resource(req, "Bundle"), prefer == RETURN_REPRESENTATION ? STORE_RETURN_RESOURCE
-																: prefer == RETURN_OUTCOME		? STORE_RETURN_OUTCOME
-																								: STORE_RETURN_MINIMAL);
+	response = interaction_bundle(&req->caller, parse_resource(req, "Bundle"), prefer == RETURN_REPRESENTATION ? INTERACTION_RETURN_RESOURCE
+																: prefer == RETURN_OUTCOME		? INTERACTION_RETURN_OUTCOME
+																								: INTERACTION_RETURN_MINIMAL,
+								  rest_batch_get);
 
 	res->status = 200;
 	fhir_json_write(&res->body, &response->root, req->pretty ? 0 : -1);
+}
+
+PG_FUNCTION_INFO_V1(fhir_transaction);
+PGDLLEXPORT Datum fhir_transaction(PG_FUNCTION_ARGS);
+
+Datum
+fhir_transaction(PG_FUNCTION_ARGS)
+{
+	Caller caller = caller_session();
+
+	PG_RETURN_JSONB_P(interaction_bundle(&caller, PG_GETARG_JSONB_P(0), INTERACTION_RETURN_MINIMAL, rest_batch_get));
 }

@@ -7,6 +7,7 @@
 #include "postgres.h"
 #include "utils/jsonb.h"
 
+#include "access/access.h"
 #include "model/model.h"
 
 typedef enum SearchHandling { SEARCH_STRICT,
@@ -25,6 +26,14 @@ extern void search_compartment_bundle(const ModelType *compartment, const char *
 									  const char *query, SearchHandling handling, const char *base,
 									  StringInfo out);
 extern int64 search_count(const ModelType *type, const char *query);
+
+/* A match of the condition of a conditional interaction. */
+typedef struct SearchMatch {
+	int64 rid;
+	char id[65];
+} SearchMatch;
+/* Matches in a snapshot of now, at most max; returns how many (max + 1 means more). */
+extern int search_match(const Caller *caller, const ModelType *type, const char *query, SearchMatch *out, int max);
 
 extern void search_init(void);
 

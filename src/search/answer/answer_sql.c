@@ -18,9 +18,9 @@
 #include "utils/tuplestore.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
-#include "store/pack/pack.h"
 #include "terms/terms.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows.h"
 
 PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
 

@@ -7,13 +7,13 @@
 #include "utils/snapmgr.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
 #include "terms/terms.h"
+#include "store/rows/rows.h"
 
 typedef struct Match {
 	const ModelType *type;
 	const char *query;
-	StoreMatch *out;
+	SearchMatch *out;
 	int n, max;
 } Match;
 
@@ -44,8 +44,8 @@ find_matches(SearchRequest *req, void *arg)
 
 /* In a snapshot of now, whatever the isolation level: what this transaction wrote and what others committed
  * meanwhile is seen. */
-static int
-match(const ModelType *type, const char *query, StoreMatch *out, int max)
+int
+search_match(const Caller *caller, const ModelType *type, const char *query, SearchMatch *out, int max)
 {
 	Match m = {type, query, out, 0, max};
 
@@ -59,7 +59,6 @@ match(const ModelType *type, const char *query, StoreMatch *out, int max)
 void
 search_init(void)
 {
-	store_match_hook = match;
 	terms_document_hook = search_terminology_document;
 	terms_caller_hook = search_caller;
 }

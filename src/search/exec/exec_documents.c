@@ -9,9 +9,8 @@
 
 #include "keys/keys_internal.h"
 #include "search/answer/answer.h"
-#include "store/store.h"
 #include "store/pack/pack.h"
-#include "store/rows/rows_version.h"
+#include "store/rows/rows.h"
 
 #define DOCUMENT_BATCH 500
 

@@ -24,8 +24,8 @@
 #include "utils/memutils.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
 #include "store/pack/pack.h"
+#include "store/rows/rows.h"
 
 /* ---- programs ---- */
 

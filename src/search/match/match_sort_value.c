@@ -15,7 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 #define SORTED_CHARACTERS 100 /* of a string, as query_sort.c has it */
 

@@ -14,7 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 /* A resource with one of the wanted urls. */
 typedef struct Candidate {

@@ -15,8 +15,8 @@
 #include "utils/builtins.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
 #include "store/pack/pack.h"
+#include "store/rows/rows.h"
 
 double
 search_page_limit(const SearchRequest *req)

@@ -12,7 +12,7 @@
 #include "utils/memutils.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 typedef struct Entries {
 	SearchRequest *req;

@@ -15,7 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 /* ---- find, then sort ---- */
 

@@ -21,7 +21,7 @@
 #include "utils/builtins.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 static int
 compare_rows(const void *a, const void *b)

@@ -14,7 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 const char *(*search_restriction_hook)(const char *alias, int leg) = NULL;
 

@@ -18,7 +18,7 @@
 #include "utils/syscache.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 static Oid
 resource_table(double *rows)

@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 /* The keys of all ends are merged into one order. */
 #define MAX_MERGED_KEYS 32

@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 #define SEAL_LENGTH 16
 

@@ -21,7 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 #define MIN PG_INT64_MIN
 #define MAX PG_INT64_MAX

@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 /* ---- errors ---- */
 

@@ -17,7 +17,7 @@
 
 #include "keys/keys_internal.h"
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 uint64
 search_place(const KeySource *source)

@@ -7,9 +7,8 @@
 #include "catalog/pg_type.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
-#include "store/store_internal.h"
 #include "terms/terms.h"
+#include "store/rows/rows.h"
 
 /* ---- documents ---- */
 

@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 
 #include "search/answer/answer.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 /* The longest of the words that a word of the query consists of: it is the one to look for. */
 static char *

@@ -8,10 +8,13 @@
 #include "base/base.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "store/catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -20,18 +23,18 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "store/pack/pack_codec.h"
-#include "store/store_internal.h"
 
 static const char *const table_names[STORE_NTABLES] = {"resource", "version", "ordered", "string", "term", "word"};
 static const char *const index_names[STORE_NINDEXES] = {"resource_identity", "resource_pkey", "version_pkey",
 														"ordered_range", "string_rid", "term_hash", "word_rid"};
 
 static HTAB *stores;
+static uint64 changes = 1; /* that invalidated an entry */
 static StoreCatalog *last; /* of the previous call: nearly always the right one */
 
 static void
@@ -64,11 +67,10 @@ on_relcache(Datum arg, Oid relid)
 		if (cat->dictionary == relid || !OidIsValid(relid)) {
 			cat->dictionary_known = false;
 			cat->dictionary_user = InvalidOid;
-			pack_codec_forget(relid);
 		}
 		if (hit || cat->rid_sequence == relid) {
 			cat->valid = false;
-			store_terms_forget();
+			changes++;
 		}
 	}
 }
@@ -275,6 +277,12 @@ store_link_key(void)
 				errmsg("store \"%s\" has no key for the links of searches", cat->name),
 				errhint("INSERT INTO %s.store_info VALUES ('link_key', a long random text); then connect anew.", cat->quoted));
 	return cat->link_key;
+}
+
+uint64
+store_catalog_changes(void)
+{
+	return changes;
 }
 
 void

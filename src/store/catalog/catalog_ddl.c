@@ -27,7 +27,8 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
-#include "store/store_internal.h"
+#include "store/catalog/catalog.h"
+
 
 /* Also made in stores of an earlier version. */
 #define WORD_TABLE "CREATE TABLE %1$s.word (rid bigint NOT NULL, words tsvector NOT NULL)"

@@ -10,17 +10,18 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "store/catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
-#include "store/catalog/worker.h"
 
 static const struct {
 	const char *function, *type;
@@ -121,4 +122,47 @@ store_worker_recover(MemoryContext context)
 	RESUME_INTERRUPTS();
 	StartTransactionCommand();
 	return error->message;
+}
+
+/* ---- who works on a store ---- */
+
+static LOCKTAG
+lock_tag(StoreCatalog *cat, uint16 role)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, cat->namespace, role, STORE_LOCK_CLASS);
+	return tag;
+}
+
+bool
+store_lock(StoreCatalog *cat, uint16 role, bool wait)
+{
+	LOCKTAG tag = lock_tag(cat, role);
+
+	return LockAcquire(&tag, ExclusiveLock, true, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+store_unlock(StoreCatalog *cat, uint16 role)
+{
+	LOCKTAG tag = lock_tag(cat, role);
+
+	LockRelease(&tag, ExclusiveLock, true);
+}
+
+bool
+store_reindex_running(StoreCatalog *cat)
+{
+	if (!store_lock(cat, STORE_LOCK_RUNNER, false))
+		return true;
+	store_unlock(cat, STORE_LOCK_RUNNER);
+	return false;
+}
+
+void
+store_reindex_want(void)
+{
+	if (fhir_reindex_worker)
+		store_worker_want(STORE_WORKER_REINDEX);
 }

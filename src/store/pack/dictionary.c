@@ -19,14 +19,15 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "store/pack/pack_internal.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
 
-#include "store/pack/dictionary.h"
-#include "store/catalog/worker.h"
 
 #define FIRST_DUE 4096 /* resources: a smaller sample does not tell what is common */
 #define DUE_GROWTH 16  /* times as many as the newest dictionary has seen */

@@ -22,6 +22,7 @@
 
 #include "model/model.h"
 #include "store/pack/dictionary_reduce.h"
+#include "store/pack/pack_internal.h"
 #include "store/pack/pack_text.h"
 
 #define VALUE_MAX 200

@@ -22,10 +22,9 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "store/pack/pack_codec.h"
+#include "store/pack/pack_internal.h"
 #include "store/pack/pack_text.h"
-#include "store/pack/dictionary.h"
-#include "store/pack/pack.h"
+
 
 #define PACK_PLAIN 0x00
 #define PACK_DICTIONARY2 0x02

@@ -1,14 +1,14 @@
 /*
- * pack.h: a document <-> its stored form (version.doc, a bytea).
+ * pack.h: a document <-> its stored form (version.doc, a bytea), and the dictionaries that a store packs with.
  */
 #ifndef FHIR_STORE_PACK_H
 #define FHIR_STORE_PACK_H
 
-#include "postgres.h"
-#include "lib/stringinfo.h"
+#include "base/base.h"
+
 #include "utils/jsonb.h"
 
-#include "store/pack/pack_codec.h"
+#include "store/catalog/catalog.h"
 
 /* The stored form, palloc'd: with the newest dictionary of the current store, if it has one. */
 extern Datum store_pack(Jsonb *doc);
@@ -19,11 +19,11 @@ extern Datum store_pack(Jsonb *doc);
 extern Jsonb *store_unpack(Datum stored);
 extern void store_unpack_text(StringInfo out, Datum stored);
 
-/* How many bytes the stored form takes with a dictionary; own: of a store. */
-extern size_t store_pack_size(Jsonb *doc, PackCodec *codec, bool own);
-
-/* Generated: the dictionary of format 2. */
-extern const unsigned char store_pack_dictionary2[];
-extern const size_t store_pack_dictionary2_size;
+/* ---- dictionaries of documents (dictionary.c) ---- */
+#define STORE_DICTIONARY_STEP 4096
+/* Is a new rid one of those at which it is asked whether a dictionary is due? A session takes them 32 at a time, and may leave most of them. */
+#define store_dictionary_step(rid) ((uint64) (rid) % STORE_DICTIONARY_STEP - 1 < 32)
+/* A resource of that rid has been made: starts a worker on commit if it is time for a new dictionary. */
+extern void store_dictionary_grown(StoreCatalog *cat, int64 rid);
 
 #endif

@@ -13,10 +13,11 @@
 
 #include <zstd.h>
 
+#include "utils/inval.h"
 #include "utils/memutils.h"
 
-#include "store/pack/pack_codec.h"
-#include "store/pack/pack.h"
+#include "store/pack/pack_internal.h"
+
 
 #define CODEC_KEPT 8
 #define CODEC_LEVEL_BUILTIN 3
@@ -104,8 +105,9 @@ drop_stale(void)
 	any_stale = false;
 }
 
-void
-pack_codec_forget(Oid table)
+/* Of relcache invalidations: frees nothing before the next _get or _add. */
+static void
+on_relcache(Datum arg, Oid table)
 {
 	for (int i = 0; i < CODEC_KEPT; i++)
 		if (kept[i] != NULL && (!OidIsValid(table) || kept[i]->table == table))
@@ -130,8 +132,15 @@ pack_codec_get(Oid table, int32 id)
 PackCodec *
 pack_codec_add(Oid table, int32 id, const void *data, size_t len)
 {
-	PackCodec *c = pack_codec_make(data, len);
+	static bool registered = false;
+	PackCodec *c;
 	int at = 0;
+
+	if (!registered) {
+		CacheRegisterRelcacheCallback(on_relcache, (Datum) 0);
+		registered = true;
+	}
+	c = pack_codec_make(data, len);
 
 	if (any_stale)
 		drop_stale();

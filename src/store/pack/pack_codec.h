@@ -20,8 +20,6 @@ extern PackCodec *pack_codec_add(Oid table, int32 id, const void *data, size_t l
 /* One for a moment, that is in no table: _free it, in case of an error, too. */
 extern PackCodec *pack_codec_make(const void *data, size_t len);
 extern void pack_codec_free(PackCodec *c);
-/* Drops those of a table; InvalidOid: all. Called while invalidations are handled: frees nothing before the next _get or _add. */
-extern void pack_codec_forget(Oid table);
 
 /* Most bytes that `len` bytes may take. */
 extern size_t pack_codec_bound(size_t len);

@@ -3,7 +3,8 @@
  */
 #include "base/base.h"
 
-#include "store/pack/pack.h"
+#include "store/pack/pack_internal.h"
+
 
 /* clang-format off */
 const unsigned char store_pack_dictionary2[] = {

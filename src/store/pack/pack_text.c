@@ -17,7 +17,9 @@
 
 #include "utils/memutils.h"
 
+#include "store/pack/pack_internal.h"
 #include "store/pack/pack_text.h"
+
 
 enum { PART_UUID = 1,
 	   PART_TIME = 2,

@@ -11,6 +11,8 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows_internal.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -20,18 +22,9 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
-#include "store/rows/reindex.h"
-#include "store/catalog/worker.h"
 
 #define DEFAULT_BATCH 1000
 #define WORKER_BATCH 250 /* rows are locked for some ten milliseconds */
-
-void
-store_reindex_want(void)
-{
-	if (fhir_reindex_worker)
-		store_worker_want(STORE_WORKER_REINDEX);
-}
 
 /* ---- the worker ---- */
 
@@ -70,15 +63,15 @@ fhir_reindex_main(Datum arg)
 	store_worker_begin(DatumGetObjectId(arg), "re-indexing a FHIR store");
 	StartTransactionCommand();
 	cat = store_catalog_if_any();
-	if (cat == NULL || !OidIsValid(cat->params) || !store_reindex_lock(cat, REINDEX_NEXT, false)) {
+	if (cat == NULL || !OidIsValid(cat->params) || !store_lock(cat, STORE_LOCK_NEXT, false)) {
 		CommitTransactionCommand();
 		return;
 	}
 	CommitTransactionCommand();
 	StartTransactionCommand();
 	store_worker_become_owner(cat->params);
-	store_reindex_lock(cat, REINDEX_RUNNER, true);
-	store_reindex_unlock(cat, REINDEX_NEXT);
+	store_lock(cat, STORE_LOCK_RUNNER, true);
+	store_unlock(cat, STORE_LOCK_NEXT);
 	PG_TRY();
 	{
 		work();
@@ -96,14 +89,14 @@ fhir_reindex_main(Datum arg)
 static void
 run_as_only_runner(StoreCatalog *cat, int batch, bool everything)
 {
-	store_reindex_lock(cat, REINDEX_RUNNER, true);
+	store_lock(cat, STORE_LOCK_RUNNER, true);
 	PG_TRY();
 	{
 		store_reindex_run(batch, everything, true);
 	}
 	PG_FINALLY();
 	{
-		store_reindex_unlock(cat, REINDEX_RUNNER);
+		store_unlock(cat, STORE_LOCK_RUNNER);
 	}
 	PG_END_TRY();
 }

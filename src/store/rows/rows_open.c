@@ -10,6 +10,8 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows_internal.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -19,7 +21,6 @@
 #include "utils/memutils.h"
 #include "utils/relcache.h"
 
-#include "store/store_internal.h"
 
 #define MAX_INDEXES 16
 

@@ -13,9 +13,8 @@
 #include "utils/snapmgr.h"
 
 #include "fhirpath/fhirpath.h"
-#include "store/store_internal.h"
 #include "store/pack/pack.h"
-#include "store/rows/rows_version.h"
+#include "store/rows/rows_internal.h"
 
 static void
 take_head(const ResourceHead *head, StoreResult *out, ItemPointer place)
@@ -136,6 +135,33 @@ store_vread(const ModelType *type, const char *id, int32 version, StoreResult *o
 
 	return read_identity(cat, type, id, out, &place) &&
 		   read_version(out->rid, version, version == out->version ? &place : NULL, out, NULL);
+}
+
+/* ---- ids ---- */
+
+static const bool in_ids[256] = {['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true};
+
+/* R4 id: [A-Za-z0-9\-\.]{1,64} */
+bool
+store_id_valid(const char *id, int len)
+{
+	if (len < 1 || len > FHIR_ID_MAX)
+		return false;
+	for (int i = 0; i < len; i++)
+		if (!in_ids[(unsigned char) id[i]])
+			return false;
+	return true;
+}
+
+int32
+store_version_number(const char *s)
+{
+	int64 v = 0;
+	const char *p = s;
+
+	for (; *p >= '0' && *p <= '9' && v <= PG_INT32_MAX; p++)
+		v = v * 10 + (*p - '0');
+	return *p || p == s || *s == '0' || v > PG_INT32_MAX ? 0 : (int32) v;
 }
 
 /* For FHIRPath's resolve(): the current version that "Type/id" or "Type/id/_history/3" names, NULL if there is none. */

@@ -10,6 +10,8 @@
 
 #include "access/heapam.h"
 #include "access/xact.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows_internal.h"
 #include "catalog/pg_collation.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
@@ -20,8 +22,6 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
-#include "store/store_internal.h"
-#include "store/rows/writer.h"
 
 #define ROOM_TO_GROW 32 /* bytes that the next version of a row may be longer */
 

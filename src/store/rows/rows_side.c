@@ -10,14 +10,14 @@
 
 #include "access/heapam.h"
 #include "access/xact.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows_internal.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
-#include "store/store_internal.h"
-#include "store/rows/writer.h"
 
 /* Dictionary rows known to be committed: direct-mapped, bounded. */
 #define KNOWN_TERMS 8192
@@ -26,19 +26,17 @@ typedef struct KnownTerm {
 	uint64 key, hash;
 } KnownTerm;
 static KnownTerm *known_terms;
-
-void
-store_terms_forget(void)
-{
-	if (known_terms)
-		memset(known_terms, 0, sizeof(KnownTerm) * KNOWN_TERMS);
-}
+static uint64 known_since; /* store_catalog_changes() */
 
 static KnownTerm *
 known_slot(const TermKey *k)
 {
 	if (!known_terms)
 		known_terms = MemoryContextAllocZero(TopMemoryContext, sizeof(KnownTerm) * KNOWN_TERMS);
+	if (unlikely(known_since != store_catalog_changes())) {
+		memset(known_terms, 0, sizeof(KnownTerm) * KNOWN_TERMS);
+		known_since = store_catalog_changes();
+	}
 	return &known_terms[(k->hash ^ (k->key >> 7)) % KNOWN_TERMS];
 }
 

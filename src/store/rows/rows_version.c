@@ -16,6 +16,8 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows_internal.h"
 #include "storage/bufmgr.h"
 #include "storage/smgr.h"
 #include "utils/builtins.h"
@@ -23,10 +25,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "store/store_internal.h"
-#include "store/pack/pack.h"
-#include "store/rows/rows_version.h"
-#include "store/rows/writer.h"
 
 /* ---- reading ---- */
 

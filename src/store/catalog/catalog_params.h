@@ -8,7 +8,7 @@
 
 #include "access/htup_details.h"
 
-#include "store/store_internal.h"
+#include "store/catalog/catalog.h"
 
 /* Columns (attribute numbers - 1), see catalog_ddl.c. */
 enum {
@@ -36,8 +36,6 @@ enum {
 	UP_NATTS
 };
 
-/* ModelParamType of a SearchParameter.type, -1 if unknown. */
-extern int store_params_kind(const char *name);
 extern void store_params_each(StoreCatalog *cat, void (*fn)(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg), void *arg);
 
 #endif

@@ -22,26 +22,8 @@
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 
-#include "store/rows/params.h"
-#include "store/rows/writer.h"
+#include "interaction/interaction_internal.h"
 
-void
-store_spi(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, int expected)
-{
-	int nest = NewGUCNestLevel();
-	bool bare = !ActiveSnapshotSet(); /* after a commit within a procedure or worker */
-	int rc;
-
-	if (bare)
-		PushActiveSnapshot(GetTransactionSnapshot());
-	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	rc = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, 0);
-	AtEOXact_GUC(false, nest);
-	if (bare)
-		PopActiveSnapshot();
-	if (rc != expected)
-		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(rc), sql);
-}
 
 /* ---- from the resource to a definition ---- */
 
@@ -66,7 +48,7 @@ strings(JsonbContainer *doc, const char *member, char ***out)
 	*out = NULL;
 	if (!fhir_json_get(doc, member, strlen(member), &v) || v.type != jbvBinary)
 		return 0;
-	n = store_doc_elements(v.val.binary.data, &elements);
+	n = json_elements(v.val.binary.data, &elements);
 	*out = palloc(Max(n, 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 		if (elements[i].type == jbvString)
@@ -158,7 +140,7 @@ components(JsonbContainer *doc, ModelParam *p)
 
 	if (!fhir_json_get_lit(doc, "component", &v) || v.type != jbvBinary)
 		return;
-	n = store_doc_elements(v.val.binary.data, &elements);
+	n = json_elements(v.val.binary.data, &elements);
 	if (n > 100)
 		refuse("component", "it has too many components", NULL, NULL);
 	list = palloc0(Max(n, 1) * sizeof(ModelComponent));
@@ -316,22 +298,22 @@ end_live(int64 rid, int32 version)
 /* ---- composites and their components ---- */
 
 static void
-note_written(StoreWriter *w, int64 rid)
+note_written(Writing *w, int64 rid)
 {
 	MemoryContext old = MemoryContextSwitchTo(w->context);
 	int64 *copy = palloc(sizeof(int64));
 
 	*copy = rid;
-	w->params = lappend(w->params, copy);
+	w->parameters = lappend(w->parameters, copy);
 	MemoryContextSwitchTo(old);
 }
 
 static bool
-was_written(const StoreWriter *w, int64 rid)
+was_written(const Writing *w, int64 rid)
 {
 	ListCell *cell;
 
-	foreach(cell, w->params)
+	foreach(cell, w->parameters)
 		if (*(int64 *) lfirst(cell) == rid)
 			return true;
 	return false;
@@ -339,7 +321,7 @@ was_written(const StoreWriter *w, int64 rid)
 
 /* Which of those that were written has that URL, or had it: 0: none. */
 static int64
-written_with_url(const StoreWriter *w, const char *url)
+written_with_url(const Writing *w, const char *url)
 {
 	Oid types[1] = {TEXTOID};
 	Datum values[1] = {CStringGetTextDatum(url)};
@@ -355,12 +337,12 @@ written_with_url(const StoreWriter *w, const char *url)
 	}
 	SPI_finish();
 	/* it may have another one now */
-	return found == 0 && list_length(w->params) == 1 ? *(int64 *) linitial(w->params) : found;
+	return found == 0 && list_length(w->parameters) == 1 ? *(int64 *) linitial(w->parameters) : found;
 }
 
 /* What was written just now has taken something from a composite that stays as it is. */
 static void
-require_components(StoreWriter *w, const KeyUserSet *set, const ModelParam *composite)
+require_components(Writing *w, const KeyUserSet *set, const ModelParam *composite)
 {
 	for (const ModelTypeId *base = composite->bases; *base != MODEL_NONE; base++)
 		for (int i = 0; i < composite->ncomponents; i++) {
@@ -381,15 +363,15 @@ require_components(StoreWriter *w, const KeyUserSet *set, const ModelParam *comp
 
 /* Composites whose components are to be indexed are indexed with them. A running job shall not take them for what it began with: see start_job. */
 static void
-requeue_composites(StoreWriter *w, Oid params)
+requeue_composites(Writing *w, Oid params)
 {
 	Oid types[1] = {INT8ARRAYOID};
-	int64 *rids = palloc(list_length(w->params) * sizeof(int64));
+	int64 *rids = palloc(list_length(w->parameters) * sizeof(int64));
 	Datum values[1];
 	int n = 0;
 	ListCell *cell;
 
-	foreach(cell, w->params)
+	foreach(cell, w->parameters)
 		rids[n++] = *(int64 *) lfirst(cell);
 	values[0] = store_int8_array(rids, n);
 	SPI_connect();
@@ -405,7 +387,7 @@ requeue_composites(StoreWriter *w, Oid params)
 }
 
 void
-store_params_settle(StoreWriter *w)
+search_parameter_settle(Writing *w)
 {
 	const KeyUserSet *set;
 
@@ -423,13 +405,13 @@ store_params_settle(StoreWriter *w)
 		} else
 			require_components(w, set, &p->model);
 	}
-	requeue_composites(w, w->cat->params);
+	requeue_composites(w, w->store->params);
 }
 
 void
-store_params_written(StoreWriter *w, int64 rid, const char *id, int32 version, JsonbContainer *doc)
+search_parameter_written(Writing *w, int64 rid, const char *id, int32 version, JsonbContainer *doc)
 {
-	StoreCatalog *cat = store_writer_catalog(w);
+	StoreCatalog *cat = w->store;
 	char *status = doc ? fhir_json_get_string(doc, "status") : NULL;
 	uint64 lock = fhir_hash(&cat->namespace, sizeof(Oid), 0x5ea2c4);
 	ModelParam p;
@@ -450,7 +432,7 @@ store_params_written(StoreWriter *w, int64 rid, const char *id, int32 version, J
 	}
 	SPI_connect();
 	if (live) {
-		store_condition_lock(lock);
+		condition_lock(lock);
 		check_published_codes(&p);
 		keys_user_check(&p);
 		check_other_users(&p, rid);

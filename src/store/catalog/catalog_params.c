@@ -16,14 +16,15 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "store/catalog/catalog.h"
+#include "store/catalog/catalog_params.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 
-#include "store/rows/params.h"
-#include "store/rows/writer.h"
 
 static List *forgotten = NIL; /* of MemoryContext; in TopMemoryContext */
 
@@ -93,7 +94,7 @@ read_components(Jsonb *components, ModelParam *p)
 	JsonbValue *elements;
 	ModelComponent *list;
 
-	p->ncomponents = store_doc_elements(&components->root, &elements);
+	p->ncomponents = json_elements(&components->root, &elements);
 	if (p->ncomponents == 0)
 		return;
 	list = palloc0(p->ncomponents * sizeof(ModelComponent));
@@ -239,16 +240,6 @@ store_params_init(void)
 {
 	keys_user_hook = current_set;
 	RegisterXactCallback(on_transaction_end, NULL);
-}
-
-const KeySet *
-store_params_keys(StoreWriter *w, const ModelType *type, JsonbContainer *doc, const KeySet *keys, KeySet *fresh)
-{
-	store_writer_table(w, STORE_RESOURCE); /* takes the lock */
-	if (likely(keys->generation == keys_generation(type)))
-		return keys;
-	keys_extract(type, doc, fresh);
-	return fresh;
 }
 
 /* ---- progress ---- */

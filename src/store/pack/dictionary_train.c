@@ -11,6 +11,9 @@
 #include <zdict.h>
 
 #include "access/xact.h"
+#include "store/pack/dictionary_reduce.h"
+#include "store/pack/pack_internal.h"
+#include "store/pack/pack_text.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -24,10 +27,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/pack/dictionary_reduce.h"
-#include "store/pack/pack_text.h"
-#include "store/pack/dictionary.h"
-#include "store/pack/pack.h"
 
 #define SAMPLE_DOCUMENTS 4000
 #define SAMPLE_LEAST 200			   /* fewer say nothing */

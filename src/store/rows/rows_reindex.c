@@ -23,6 +23,8 @@
 #include "access/heapam.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows_internal.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -36,9 +38,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "store/rows/params.h"
-#include "store/rows/reindex.h"
-#include "store/rows/writer.h"
 
 typedef struct Job {
 	int n;
@@ -48,42 +47,6 @@ typedef struct Job {
 	char *base_url;
 	int64 position, until;
 } Job;
-
-/* ---- one runner a store ---- */
-
-static LOCKTAG
-runner_tag(StoreCatalog *cat, uint16 role)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, cat->namespace, role, STORE_LOCK_CLASS);
-	return tag;
-}
-
-bool
-store_reindex_lock(StoreCatalog *cat, uint16 role, bool wait)
-{
-	LOCKTAG tag = runner_tag(cat, role);
-
-	return LockAcquire(&tag, ExclusiveLock, true, !wait) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-void
-store_reindex_unlock(StoreCatalog *cat, uint16 role)
-{
-	LOCKTAG tag = runner_tag(cat, role);
-
-	LockRelease(&tag, ExclusiveLock, true);
-}
-
-bool
-store_reindex_running(StoreCatalog *cat)
-{
-	if (!store_reindex_lock(cat, REINDEX_RUNNER, false))
-		return true;
-	store_reindex_unlock(cat, REINDEX_RUNNER);
-	return false;
-}
 
 /* ---- jobs ---- */
 

@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "store/pack/pack_internal.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -16,8 +17,6 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "store/pack/dictionary.h"
-#include "store/catalog/worker.h"
 
 /* ---- the worker ---- */
 

@@ -11,6 +11,8 @@
 
 #include "access/heapam.h"
 #include "access/xact.h"
+#include "store/pack/pack.h"
+#include "store/rows/rows_internal.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
@@ -19,8 +21,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "store/store_internal.h"
-#include "store/rows/writer.h"
 
 StoreWriter *
 store_writer_begin(const char *function)
@@ -140,8 +140,6 @@ void
 store_writer_end(StoreWriter *w)
 {
 	store_writer_flush(w);
-	if (unlikely(w->params != NIL))
-		store_params_settle(w);
 	for (int i = 0; i < STORE_NTABLES; i++) {
 		WriterTable *t = &w->table[i];
 
@@ -174,12 +172,6 @@ store_writer_slot(StoreWriter *w, StoreTable table)
 	}
 	memset(t->slots[t->nwaiting]->tts_isnull, 0, t->slots[t->nwaiting]->tts_tupleDescriptor->natts);
 	return t->slots[t->nwaiting];
-}
-
-int64
-store_writer_culprit(const StoreWriter *w)
-{
-	return w->culprit;
 }
 
 /* The caller has filled the slot's values: keeps a copy until the batch is full. */
@@ -216,4 +208,14 @@ store_int8_array(const void *values, int n)
 		memcpy(ARR_DATA_PTR(a), values, sizeof(int64) * n);
 	}
 	return PointerGetDatum(a);
+}
+
+const KeySet *
+store_writer_keys(StoreWriter *w, const ModelType *type, JsonbContainer *doc, const KeySet *keys, KeySet *fresh)
+{
+	store_writer_table(w, STORE_RESOURCE); /* takes the lock */
+	if (likely(keys->generation == keys_generation(type)))
+		return keys;
+	keys_extract(type, doc, fresh);
+	return fresh;
 }

@@ -1,13 +1,18 @@
 /*
- * dictionary.h: dictionaries of a store's own that its documents are packed with (table `dictionary`).
+ * pack_internal.h: between the files of pack: dictionaries of a store's own (table `dictionary`), and their training.
  */
-#ifndef FHIR_STORE_DICTIONARY_H
-#define FHIR_STORE_DICTIONARY_H
+#ifndef FHIR_STORE_PACK_INTERNAL_H
+#define FHIR_STORE_PACK_INTERNAL_H
 
-#include "postgres.h"
-
+#include "store/pack/pack.h"
 #include "store/pack/pack_codec.h"
-#include "store/store_internal.h"
+
+/* How many bytes the stored form takes with a dictionary; own: of a store. */
+extern size_t store_pack_size(Jsonb *doc, PackCodec *codec, bool own);
+
+/* Generated: the dictionary of format 2. */
+extern const unsigned char store_pack_dictionary2[];
+extern const size_t store_pack_dictionary2_size;
 
 /* Columns (attribute numbers - 1), see catalog_ddl.c. */
 enum { DICT_ID,
