@@ -1,5 +1,5 @@
 # style.mk: what reads the sources without running them.
-#   make check-style    rules that must not break (test/style.sh), cppcheck, clang-format
+#   make check-style    rules that must not break (test/style.sh; those of the house: test/layers.mjs), cppcheck, clang-format
 #   make lint           the same and clang-tidy (.clang-tidy): ten minutes of one core; fails on any finding
 #   make format         clang-format (.clang-format) over our own sources; make format-check: fails if it would change any
 
@@ -8,7 +8,8 @@ FORMAT_SOURCES = $(STYLE_SOURCES) $(filter-out %_gram.h %_table.h %_ids.h %_tabl
 LINT_JOBS ?= 2
 
 .PHONY: check-style check-cppcheck check-tidy lint format format-check
-check-style: check-cppcheck format-check
+# the object files are read, too
+check-style: all check-cppcheck format-check
 	bash test/style.sh
 
 # nullPointer and the like are on; what is off:
