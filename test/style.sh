@@ -32,8 +32,8 @@ if [ -e fhir.so ]; then
 		nm -D --defined-only fhir.so | awk '{ print $3 }' | grep -E '^(fhir_|fhirpath)' | grep -v '_main$' | while read -r f; do
 			nm -D --defined-only fhir.so | grep -q " pg_finfo_$f\$" || echo "$f"; done)"
 fi
-# The rules of the house, and that each of them can fail. FHIR_LAYERS=report prints what breaks them without failing.
-FHIR_LAYERS="${FHIR_LAYERS-report}" node test/layers.mjs || broken=1
+# The rules of the house, and that each of them can fail. What breaks them still is listed in test/layers.known, which only shrinks.
+FHIR_LAYERS="${FHIR_LAYERS-known}" node test/layers.mjs || broken=1
 node test/layers.test.mjs || broken=1
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ -z "${broken:-}" ]
