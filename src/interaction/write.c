@@ -37,7 +37,7 @@ write_new(Writing *w, InteractionState *new, const KeySet *keys, char method, bo
 	if (unique)
 		store_writer_insert_new(w->rows, new->type, &row, new->id, keys, method, stamped);
 	else {
-		row.place = store_writer_place_version(w->rows, new->type, row.rid, 1, row.last_updated, method, stamped);
+		row.locator = store_writer_locate_version(w->rows, new->type, row.rid, 1, row.last_updated, method, stamped);
 		if (!store_writer_insert_resource(w->rows, new->type, &row, new->id, keys)) {
 			store_writer_undo_version(w->rows);
 			return false;
@@ -70,7 +70,7 @@ write_next(Writing *w, InteractionState *new, const KeySet *keys, char method, S
 	}
 	if (row->deleted && method == 'U')
 		method = 'R'; /* history shows that it came into being again */
-	next.place = store_writer_place_version(w->rows, new->type, row->rid, next.version, next.last_updated, method, stamped);
+	next.locator = store_writer_locate_version(w->rows, new->type, row->rid, next.version, next.last_updated, method, stamped);
 	if (!store_writer_update_resource(w->rows, new->type, row, &next, new->id, keys)) {
 		store_writer_undo_version(w->rows);
 		return false;

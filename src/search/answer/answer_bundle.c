@@ -248,7 +248,7 @@ write_bundle(BundleWriter *w)
 	appendStringInfoString(w->out, w->first ? "}" : "]}");
 }
 
-typedef struct Asked {
+typedef struct BundleQuery {
 	const ModelType *compartment;
 	const char *id;
 	const ModelType *type;
@@ -256,12 +256,12 @@ typedef struct Asked {
 	SearchHandling handling;
 	const char *base;
 	StringInfo out;
-} Asked;
+} BundleQuery;
 
 static void
 answer(SearchRequest *req, void *arg)
 {
-	const Asked *a = arg;
+	const BundleQuery *a = arg;
 	BundleWriter w = {req, a->base ? a->base : "", a->out};
 
 	req->compartment = a->compartment;
@@ -274,7 +274,7 @@ static void
 bundle(const ModelType *compartment, const char *id, const ModelType *type, const char *query,
 	   SearchHandling handling, const char *base, StringInfo out)
 {
-	Asked a = {compartment, id, type, query, handling, base, out};
+	BundleQuery a = {compartment, id, type, query, handling, base, out};
 
 	search_session(answer, &a);
 }

@@ -164,7 +164,7 @@ put_rows(SearchRequest *req, void *arg)
 	for (int i = 0; i < req->npairs; i++)
 		counted = counted || strcmp(req->pairs[i].name, "_count") == 0;
 	req->count =
-		counted ? req->count_asked : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
+		counted ? req->count_given : PG_INT32_MAX - 1; /* rows are no page: fhir.max_count is not for them */
 	if (req->count == 0 || req->summary == SUMMARY_COUNT)
 		return;
 	search_matches(req, &page);
@@ -253,23 +253,23 @@ crit_text(const SearchRequest *req, const Crit *c)
 	return b.data;
 }
 
-/* Must each row of a walk be asked, whatever there is? */
+/* Must each row of a walk be probed, whatever there is? */
 static bool
 no_index(const SearchRequest *req, const Crit *c)
 {
-	return c->kind != CRIT_TRUE && c->kind != CRIT_REFERRED && c != search_walked_criterion(req) && !search_indexed(c) && !search_listable(c) && !search_lists_without(req, c);
+	return c->kind != CRIT_TRUE && c->kind != CRIT_REFERRED && c != search_walked_criterion(req) && !search_indexed(c) && !search_listable(c) && !plan_lists_complement(req, c);
 }
 
-/* Is each row asked or read? To count what remains could take long. */
+/* Is each row probed or read? To count what remains could take long. */
 static bool
-dear_to_count(const Crit *c)
+expensive_to_count(const Crit *c)
 {
-	bool dear = c->kind == CRIT_CHAIN || c->kind == CRIT_HAS || c->kind == CRIT_DOC || c->kind == CRIT_CONTAINED ||
+	bool expensive = c->kind == CRIT_CHAIN || c->kind == CRIT_HAS || c->kind == CRIT_DOC || c->kind == CRIT_CONTAINED ||
 				c->kind == CRIT_SIDE;
 
 	for (int i = 0; i < c->nargs; i++)
-		dear = dear || dear_to_count(c->args[i]);
-	return dear;
+		expensive = expensive || expensive_to_count(c->args[i]);
+	return expensive;
 }
 
 /* Rows that satisfy one criterion: by the statement that a total of it alone would be, which is not shown. */
@@ -320,7 +320,7 @@ explain(SearchRequest *req, void *arg)
 		put_line(w->store, w->desc,
 				 psprintf("criterion %s: %s; about %.0f rows%s", c->label, crit_text(req, c),
 						  search_crit_rows(c, type_rows),
-						  req->analyze && !dear_to_count(c) ? psprintf(", actually " INT64_FORMAT, actual_rows(req, c)) : ""));
+						  req->analyze && !expensive_to_count(c) ? psprintf(", actually " INT64_FORMAT, actual_rows(req, c)) : ""));
 		if (no_index(req, c))
 			put_line(w->store, w->desc, psprintf("WARNING: no index answers %s", c->label));
 	}

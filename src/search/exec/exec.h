@@ -22,16 +22,16 @@ extern struct TIDBitmap *search_bitmap(struct RelationData *index, Crit **where,
 extern bool search_count_types(SearchRequest *req, int64 *out);
 
 /* ---- exec_referrers.c ---- */
-/* Gives a _has, whose arguments have been run, a number to be asked by. */
-extern void search_ask_refers(SearchRequest *req, Crit *c);
-/* Can it be asked without a subquery, as things are now? */
-extern bool search_can_ask(const Crit *c);
-extern bool search_refers_any(int64 question, uint64 identity);
+/* Gives a _has, whose arguments have been run, a number to be probed by. */
+extern void referrers_register(SearchRequest *req, Crit *c);
+/* Can it be probed without a subquery, as things are now? */
+extern bool referrers_can_probe(const Crit *c);
+extern bool referrers_any(int64 question, uint64 identity);
 
 /* ---- exec_reference_cache.c ---- */
-/* Before the question whether the row of alias satisfies a chain: if it refers to what an earlier row of the statement did, it is not asked again. ")))" follows. */
-extern void sql_asked(SqlText *s, const char *alias, const Crit *c);
-extern void search_forget_asked(void);
+/* Before the question whether the row of alias satisfies a chain: if it refers to what an earlier row of the statement did, it is not probed again. ")))" follows. */
+extern void sql_reference_cache(SqlText *s, const char *alias, const Crit *c);
+extern void reference_cache_forget(void);
 
 /* ---- exec_session.c ---- */
 typedef void (*SearchFn)(SearchRequest *req, void *arg);

@@ -51,9 +51,9 @@
 
 typedef struct Count {
 	SearchReader reader;
-	Crit **asked; /* of each row */
-	int nasked;
-	Crit **indexed; /* asked too where the bitmap knows the page only */
+	Crit **probed; /* of each row */
+	int nprobed;
+	Crit **indexed; /* probed too where the bitmap knows the page only */
 	int nindexed;
 	uint8 *visible; /* a bit for each block that was visible to all before the index was read; NULL: none is passed over */
 	BlockNumber nblocks;
@@ -83,7 +83,7 @@ count_page(Count *c, const CountPage *p)
 	for (int i = 0; i < nrows; i++) {
 		HeapTuple row = &c->reader.rows[i];
 
-		if ((c->nasked == 0 || search_row_satisfies(&c->reader, row, c->asked, c->nasked)) &&
+		if ((c->nprobed == 0 || search_row_satisfies(&c->reader, row, c->probed, c->nprobed)) &&
 			(!recheck || search_row_satisfies(&c->reader, row, c->indexed, c->nindexed)))
 			n++;
 	}
@@ -212,7 +212,7 @@ search_bitmap(Relation index, Crit **where, int nwhere)
 	return bitmap;
 }
 
-/* Splits the criteria into those that the index answers and those that each row is asked. */
+/* Splits the criteria into those that the index answers and those that each row is probed. */
 static bool
 split(Count *c, Crit **where, int n)
 {
@@ -226,8 +226,8 @@ split(Count *c, Crit **where, int n)
 			c->indexed = c->indexed ? repalloc(c->indexed, (c->nindexed + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
 			c->indexed[c->nindexed++] = where[i];
 		} else if (where[i]->kind != CRIT_TRUE) {
-			c->asked = c->asked ? repalloc(c->asked, (c->nasked + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
-			c->asked[c->nasked++] = where[i];
+			c->probed = c->probed ? repalloc(c->probed, (c->nprobed + 1) * sizeof(Crit *)) : palloc(sizeof(Crit *));
+			c->probed[c->nprobed++] = where[i];
 		}
 	}
 	return true;
@@ -260,7 +260,7 @@ tell(SearchRequest *req, const Count *c, int64 n)
 	MemoryContext old = MemoryContextSwitchTo(req->context);
 
 	req->explain = lappend(req->explain, psprintf("-- total: entries of the index resource_keys%s",
-												  c->nasked ? ", each row asked" : ", rows looked up only where a page is not visible to all"));
+												  c->nprobed ? ", each row asked" : ", rows looked up only where a page is not visible to all"));
 	req->explain = lappend(req->explain, psprintf("   " INT64_FORMAT " matches; " INT64_FORMAT " pages passed over, " INT64_FORMAT " rows looked up", n,
 												  c->passed, c->looked_up));
 	MemoryContextSwitchTo(old);
@@ -283,7 +283,7 @@ search_count_hashes(SearchRequest *req, int64 *out)
 	search_reader_begin(&c.reader, table_open(table, AccessShareLock));
 	index = index_open(index_oid, AccessShareLock);
 	/* to look at the map of all pages costs as much as to look up a row in forty of them */
-	if (c.nasked == 0 && matches * SEARCH_PAGES_A_ROW >= RelationGetNumberOfBlocks(c.reader.table))
+	if (c.nprobed == 0 && matches * SEARCH_PAGES_A_ROW >= RelationGetNumberOfBlocks(c.reader.table))
 		mark_visible(&c);
 	bitmap = search_bitmap(index, c.indexed, c.nindexed);
 	*out = count_bitmap(&c, bitmap);

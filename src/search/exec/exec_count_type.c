@@ -37,11 +37,11 @@ search_count_types(SearchRequest *req, int64 *out)
 	SqlText s;
 	int64 less;
 	bool null;
-	Crit *without = req->all_types ? NULL : excluded(req);
+	Crit *complement = req->all_types ? NULL : excluded(req);
 
-	if (without == NULL)
+	if (complement == NULL)
 		return false;
-	rest.where = &without;
+	rest.where = &complement;
 	rest.nwhere = 1;
 	if (!search_count_hashes(&rest, &less))
 		return false;

@@ -30,7 +30,7 @@ search_prepare(SearchRequest *req, const ModelType *type, const char *query, Sea
 	/* no page is wanted */
 	if (req->contained == CONTAINED_FALSE && req->total != TOTAL_ESTIMATE && (req->summary == SUMMARY_COUNT || req->count == 0))
 		all = true;
-	search_sets(req, req->types, req->ntypes, req->where, req->nwhere, all);
+	plan_subqueries(req, req->types, req->ntypes, req->where, req->nwhere, all);
 	req->all_listed = all;
 }
 
@@ -43,7 +43,7 @@ fetch_batch(SearchRow *rows, int n, bool as_text)
 	store_versions_begin(&versions);
 	for (int i = 0; i < n; i++) {
 		CHECK_FOR_INTERRUPTS();
-		if (!store_versions_fetch(&versions, rows[i].rid, rows[i].version, &rows[i].place) || DatumGetPointer(versions.doc) == NULL)
+		if (!store_versions_fetch(&versions, rows[i].rid, rows[i].version, &rows[i].locator) || DatumGetPointer(versions.doc) == NULL)
 			elog(ERROR, "version %d of row " INT64_FORMAT " has no document", rows[i].version, rows[i].rid);
 		if (as_text) {
 			rows[i].text = makeStringInfo();

@@ -1,8 +1,8 @@
 /*
- * exec_reference_cache.c: what a chain was told of a resource, remembered while its statement runs.
+ * exec_reference_cache.c: what is known of a chain from a resource, remembered while its statement runs.
  *
  * Rows that a walk meets one after the other mostly refer to the same few: the Observations of a patient, of an encounter. A reference is
- * told by its hash in resource.keys, identity ^ salt of the place, so no document is read for an answer that is known:
+ * known by its hash in resource.keys, identity ^ salt of the place, so no document is read for an answer that is known:
  *
  *     COALESCE(fhir_search_known(keys, refs, salts, question), fhir_search_learn(keys, refs, salts, question, EXISTS (...)))
  *
@@ -19,47 +19,47 @@
 
 #include "search/answer/answer.h"
 
-typedef struct AskedKey {
+typedef struct ReferenceKey {
 	int64 question;
 	int64 hash; /* of the reference, as in resource.keys */
-} AskedKey;
+} ReferenceKey;
 
-typedef struct Asked {
-	AskedKey key;
+typedef struct KnownReference {
+	ReferenceKey key;
 	bool answer;
-} Asked;
+} KnownReference;
 
 static int64 questions = 0;
-static MemoryContext asked_context = NULL; /* of the table; child of TopMemoryContext, emptied by each search */
-static HTAB *asked = NULL;
+static MemoryContext reference_context = NULL; /* of the table; child of TopMemoryContext, emptied by each search */
+static HTAB *known_references = NULL;
 
 void
-search_forget_asked(void)
+reference_cache_forget(void)
 {
-	if (asked)
-		MemoryContextReset(asked_context);
-	asked = NULL;
+	if (known_references)
+		MemoryContextReset(reference_context);
+	known_references = NULL;
 }
 
 static void
 remember(int64 question, int64 hash, bool answer)
 {
-	AskedKey key = {question, hash};
+	ReferenceKey key = {question, hash};
 	bool found;
 
-	if (asked && hash_get_num_entries(asked) >= SEARCH_REMEMBERED)
-		search_forget_asked();
-	if (asked_context == NULL)
-		asked_context = AllocSetContextCreate(TopMemoryContext, "fhir search answers", ALLOCSET_DEFAULT_SIZES);
-	if (asked == NULL) {
+	if (known_references && hash_get_num_entries(known_references) >= SEARCH_REMEMBERED)
+		reference_cache_forget();
+	if (reference_context == NULL)
+		reference_context = AllocSetContextCreate(TopMemoryContext, "fhir search answers", ALLOCSET_DEFAULT_SIZES);
+	if (known_references == NULL) {
 		HASHCTL ctl = {0};
 
-		ctl.keysize = sizeof(AskedKey);
-		ctl.entrysize = sizeof(Asked);
-		ctl.hcxt = asked_context;
-		asked = hash_create("fhir search answers", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		ctl.keysize = sizeof(ReferenceKey);
+		ctl.entrysize = sizeof(KnownReference);
+		ctl.hcxt = reference_context;
+		known_references = hash_create("fhir search answers", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	((Asked *) hash_search(asked, &key, HASH_ENTER, &found))->answer = answer;
+	((KnownReference *) hash_search(known_references, &key, HASH_ENTER, &found))->answer = answer;
 }
 
 /* Hashes that a row has of what it refers to at the places: at most max of them. Returns how many there are. */
@@ -87,7 +87,7 @@ references(FunctionCallInfo fcinfo, int64 *out, int max)
 	return n;
 }
 
-/* A row that refers to more is asked. */
+/* A row that refers to more is probed. */
 #define MAX_REFERENCES 32
 
 PG_FUNCTION_INFO_V1(fhir_search_known);
@@ -95,12 +95,12 @@ Datum
 fhir_search_known(PG_FUNCTION_ARGS)
 {
 	int64 hashes[MAX_REFERENCES];
-	int n = asked ? references(fcinfo, hashes, MAX_REFERENCES) : 0;
+	int n = known_references ? references(fcinfo, hashes, MAX_REFERENCES) : 0;
 	bool all = n > 0 && n <= MAX_REFERENCES;
 
 	for (int i = 0; i < n && i < MAX_REFERENCES; i++) {
-		AskedKey key = {PG_GETARG_INT64(3), hashes[i]};
-		Asked *a = hash_search(asked, &key, HASH_FIND, NULL);
+		ReferenceKey key = {PG_GETARG_INT64(3), hashes[i]};
+		KnownReference *a = hash_search(known_references, &key, HASH_FIND, NULL);
 
 		if (a && a->answer)
 			PG_RETURN_BOOL(true);
@@ -136,7 +136,7 @@ sql_reference_arguments(SqlText *s, const char *alias, Datum salts, int64 questi
 }
 
 void
-sql_asked(SqlText *s, const char *alias, const Crit *c)
+sql_reference_cache(SqlText *s, const char *alias, const Crit *c)
 {
 	int64 *salts = palloc(c->nlinks * sizeof(int64)), question = ++questions;
 	int n = 0;

@@ -3,8 +3,8 @@
  *
  * The statement calls fhir_search_refers(identity, number): the number names a _has of this backend, which lives as long as its search. Those
  * that refer come from index resource_keys, by the hash identity ^ salt of the place, and their rows are decided without
- * the executor: a third of the time of a subquery. A _has within a _has is asked the same way, for each of them. Where rights are narrower
- * than "may read the table", or a criterion needs a document, the subquery is asked (sql_has).
+ * the executor: a third of the time of a subquery. A _has within a _has is probed the same way, for each of them. Where rights are narrower
+ * than "may read the table", or a criterion needs a document, the subquery is probed (sql_has).
  */
 #include "base/base.h"
 
@@ -28,7 +28,7 @@ typedef struct Question {
 	int nlinks;
 	bool few_refer;
 	Oid table, index;
-	Relation open; /* while a row is asked */
+	Relation open; /* while a row is probed */
 	SearchReader *reader;
 	MemoryContext context; /* of one row */
 	struct Question *next;
@@ -48,7 +48,7 @@ forget_question(void *arg)
 }
 
 void
-search_ask_refers(SearchRequest *req, Crit *c)
+referrers_register(SearchRequest *req, Crit *c)
 {
 	Question *q = MemoryContextAllocZero(req->context, sizeof(Question));
 	MemoryContextCallback *end = MemoryContextAlloc(req->context, sizeof(MemoryContextCallback));
@@ -69,7 +69,7 @@ search_ask_refers(SearchRequest *req, Crit *c)
 }
 
 bool
-search_can_ask(const Crit *c)
+referrers_can_probe(const Crit *c)
 {
 	for (int i = 0; i < c->nlinks; i++)
 		if (!search_decidable(c->links[i].arg))
@@ -114,7 +114,7 @@ any_satisfies(Question *q, Relation table, TIDBitmap *bitmap, Crit *arg, Crit *r
 }
 
 static bool
-refers(Question *q, Relation table, Relation index, const CritLink *link, uint64 identity)
+has_referrer(Question *q, Relation table, Relation index, const CritLink *link, uint64 identity)
 {
 	Crit *reference = crit_new(CRIT_KEYS), *all = crit_new(CRIT_KEYS), *arg = link->arg;
 	TIDBitmap *bitmap;
@@ -132,7 +132,7 @@ refers(Question *q, Relation table, Relation index, const CritLink *link, uint64
 }
 
 bool
-search_refers_any(int64 number, uint64 identity)
+referrers_any(int64 number, uint64 identity)
 {
 	Question *q = find_question(number);
 	Relation table = table_open(q->table, AccessShareLock), index = index_open(q->index, AccessShareLock);
@@ -151,7 +151,7 @@ search_refers_any(int64 number, uint64 identity)
 	q->reader->snapshot = GetActiveSnapshot();
 	old = MemoryContextSwitchTo(q->context);
 	for (int i = 0; i < q->nlinks && !found; i++)
-		found = refers(q, table, index, &q->links[i], identity);
+		found = has_referrer(q, table, index, &q->links[i], identity);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(q->context);
 	index_close(index, AccessShareLock);
@@ -164,5 +164,5 @@ PG_FUNCTION_INFO_V1(fhir_search_refers);
 Datum
 fhir_search_refers(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(search_refers_any(PG_GETARG_INT64(1), (uint64) PG_GETARG_INT64(0)));
+	PG_RETURN_BOOL(referrers_any(PG_GETARG_INT64(1), (uint64) PG_GETARG_INT64(0)));
 }

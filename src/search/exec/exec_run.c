@@ -230,7 +230,7 @@ search_begin(void)
 
 	searches++;
 	if (running == 0)
-		search_forget_asked();
+		reference_cache_forget();
 	set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
 	return level;
@@ -243,7 +243,7 @@ search_end(int level)
 	AtEOXact_GUC(true, level);
 }
 
-/* Quoted schema of the extension's functions; asked again when functions change (DROP and CREATE EXTENSION).
+/* Quoted schema of the extension's functions; looked up again when functions change (DROP and CREATE EXTENSION).
  */
 const char *
 search_ext_schema(void)

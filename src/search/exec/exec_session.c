@@ -2,7 +2,7 @@
  * exec_session.c: around each search: memory, SPI, and fhir.search_timeout.
  *
  * The time limit is a timer of the backend that asks for what a cancel asks for: so whatever waits or loops ends where
- * it would end for a cancel, and nothing is cut short without an error. That error is told from a cancel's or statement_timeout's
+ * it would end for a cancel, and nothing is cut short without an error. That error is distinguished from a cancel's or statement_timeout's
  * here. A search within a search (a value set, the condition of a chained order) is part of the outer one.
  */
 #include "base/base.h"

@@ -240,7 +240,7 @@ composite_present(const MatchCriterion *c, JsonbContainer *doc, const FpList *ba
 
 /* Logical references seldom state a type: `patient:identifier` asks every subject, so the test of the target's type is taken out. */
 static const char *
-without_resolve(const char *expression)
+strip_resolve(const char *expression)
 {
 	static const char lead[] = ".where(resolve() is ";
 	char *copy = pstrdup(expression), *at, *end;
@@ -261,7 +261,7 @@ match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root
 	if (c->param->expression == NULL || c->param->type == PARAM_SPECIAL)
 		ereport(ERROR, errcode(FH501), errmsg("parameter \"%s\" can't be evaluated in memory", c->name), errhint("Use fhir_search."),
 				fhir_issue("not-supported", NULL));
-	evaluate(c->modifier != NULL && strcmp(c->modifier, "identifier") == 0 ? without_resolve(c->param->expression) : c->param->expression,
+	evaluate(c->modifier != NULL && strcmp(c->modifier, "identifier") == 0 ? strip_resolve(c->param->expression) : c->param->expression,
 			 c->type->id, doc, root, &items);
 	if (c->modifier != NULL && strcmp(c->modifier, "missing") == 0) {
 		if (strcmp(c->value, "true") != 0 && strcmp(c->value, "false") != 0)

@@ -388,25 +388,25 @@ matching(const Program *p, JsonbContainer *container, JsonbContainer *bundle, Js
 	JsonbContainer *array = array_of(container, "contained");
 	RefIds refs = {NIL, NIL};
 	int n = 0, size = array ? JsonContainerSize(array) : 0;
-	bool asked = p->via && is_of_type(referring, p->via->type);
+	bool referred = p->via && is_of_type(referring, p->via->type);
 
 	if (which)
 		*which = palloc((size + 1) * sizeof(int));
-	if (p->via && !asked)
+	if (p->via && !referred)
 		return 0;
-	if (asked && p->via->resources) {
+	if (referred && p->via->resources) {
 		Inside in = {p, is_of_type(referring, model_type_by_id(MODEL_T_Bundle)) ? referring : NULL};
 
 		search_resources_inside(p->via, referring, count_inside, &in);
 		return in.n;
 	}
-	if (asked && (size || bundle))
+	if (referred && (size || bundle))
 		search_plain_references(p->via, referring, note_reference, &refs);
-	for (int i = 0; i < size && (!asked || refs.ids); i++) {
+	for (int i = 0; i < size && (!referred || refs.ids); i++) {
 		JsonbValue *e = getIthJsonbValueFromContainer(array, i);
 
 		if (e->type != jbvBinary || !JsonContainerIsObject(e->val.binary.data) ||
-			(asked && !is_among(refs.ids, fhir_json_get_string(e->val.binary.data, "id"))) || !fits(p, e, container, bundle))
+			(referred && !is_among(refs.ids, fhir_json_get_string(e->val.binary.data, "id"))) || !fits(p, e, container, bundle))
 			continue;
 		if (which)
 			(*which)[n] = i;
@@ -583,7 +583,7 @@ search_contained_chain(SearchRequest *req, const CritLink *links, int nlinks, bo
 		const ModelType **type = palloc(sizeof(ModelType *));
 
 		*type = links[i].type;
-		search_sets_inside(req, arg);
+		plan_subqueries_inside(req, arg);
 		one = contained(add_program(req, type, 1, links[i].source, arg));
 		if (!inside) {
 			Crit *marker = crit_new(CRIT_KEYS);
@@ -645,7 +645,7 @@ search_contained_prepare(SearchRequest *req)
 	if (req->contained == CONTAINED_FALSE)
 		return;
 	inner = all_criteria(req);
-	search_sets_inside(req, inner);
+	plan_subqueries_inside(req, inner);
 	p = add_program(req, req->types, req->ntypes, NULL, inner);
 	c = crit_join(CRIT_AND, container_criteria(req, inner), contained(p));
 	if (req->contained == CONTAINED_BOTH) {

@@ -24,21 +24,21 @@
  */
 #define PLACES 65536
 
-typedef struct PagePlace {
+typedef struct PageLocator {
 	BlockNumber block;
 	Buffer buffer;
-} PagePlace;
+} PageLocator;
 
-static PagePlace *places = NULL; /* by block, in a context of its own */
+static PageLocator *places = NULL; /* by block, in a context of its own */
 static Oid placed = InvalidOid;	 /* the table */
 
-static PagePlace *
-place_of(Relation table, BlockNumber block)
+static PageLocator *
+locator_of(Relation table, BlockNumber block)
 {
 	if (places == NULL || placed != RelationGetRelid(table)) {
 		if (places == NULL)
-			places = MemoryContextAlloc(AllocSetContextCreate(TopMemoryContext, "fhir page places", ALLOCSET_SMALL_SIZES), PLACES * sizeof(PagePlace));
-		memset(places, 0, PLACES * sizeof(PagePlace));
+			places = MemoryContextAlloc(AllocSetContextCreate(TopMemoryContext, "fhir page places", ALLOCSET_SMALL_SIZES), PLACES * sizeof(PageLocator));
+		memset(places, 0, PLACES * sizeof(PageLocator));
 		placed = RelationGetRelid(table);
 	}
 	return &places[block % PLACES];
@@ -48,25 +48,25 @@ place_of(Relation table, BlockNumber block)
 void
 search_fetch_ahead(Relation table, BlockNumber block, OffsetNumber offset)
 {
-	const PagePlace *place = place_of(table, block);
+	const PageLocator *locator = locator_of(table, block);
 
-	if (place->block != block || place->buffer <= 0 || place->buffer > NBuffers)
+	if (locator->block != block || locator->buffer <= 0 || locator->buffer > NBuffers)
 		return;
-	__builtin_prefetch(GetBufferDescriptor(place->buffer - 1));
-	__builtin_prefetch(BufferGetPage(place->buffer));
-	__builtin_prefetch(PageGetItemId(BufferGetPage(place->buffer), offset));
+	__builtin_prefetch(GetBufferDescriptor(locator->buffer - 1));
+	__builtin_prefetch(BufferGetPage(locator->buffer));
+	__builtin_prefetch(PageGetItemId(BufferGetPage(locator->buffer), offset));
 }
 
 Buffer
 search_pin_page(Relation table, BlockNumber block)
 {
-	PagePlace *place = place_of(table, block);
+	PageLocator *locator = locator_of(table, block);
 
-	if (place->block == block && place->buffer > 0 && place->buffer <= NBuffers && !RelationUsesLocalBuffers(table) &&
-		ReadRecentBuffer(FhirRelationLocator(table), MAIN_FORKNUM, block, place->buffer))
-		return place->buffer;
-	place->block = block;
-	return place->buffer = ReadBuffer(table, block);
+	if (locator->block == block && locator->buffer > 0 && locator->buffer <= NBuffers && !RelationUsesLocalBuffers(table) &&
+		ReadRecentBuffer(FhirRelationLocator(table), MAIN_FORKNUM, block, locator->buffer))
+		return locator->buffer;
+	locator->block = block;
+	return locator->buffer = ReadBuffer(table, block);
 }
 
 void
@@ -197,7 +197,7 @@ holds(Row *row, const Crit *c)
 		case CRIT_REFERRED:
 			return is_among(identity(row), c->keys, c->nkeys);
 		case CRIT_HAS:
-			return search_refers_any(c->question, identity(row));
+			return referrers_any(c->question, identity(row));
 		case CRIT_NOT:
 			return !holds(row, c->args[0]);
 		case CRIT_AND:
@@ -219,7 +219,7 @@ search_decidable(const Crit *c)
 			return false;
 	return c->kind == CRIT_TRUE || c->kind == CRIT_FALSE || c->kind == CRIT_ORDERED || c->kind == CRIT_NOT || c->kind == CRIT_AND ||
 		   c->kind == CRIT_OR || c->kind == CRIT_REFERRED || (c->kind == CRIT_KEYS && c->nkeys <= SEARCH_INDEXED_KEYS) ||
-		   (c->kind == CRIT_HAS && search_can_ask(c));
+		   (c->kind == CRIT_HAS && referrers_can_probe(c));
 }
 
 bool

@@ -176,7 +176,7 @@ read_references(SearchRequest *req, const KeyParam *p, const ModelType *target, 
 static bool
 stored_value(SearchRequest *req, const SearchSort *end, const ModelType *target, const Referred *r, Datum *out)
 {
-	bool null, told = req->explaining;
+	bool null, explaining = req->explaining;
 	SqlText s;
 
 	if (r->nids == 0)
@@ -193,10 +193,10 @@ stored_value(SearchRequest *req, const SearchSort *end, const ModelType *target,
 	search_restrict(&s, "r", LEG_SORT);
 	appendStringInfoString(&s.sql, " OFFSET 0) x");
 	/* fhir_explain shows the first of them all */
-	req->explaining = told && !req->sort_told;
-	req->sort_told = true;
+	req->explaining = explaining && !req->sort_explained;
+	req->sort_explained = true;
 	search_run(req, &s, "order: values of what a document refers to, by identity");
-	req->explaining = told;
+	req->explaining = explaining;
 	*out = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 	if (!null && search_sort_type(end) == TEXTOID)
 		*out = PointerGetDatum(DatumGetTextPCopy(*out));

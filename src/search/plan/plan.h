@@ -64,7 +64,7 @@ typedef struct SearchRow {
 	const char *type, *id;
 	int32 version;
 	TimestampTz last_updated;
-	ItemPointerData place; /* of the version's row: a hint (rows_version.h) */
+	ItemPointerData locator; /* of the version's row: a hint (rows_version.h) */
 	Datum *sort;
 	bool *sort_null;
 	const char *mode;	   /* "match", "include" */
@@ -123,28 +123,28 @@ extern int64 search_total(SearchRequest *req, bool estimate);
 
 /* ---- plan_complement.c ---- */
 /* NOT of hashes that nearly all have: can the others be found; AND them to c, if they are few. */
-extern bool search_lists_without(const SearchRequest *req, const Crit *c);
-extern bool search_run_without(SearchRequest *req, Crit *c, int few);
+extern bool plan_lists_complement(const SearchRequest *req, const Crit *c);
+extern bool plan_complement(SearchRequest *req, Crit *c, int few);
 
 /* ---- plan_stats.c ---- */
 /* Estimated resources of the types, and of those that satisfy c (< 0: unknown). */
 extern double search_type_rows(const ModelType *const *types, int ntypes);
 extern double search_crit_rows(Crit *c, double type_rows);
 /* Microseconds that it takes to ask a row for what stands in c, and to list all of that. */
-extern double search_asking(const Crit *c);
-extern double search_listing(const Crit *c);
+extern double search_probe_cost(const Crit *c);
+extern double search_list_cost(const Crit *c);
 /* Resources that have the most frequent of the hashes, as far as known: no estimate, it is a lower bound. */
 extern double search_keys_at_least(const Crit *c);
 
-/* ---- plan_sets.c ---- */
+/* ---- plan_subqueries.c ---- */
 /* all: every match will be needed (a chain's end, a total), not a page of them. */
-extern void search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where,
+extern void plan_subqueries(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where,
 						int nwhere, bool all);
 /* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found
- * too few. False if one that is dear to check is still left. */
-extern bool search_sets_finish(SearchRequest *req);
+ * too few. False if one that is expensive to check is still left. */
+extern bool plan_subqueries_finish(SearchRequest *req);
 /* The same for criteria on contained resources, which are evaluated in memory: what needs other resources. */
-extern void search_sets_inside(SearchRequest *req, Crit *c);
+extern void plan_subqueries_inside(SearchRequest *req, Crit *c);
 /* Short intervals in the box start at or after this. */
 extern int64 search_short_start(const OrdBox *b);
 /* Long intervals in the boxes that start before `start`: their number, or more than SEARCH_FEW_LONG. */

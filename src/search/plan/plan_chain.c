@@ -2,7 +2,7 @@
  * plan_chain.c: criteria on what a resource refers to: chains.
  *
  * When few are at the other end these are found first; what is left of the criterion then is a list of hashes. When many
- * are, and a page is wanted, the criterion stays, and each row that the page's walk meets is asked what its document refers to
+ * are, and a page is wanted, the criterion stays, and each row that the page's walk meets is probed for what its document refers to
  * (sql_chain). So a page through a million resources costs what its own rows cost. If the walk finds too few, all are listed after all.
  */
 #include "base/base.h"
@@ -34,7 +34,7 @@ first_of_type(const Crit *c, int i)
 }
 
 /*
- * Can rows be asked what they refer to? Not by canonical url; and what stands in a Bundle itself is no reference.
+ * Can rows be probed for what they refer to? Not by canonical url; and what stands in a Bundle itself is no reference.
  */
 static bool
 can_ask(const SetRun *run, const Crit *c)
@@ -100,13 +100,13 @@ list_targets(SearchRequest *req, const Crit *c, int i, double few, Crit *keys)
 }
 
 /*
- * The chain is left to be asked row by row; about so much of what is referred to satisfies it. Only rows that refer to anything there
- * are asked: where few do, an index finds them.
+ * The chain is left to be probed row by row; about so much of what is referred to satisfies it. Only rows that refer to anything there
+ * are probed: where few do, an index finds them.
  */
 static void
 stay(const SetRun *run, Crit *c, double targets, double all_targets)
 {
-	Crit *chain = crit_new(CRIT_CHAIN), *refers = NULL;
+	Crit *chain = crit_new(CRIT_CHAIN), *referring = NULL;
 	const char *label = c->label;
 
 	for (int i = 0; i < c->nlinks; i++) {
@@ -115,20 +115,20 @@ stay(const SetRun *run, Crit *c, double targets, double all_targets)
 		while (c->links[k].leg != c->links[i].leg)
 			k++;
 		if (k == i)
-			refers = crit_join(CRIT_OR, refers, search_present(c->links[i].leg));
+			referring = crit_join(CRIT_OR, referring, search_present(c->links[i].leg));
 	}
 	*chain = *c;
-	chain->asked = true;
-	chain->matches = Max(1, Min(1, targets / all_targets) * search_crit_rows(refers, run->type_rows));
-	/* each of what is referred to is asked once */
+	chain->per_row = true;
+	chain->matches = Max(1, Min(1, targets / all_targets) * search_crit_rows(referring, run->type_rows));
+	/* each of what is referred to is probed once */
 	chain->asking = KNOWN_COST;
 	chain->listing = targets * TARGET_COST + chain->matches * FOUND_COST;
 	for (int i = 0; i < c->nlinks; i++)
 		if (first_of_type(c, i)) {
-			chain->asking += (ASK_COST + search_asking(c->links[i].arg)) * Min(1, all_targets / run->type_rows);
-			chain->listing += search_listing(c->links[i].arg);
+			chain->asking += (ASK_COST + search_probe_cost(c->links[i].arg)) * Min(1, all_targets / run->type_rows);
+			chain->listing += search_list_cost(c->links[i].arg);
 		}
-	*c = *crit_join(CRIT_AND, refers, chain);
+	*c = *crit_join(CRIT_AND, referring, chain);
 	c->label = label;
 }
 
@@ -166,9 +166,9 @@ void
 search_run_chain(SetRun *run, Crit *c, bool inside)
 {
 	SearchRequest *req = run->req;
-	/* asked: that has been seen to when the chain was left */
+	/* probed: that has been seen to when the chain was left */
 	Crit *keys = crit_new(CRIT_KEYS),
-		 *contained = c->asked ? NULL : search_contained_chain(req, c->links, c->nlinks, inside);
+		 *contained = c->per_row ? NULL : search_contained_chain(req, c->links, c->nlinks, inside);
 	double targets = 0, all_targets = 1; /* that satisfy the criterion; all: estimated */
 	bool many = false;
 
@@ -178,7 +178,7 @@ search_run_chain(SetRun *run, Crit *c, bool inside)
 			Crit *arg = c->links[i].arg;
 			double type_rows = search_type_rows(&type, 1), few = few_targets(run, c, type_rows), n;
 
-			search_sets(req, &type, 1, &arg, 1, few >= PG_INT32_MAX - 1);
+			plan_subqueries(req, &type, 1, &arg, 1, few >= PG_INT32_MAX - 1);
 			if (arg->kind == CRIT_FALSE)
 				continue;
 			n = search_crit_rows(arg, type_rows);
@@ -232,7 +232,7 @@ sql_chain(SqlText *s, const char *alias, const Crit *c)
 {
 	bool any = false;
 
-	sql_asked(s, alias, c);
+	sql_reference_cache(s, alias, c);
 	appendStringInfo(&s->sql,
 					 "EXISTS (SELECT 1 FROM pg_catalog.unnest(%s.fhir_search_references((SELECT d.doc FROM %s.version d "
 					 "WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
@@ -245,7 +245,7 @@ sql_chain(SqlText *s, const char *alias, const Crit *c)
 			sql_target(s, &c->links[i]);
 			any = true;
 		}
-	/* of sql_asked, too */
+	/* of sql_reference_cache, too */
 	appendStringInfoString(&s->sql, any ? ")))" : "false)))");
 }
 

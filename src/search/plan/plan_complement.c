@@ -3,7 +3,7 @@
  *
  * No index lists what is not there, and the dictionary does not know of each value that else may stand at a place. But an entry of the index
  * resource_identity and one of resource_keys for the same row name the same place in the table. So the bitmap of the
- * hashes, and the type's entries of the index of identities, tell which rows may lack them; only these are read, and asked. What the bitmap names has the
+ * hashes, and the type's entries of the index of identities, tell which rows may lack them; only these are read, and probed. What the bitmap names has the
  * hashes: rows of one chain of updates within a page (HOT) have the same.
  */
 #include "base/base.h"
@@ -51,7 +51,7 @@ set_bits(Bits *b, TIDBitmap *bitmap)
 		BlockNumber block = FhirBitmapBlock(next);
 		int n = FhirBitmapOffsets(next, offsets);
 
-		/* n < 0, recheck: the rows of the page may have them, and are asked */
+		/* n < 0, recheck: the rows of the page may have them, and are probed */
 		if (FhirBitmapRecheck(next) || block >= b->nblocks)
 			continue;
 		for (int i = 0; i < n; i++)
@@ -114,15 +114,15 @@ tell(SearchRequest *req, const Crit *c, int n)
 
 /* Could they be found so? */
 bool
-search_lists_without(const SearchRequest *req, const Crit *c)
+plan_lists_complement(const SearchRequest *req, const Crit *c)
 {
 	return c->kind == CRIT_NOT && c->args[0]->kind == CRIT_KEYS && c->args[0]->nkeys <= SEARCH_INDEXED_KEYS && req->ntypes == 1 &&
 		   search_reads_table();
 }
 
-/* c becomes: one of so many rows, and c. False: there are more than few, or it can't be told. */
+/* c becomes: one of so many rows, and c. False: there are more than few, or it can't be known. */
 bool
-search_run_without(SearchRequest *req, Crit *c, int few)
+plan_complement(SearchRequest *req, Crit *c, int few)
 {
 	Oid schema = get_namespace_oid(fhir_store, false), identity_oid = get_relname_relid("resource_identity", schema),
 		keys_oid = get_relname_relid("resource_keys", schema), table_oid = get_relname_relid("resource", schema);
@@ -134,7 +134,7 @@ search_run_without(SearchRequest *req, Crit *c, int few)
 	Size size;
 	int n;
 
-	if (!search_lists_without(req, c) || !OidIsValid(identity_oid) || !OidIsValid(keys_oid))
+	if (!plan_lists_complement(req, c) || !OidIsValid(identity_oid) || !OidIsValid(keys_oid))
 		return false;
 	table = table_open(table_oid, AccessShareLock);
 	bits.nblocks = RelationGetNumberOfBlocks(table);

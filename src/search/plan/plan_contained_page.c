@@ -80,7 +80,7 @@ Crit *
 search_contained_own(SearchRequest *req)
 {
 	if (!req->own_ready) {
-		search_sets(req, req->types, req->ntypes, &req->own, 1, true);
+		plan_subqueries(req, req->types, req->ntypes, &req->own, 1, true);
 		req->own_ready = true;
 	}
 	return req->own;

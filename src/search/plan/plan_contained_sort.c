@@ -317,13 +317,13 @@ take_part(int i, Jsonb *doc, void *arg)
 static int
 cursor_position(const Sorting *x, const SearchCursor *cur)
 {
-	Entry place = {.id = cur->id, .part = x->req->contained_alone ? cur->part : -1};
+	Entry at_cursor = {.id = cur->id, .part = x->req->contained_alone ? cur->part : -1};
 	int i = 0;
 
-	place.row.type = cur->type;
-	place.row.sort = cur->values;
-	place.row.sort_null = cur->nulls;
-	while (i < x->n && compare_entries(&x->list[i], &place, x->req) < (cur->backward ? 0 : 1))
+	at_cursor.row.type = cur->type;
+	at_cursor.row.sort = cur->values;
+	at_cursor.row.sort_null = cur->nulls;
+	while (i < x->n && compare_entries(&x->list[i], &at_cursor, x->req) < (cur->backward ? 0 : 1))
 		i++;
 	return i;
 }
@@ -339,7 +339,7 @@ search_contained_sorted_page(SearchRequest *req, SearchPage *out)
 
 	memset(out, 0, sizeof(*out));
 	if (!walk_matches(&x, &cur, after)) {
-		search_sets_finish(req);
+		plan_subqueries_finish(req);
 		if (req->explaining)
 			req->explain = lappend(req->explain, "WARNING: every match is read for the order of this page");
 		read_matches(&x, NULL);

@@ -3,7 +3,7 @@
  *
  * A _has is answered in one of three ways. Of few that refer the documents are read: the criterion becomes a list of rows. Of
  * more it becomes a set of identities, which the rows of the referring resources hold beside their hashes (list_referred). Of many it stays, and
- * each row that a walk meets is asked who refers to it, by the index of hashes (sql_has). Which way is by estimated cost, in microseconds;
+ * each row that a walk meets is probed for who refers to it, by the index of hashes (sql_has). Which way is by estimated cost, in microseconds;
  * a page that a walk does not find within the time that the other way would take, is found the other way.
  */
 #include "base/base.h"
@@ -96,7 +96,7 @@ add_canonicals(SearchRequest *req, HasContext *h)
 		add_id(rows[i].type, strlen(rows[i].type), rows[i].id, strlen(rows[i].id), 0, &h->ids);
 }
 
-/* Canonicals can't be asked row by row: the documents that hold them are read however many they are. */
+/* Canonicals can't be probed row by row: the documents that hold them are read however many they are. */
 static bool
 by_canonical(const SetRun *run, const Crit *c)
 {
@@ -119,7 +119,7 @@ fetch_versions(SearchRow **rows)
 		(*rows)[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
 		(*rows)[i].version =
 			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
-		(*rows)[i].place = *(ItemPointer) DatumGetPointer(
+		(*rows)[i].locator = *(ItemPointer) DatumGetPointer(
 			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -178,7 +178,7 @@ testing(const SetRun *run)
 	return rows * EACH_COST + (rows > 1 ? BOTH_COST : 0);
 }
 
-/* So many that refer are listed rather than rows asked: the more refer, the fewer rows are asked until the page is full. */
+/* So many that refer are listed rather than rows probed: the more refer, the fewer rows are probed until the page is full. */
 static int
 few_referring(const SetRun *run, const Crit *c)
 {
@@ -277,7 +277,7 @@ static void
 list_referred(SetRun *run, Crit *c, Crit *arg, int few)
 {
 	const ModelType *from = c->links[0].type;
-	Crit *found = crit_new(CRIT_REFERRED), *as_was;
+	Crit *found = crit_new(CRIT_REFERRED), *original;
 	int64 *salts = palloc(c->nlinks * sizeof(int64));
 	SqlText s;
 
@@ -297,9 +297,9 @@ list_referred(SetRun *run, Crit *c, Crit *arg, int few)
 		return;
 	}
 	take_identities(found);
-	as_was = palloc(sizeof(Crit));
-	*as_was = *c;
-	c->as_was = as_was;
+	original = palloc(sizeof(Crit));
+	*original = *c;
+	c->original = original;
 	c->kind = found->nkeys ? CRIT_REFERRED : CRIT_FALSE;
 	c->keys = found->keys;
 	c->nkeys = found->nkeys;
@@ -320,7 +320,7 @@ search_run_has(SetRun *run, Crit *c)
 	double referring, from_rows = search_type_rows(&from, 1);
 	int n, few = few_referring(run, c), read = few_read(run, c, few);
 
-	search_sets(req, &from, 1, &arg, 1, run->all || few == PG_INT32_MAX - 1);
+	plan_subqueries(req, &from, 1, &arg, 1, run->all || few == PG_INT32_MAX - 1);
 	if (arg->kind == CRIT_FALSE) {
 		c->kind = CRIT_FALSE;
 		return;
@@ -328,9 +328,9 @@ search_run_has(SetRun *run, Crit *c)
 	referring = search_crit_rows(arg, from_rows);
 	c->matches = Min(run->type_rows, Max(few, referring) / together(from_rows, run->type_rows));
 	c->few_refer = few_refer(run, from_rows);
-	search_ask_refers(req, c);
-	c->asking = search_asking(arg) + asking(run, from_rows);
-	c->listing = search_listing(arg) + Max(few, referring) * (rows_each(run) > 1 || !(search_indexed(arg) || search_listing(arg) > 0) ? READ_COST : LIST_COST);
+	referrers_register(req, c);
+	c->asking = search_probe_cost(arg) + asking(run, from_rows);
+	c->listing = search_list_cost(arg) + Max(few, referring) * (rows_each(run) > 1 || !(search_indexed(arg) || search_list_cost(arg) > 0) ? READ_COST : LIST_COST);
 	/* without an index, to find few costs as much as to find all */
 	if (few < PG_INT32_MAX - 1 && (referring > few || (!run->all && !search_indexed(arg))))
 		return;

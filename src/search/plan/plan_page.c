@@ -61,7 +61,7 @@ fetch_rows(SearchRequest *req, SearchPage *page)
 		row->id = TextDatumGetCString(SPI_getbinval(t->vals[i], t->tupdesc, 3, &null));
 		row->version = DatumGetInt32(SPI_getbinval(t->vals[i], t->tupdesc, 4, &null));
 		row->last_updated = DatumGetTimestampTz(SPI_getbinval(t->vals[i], t->tupdesc, 5, &null));
-		row->place = *(ItemPointer) DatumGetPointer(SPI_getbinval(t->vals[i], t->tupdesc, 6, &null));
+		row->locator = *(ItemPointer) DatumGetPointer(SPI_getbinval(t->vals[i], t->tupdesc, 6, &null));
 		row->mode = "match";
 		row->sort = palloc((req->nsorts + 1) * sizeof(Datum));
 		row->sort_null = palloc((req->nsorts + 1) * sizeof(bool));
@@ -99,7 +99,7 @@ static int
 walk_bound(SearchRequest *req, int limit)
 {
 	double type_rows = search_type_rows(req->types, req->ntypes), product = type_rows, least = type_rows,
-		   need, asked = 0, listed = 0, left = 1;
+		   need, probe_rows = 0, listed = 0, left = 1;
 	bool indexed = false, listable = false, any = false;
 	const Crit *walked = search_walked_criterion(req);
 
@@ -116,8 +116,8 @@ walk_bound(SearchRequest *req, int limit)
 			least = Min(least, n);
 		} else if (c->kind == CRIT_REFERRED)
 			left *= Max(n, 1) / type_rows;
-		listable = listable || search_listable(c) || (search_lists_without(req, c) && n < type_rows * SEARCH_FEW_WITHOUT);
-		asked = Max(asked, rows_to_ask(c));
+		listable = listable || search_listable(c) || (plan_lists_complement(req, c) && n < type_rows * SEARCH_FEW_COMPLEMENT);
+		probe_rows = Max(probe_rows, rows_to_ask(c));
 		if (c->kind == CRIT_KEYS || c->kind == CRIT_ORDERED)
 			listed = Max(listed, c->kind == CRIT_KEYS ? n : 2.0 * SEARCH_FEW_ROWS);
 	}
@@ -129,15 +129,15 @@ walk_bound(SearchRequest *req, int limit)
 	if (limit > 100000)
 		return -1;
 	need = limit * type_rows / Max(product, 1);
-	/* to ask so many rows would cost more than to list what they are asked for; only those are asked that are left by what is soon told.
+	/* to ask so many rows would cost more than to list what they are asked for; only those are probed that are left by what is soon known.
 	 * Matches stand together, so it may be a long way to the first: as far as listing costs */
-	if (!indexed && asked > 0) {
-		/* many more rows than are asked in the time of the list; else some of that time is worth a try */
-		if (need * left > asked * SEARCH_TRIED)
+	if (!indexed && probe_rows > 0) {
+		/* many more rows than are probed in the time of the list; else some of that time is worth a try */
+		if (need * left > probe_rows * SEARCH_TRIED)
 			return -1;
-		if (need * left > asked)
-			return limit * 4 > asked ? -1 : (int) Min(asked / 3 / left, 200000);
-		return (int) Min(Max(limit * 4, asked / left), 200000);
+		if (need * left > probe_rows)
+			return limit * 4 > probe_rows ? -1 : (int) Min(probe_rows / 3 / left, 200000);
+		return (int) Min(Max(limit * 4, probe_rows / left), 200000);
 	}
 	/* to list them all takes at least as long as to look at as many rows and half as many again */
 	if (!indexed)
@@ -171,10 +171,10 @@ append_rows(SearchPage *page, const SearchPage *more)
 
 /* Is it decided on the row itself? */
 static bool
-told_by_row(const Crit *c)
+decided_by_row(const Crit *c)
 {
 	for (int i = 0; i < c->nargs; i++)
-		if (!told_by_row(c->args[i]))
+		if (!decided_by_row(c->args[i]))
 			return false;
 	return c->kind == CRIT_KEYS || c->kind == CRIT_ORDERED || c->kind == CRIT_TRUE || c->kind == CRIT_TYPE || c->kind == CRIT_NOT ||
 		   c->kind == CRIT_AND || c->kind == CRIT_OR;
@@ -187,14 +187,14 @@ one_way(const SearchRequest *req, const SearchWalk *w)
 	if (w->bound == 0 || req->nsorts > 0 || req->ntypes > 1)
 		return false;
 	for (int i = 0; i < req->nwhere; i++)
-		if (!told_by_row(req->where[i]))
+		if (!decided_by_row(req->where[i]))
 			return false;
 	return search_restriction_hook == NULL;
 }
 
 /*
  * Did a bounded walk by identity look at all that is left of the order? The last pages are short, and what comes before them has been
- * passed. Only the index is asked; of rows that a restriction hides it may count too many.
+ * passed. Only the index is probed; of rows that a restriction hides it may count too many.
  */
 static bool
 came_to_the_end(SearchRequest *req, const SearchWalk *w)
@@ -308,7 +308,7 @@ search_page(SearchRequest *req, SearchPage *out)
 	walk = !cur.from_end && search_can_walk(req, &cur, after) ? walk_bound(req, limit) : -1;
 	if (walk >= 0)
 		complete = page_by_walk(req, &cur, after, walk, limit, out);
-	if (!complete && !search_sets_finish(req) && walk > 0)
+	if (!complete && !plan_subqueries_finish(req) && walk > 0)
 		complete = page_by_walk(req, &cur, after, 0, limit, out);
 	if (!complete)
 		page_by_sort(req, &cur, after, limit, out);
@@ -377,7 +377,7 @@ sql_count_ordered(SqlText *s, const Crit *c)
 
 /* If nothing else is found by an index: the few that lack what is not to be there. */
 static void
-list_without(SearchRequest *req)
+list_complement(SearchRequest *req)
 {
 	double type_rows = search_type_rows(req->types, req->ntypes);
 
@@ -385,8 +385,8 @@ list_without(SearchRequest *req)
 		if (search_indexed(req->where[i]))
 			return;
 	for (int i = 0; i < req->nwhere; i++)
-		if (search_lists_without(req, req->where[i]) && search_crit_rows(req->where[i], type_rows) < type_rows * SEARCH_FEW_WITHOUT &&
-			search_run_without(req, req->where[i], SEARCH_FEW_WHEN_ALL))
+		if (plan_lists_complement(req, req->where[i]) && search_crit_rows(req->where[i], type_rows) < type_rows * SEARCH_FEW_COMPLEMENT &&
+			plan_complement(req, req->where[i], SEARCH_FEW_WHEN_ALL))
 			return;
 }
 
@@ -424,8 +424,8 @@ search_total(SearchRequest *req, bool estimate)
 		return n;
 	/* what a page can leave to be checked row by row */
 	if (!req->all_listed)
-		search_sets(req, req->types, req->ntypes, req->where, req->nwhere, true);
-	list_without(req);
+		plan_subqueries(req, req->types, req->ntypes, req->where, req->nwhere, true);
+	list_complement(req);
 	if (search_count_hashes(req, &n))
 		return n;
 	appendStringInfoString(&s.sql, "SELECT pg_catalog.count(*)");

@@ -16,11 +16,11 @@
 #define SEARCH_FEW_TARGETS 2
 #define SEARCH_MANY_TARGETS 2
 #define SEARCH_FEW_LOOKED_UP 4
-#define SEARCH_FEW_ASKED 2
+#define SEARCH_FEW_PROBED 2
 #define SEARCH_FEW_EACH 3
 #define SEARCH_REMEMBERED 3
 #define SEARCH_TRIED 2
-#define SEARCH_FEW_WITHOUT 1
+#define SEARCH_FEW_COMPLEMENT 1
 #define SEARCH_FEW_LONG 3
 #define SEARCH_PLANS 5
 #define SEARCH_FAR_ROWS 0
@@ -38,15 +38,15 @@
 #define SEARCH_FEW_TARGETS 300	   /* resources at the other end of a chain that are listed for a page, */
 #define SEARCH_MANY_TARGETS 5000   /* and at most */
 #define SEARCH_FEW_LOOKED_UP 1000  /* hashes that are looked up one by one for a page */
-#define SEARCH_FEW_ASKED 500	   /* rows that are asked what they refer to rather than find that first */
+#define SEARCH_FEW_PROBED 500	   /* rows that are probed for what they refer to rather than find that first */
 #define SEARCH_FEW_EACH 16		   /* on average, that refer to a row: all of them are looked at */
-#define SEARCH_FEW_WITHOUT 0.05	   /* of a type are estimated to lack hashes: then these are found rather than met on a walk */
+#define SEARCH_FEW_COMPLEMENT 0.05	   /* of a type are estimated to lack hashes: then these are found rather than met on a walk */
 #define SEARCH_TRIED 8			   /* times: a walk of so many rows as that the list would be cheaper is tried for a part of the list's time */
 #define SEARCH_REMEMBERED 20000	   /* answers of what is referred to that a search keeps */
 #define SEARCH_FEW_LONG 5000	   /* long intervals that are sorted by their start */
 #define SEARCH_PLANS 400		   /* statements whose plans a session keeps */
-#define SEARCH_FAR_ROWS 3		   /* rows that are asked for their chained sort value in the time in which one at the chain's end is asked who refers to it */
-#define SEARCH_ROWS_A_REFERRING 10 /* rows of a walk that are asked in the time in which one that refers has its document read */
+#define SEARCH_FAR_ROWS 3		   /* rows that are asked for their chained sort value in the time in which one at the chain's end is probed for who refers to it */
+#define SEARCH_ROWS_A_REFERRING 10 /* rows of a walk that are probed in the time in which one that refers has its document read */
 #define SEARCH_WALKED_PART 2	   /* of the matches of _contained: if more are on the way to a page, all are read */
 #define SEARCH_PAGES_A_ROW 20	   /* pages whose visibility is looked up in the time of one row */
 #endif

@@ -171,7 +171,7 @@ sql_all_keys(SqlText *s, const char *alias, const Crit *all)
 static void
 sql_has(SqlText *s, const char *alias, const Crit *c)
 {
-	if (search_can_ask(c)) {
+	if (referrers_can_probe(c)) {
 		appendStringInfo(&s->sql, "%s.fhir_search_refers(%s.fhir_identity(%s.type, %s.id), ", search_ext_schema(), search_ext_schema(), alias, alias);
 		sql_param(s, INT8OID, Int64GetDatum(c->question));
 		appendStringInfoChar(&s->sql, ')');

@@ -203,7 +203,7 @@ search_crit_rows(Crit *c, double type_rows)
 		case CRIT_HAS:
 		case CRIT_CHAIN:
 		case CRIT_STRING:
-			n = type_rows / 3; /* found by search_sets to be many */
+			n = type_rows / 3; /* found by plan_subqueries to be many */
 			break;
 		default:
 			n = type_rows;
@@ -214,21 +214,21 @@ search_crit_rows(Crit *c, double type_rows)
 }
 
 double
-search_asking(const Crit *c)
+search_probe_cost(const Crit *c)
 {
 	double sum = c->asking;
 
 	for (int i = 0; i < c->nargs; i++)
-		sum += search_asking(c->args[i]);
+		sum += search_probe_cost(c->args[i]);
 	return sum;
 }
 
 double
-search_listing(const Crit *c)
+search_list_cost(const Crit *c)
 {
 	double sum = c->listing;
 
 	for (int i = 0; i < c->nargs; i++)
-		sum += search_listing(c->args[i]);
+		sum += search_list_cost(c->args[i]);
 	return sum;
 }

@@ -107,14 +107,14 @@ by_value(const SearchSort *sort)
 
 /* Has a resource at most one value that it sorts by? Then where is that, else 0. */
 static uint64
-sort_place(const SearchSort *sort)
+sort_position(const SearchSort *sort)
 {
-	uint64 place = sort->param && sort->param->nlegs ? search_place(sort->param->legs[0].source) : 0;
+	uint64 position = sort->param && sort->param->nlegs ? search_element_position(sort->param->legs[0].source) : 0;
 
-	for (int i = 1; place && i < sort->param->nlegs; i++)
-		if (search_place(sort->param->legs[i].source) != place)
+	for (int i = 1; position && i < sort->param->nlegs; i++)
+		if (search_element_position(sort->param->legs[i].source) != position)
 			return 0;
-	return place;
+	return position;
 }
 
 static bool
@@ -145,7 +145,7 @@ search_walked_criterion(const SearchRequest *req)
 	for (int i = 0; i < req->nwhere; i++) {
 		Crit *c = req->where[i];
 
-		if (c->kind == CRIT_ORDERED && sort->kind == SORT_ORDERED && c->single && c->place == sort_place(sort) &&
+		if (c->kind == CRIT_ORDERED && sort->kind == SORT_ORDERED && c->single && c->position == sort_position(sort) &&
 			keys_within(c, sort))
 			return c;
 		if (c->kind == CRIT_UPDATED && sort->kind == SORT_UPDATED)

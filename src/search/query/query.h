@@ -72,7 +72,7 @@ struct Crit {
 	CritKind kind;
 	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
 	bool single;	   /* ORDERED: a resource has at most one interval under all of the keys */
-	uint64 place;	   /* ORDERED, single: where that stands, see search_place */
+	uint64 position;	   /* ORDERED, single: where that stands, see search_element_position */
 	bool unindexed;	   /* no index answers it: fhir_explain warns */
 
 	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */
@@ -96,11 +96,11 @@ struct Crit {
 	int nargs;
 	int64 program;	/* CONTAINED */
 	bool few_refer; /* HAS: on average; they are all looked at */
-	int64 question; /* HAS: number of search_ask_refers */
+	int64 question; /* HAS: number of referrers_register */
 	double asking;	/* HAS, CHAIN, REFERRED: microseconds to ask a row of the search, */
 	double listing; /* HAS, CHAIN: and to list what it is asked for */
-	Crit *as_was;	/* REFERRED: the _has */
-	bool asked;		/* CHAIN: found to have many at its end */
+	Crit *original;	/* REFERRED: the _has */
+	bool per_row;		/* CHAIN: found to have many at its end */
 	int more_than;	/* ORDERED: more entries than that are in the boxes */
 	double matches; /* estimated matching resources, < 0: unknown */
 };
@@ -183,7 +183,7 @@ typedef struct SearchRequest {
 	int npairs;
 
 	int count; /* page size */
-	int count_asked;
+	int count_given;
 	SearchTotal total;
 	SearchSummary summary;
 	SearchElement *elements;
@@ -201,7 +201,7 @@ typedef struct SearchRequest {
 	bool own_ready;
 	const ModelType **inside_types; /* _contained: what is searched; types are those of the containers */
 	int ninside_types;
-	bool sort_told; /* fhir_explain has shown how an order looks up what documents refer to */
+	bool sort_explained; /* fhir_explain has shown how an order looks up what documents refer to */
 
 	Crit **where; /* AND */
 	int nwhere;
@@ -210,7 +210,7 @@ typedef struct SearchRequest {
 	bool explaining, analyze;
 	MemoryContext context; /* of the request: outlives every step */
 	int64 known_total;	   /* counted beside the page, -1 if not */
-	bool all_listed;	   /* search_sets has run for every match */
+	bool all_listed;	   /* plan_subqueries has run for every match */
 	double walked_rows;	   /* about how many resources of the types there are */
 } SearchRequest;
 
@@ -271,7 +271,7 @@ extern Crit *search_chain_link(Crit *c, const KeyParam *p, const ModelType *targ
 /* The types that reference parameter p may lead to, of that name if one is given. Returns how many. */
 extern int search_chain_targets(const KeyParam *p, const char *type_name, const ModelType ***out);
 extern bool search_target_allowed(const ModelTypeId *targets, const ModelType *t);
-extern bool search_refers_to(const KeyParam *p, const ModelType *t);
+extern bool search_reference_allows(const KeyParam *p, const ModelType *t);
 /* Does type t know the first part of a name? */
 extern bool search_knows(const ModelType *t, const char *name);
 
@@ -369,7 +369,7 @@ extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, in
 
 /* ---- query_sort.c ---- */
 /* Which element of a resource holds the one value of this source: the same for all types of a choice; 0: it may hold several. */
-extern uint64 search_place(const KeySource *source);
+extern uint64 search_element_position(const KeySource *source);
 extern void search_resolve_sort(SearchRequest *req, const char *value);
 extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
 extern Oid search_sort_type(const SearchSort *sort);

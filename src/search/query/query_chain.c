@@ -26,7 +26,7 @@ add_link(Crit *c, const KeyParam *p, const KeyLeg *leg, const ModelType *type, C
 
 /* May the reference parameter lead to t? */
 bool
-search_refers_to(const KeyParam *p, const ModelType *t)
+search_reference_allows(const KeyParam *p, const ModelType *t)
 {
 	for (int i = 0; i < p->nlegs; i++)
 		if (search_target_allowed(p->targets, t) && search_target_allowed(p->legs[i].targets, t))
@@ -48,7 +48,7 @@ search_knows(const ModelType *t, const char *name)
 		const ModelType *type = model_resource(from, ref - from);
 		const KeyParam *p = type && *ref ? search_param(type, ref + 1, strcspn(ref + 1, ":")) : NULL;
 
-		return p == NULL || search_refers_to(p, t);
+		return p == NULL || search_reference_allows(p, t);
 	}
 	for (int i = 0; i < lengthof(common); i++)
 		if (strlen(common[i]) == len && strncmp(name, common[i], len) == 0)
@@ -110,7 +110,7 @@ search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, con
 	for (int i = 0; i < ntargets; i++) {
 		Crit *arg;
 
-		if (ntargets > 1 && (!search_refers_to(p, targets[i]) || !search_knows(targets[i], name->rest)))
+		if (ntargets > 1 && (!search_reference_allows(p, targets[i]) || !search_knows(targets[i], name->rest)))
 			continue;
 		arg = search_resolve_criterion(req, &targets[i], 1, name->rest, value, depth + 1);
 		search_chain_link(c, p, targets[i], arg);
@@ -156,7 +156,7 @@ search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const 
 		bool any = false;
 
 		for (int i = 0; i < ntypes && !any; i++)
-			any = search_refers_to(p, types[i]) && search_target_allowed(p->legs[k].targets, types[i]);
+			any = search_reference_allows(p, types[i]) && search_target_allowed(p->legs[k].targets, types[i]);
 		if (any) {
 			add_link(c, p, &p->legs[k], from, arg);
 			referring = crit_join(CRIT_OR, referring, search_present(&p->legs[k]));

@@ -91,7 +91,7 @@ by_order(const KeyParam *p, const KeySource *s, char **values)
 
 	split_token(p->code, values[0], &t);
 	if (c->root) {
-		/* The rows know the code alone; a system is asked of the part's own keys. */
+		/* The rows know the code alone; a system is looked for in the part's own keys. */
 		if (t.clen < 0)
 			return NULL;
 		hash = keys_code(s, t.code, t.clen);

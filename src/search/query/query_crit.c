@@ -95,7 +95,7 @@ crit_join(CritKind kind, Crit *a, Crit *b)
 			}
 	}
 	if (kind == CRIT_OR && mergeable(a, b)) {
-		a->single = a->single && b->single && a->place == b->place;
+		a->single = a->single && b->single && a->position == b->position;
 		for (int i = 0; i < b->nkeys; i++)
 			crit_add_key(a, b->keys[i]);
 		for (int i = 0; i < b->nvalues; i++)

@@ -81,7 +81,7 @@ through_reference(Filter *f, const KeyParam *p, const char *type, const FilterTe
 		Filter path = {f->req, &targets[i], 1, f->depth + 1, *rest, true, false};
 		Crit *arg;
 
-		if (!search_refers_to(p, targets[i]) || !names_known(f, targets[i], inner))
+		if (!search_reference_allows(p, targets[i]) || !names_known(f, targets[i], inner))
 			continue;
 		(void) path_from(&path, NULL, filter_typed_name(&path.text));
 		if (path.unknown)

@@ -26,14 +26,14 @@ typedef struct Implied {
 /* One comparison: `place op value`; value with the escapes of a parameter's. */
 typedef struct Comparison {
 	const ModelType *type;
-	const char *place, *op, *value;
+	const char *elem_path, *op, *value;
 	ModelTypeId element; /* what stands there */
 	bool users;			 /* to be answered by parameters that users have added, else by R4's */
 	Crit *found;		 /* NULL: nothing yet */
 } Comparison;
 
-static Crit *expression(Implied *e, const char *place);
-static Crit *rest_of_path(Implied *e, const char *place, bool *absent);
+static Crit *expression(Implied *e, const char *elem_path);
+static Crit *rest_of_path(Implied *e, const char *elem_path, bool *absent);
 
 /* ---- by the keys of a parameter that looks there ---- */
 
@@ -169,8 +169,8 @@ try_param(const KeyParam *p, void *arg)
 		const char *source = p->legs[i].source->expression;
 		size_t len = strlen(source);
 
-		if (strncmp(c->place, source, len) == 0 && (c->place[len] == '\0' || c->place[len] == '.'))
-			c->found = by_leg(c, p, &p->legs[i], c->place + len);
+		if (strncmp(c->elem_path, source, len) == 0 && (c->elem_path[len] == '\0' || c->elem_path[len] == '.'))
+			c->found = by_leg(c, p, &p->legs[i], c->elem_path + len);
 	}
 }
 
@@ -197,7 +197,7 @@ static Crit *
 by_word(const Comparison *c)
 {
 	uint8 kind = model_type_by_id(c->element)->primitive;
-	const char *raw = search_unescape(c->value), *end, *at, *word, *best = NULL, *name = strrchr(c->place, '.');
+	const char *raw = search_unescape(c->value), *end, *at, *word, *best = NULL, *name = strrchr(c->elem_path, '.');
 	bool within = is_op(c, " co ew ");
 	int len, most = 0;
 	char *folded;
@@ -227,16 +227,16 @@ try_present(const KeyParam *p, void *arg)
 		const KeyLeg *leg = &p->legs[i];
 
 		/* not only those of some type */
-		if ((leg->targets == NULL || leg->targets[0] == MODEL_NONE) && leg->missing != 0 && strcmp(c->place, leg->source->expression) == 0)
+		if ((leg->targets == NULL || leg->targets[0] == MODEL_NONE) && leg->missing != 0 && strcmp(c->elem_path, leg->source->expression) == 0)
 			c->found = search_present(leg);
 	}
 }
 
 /* Something is at the place, as far as that is known. */
 static Crit *
-by_presence(const Implied *e, const char *place)
+by_presence(const Implied *e, const char *elem_path)
 {
-	Comparison c = {.type = e->type, .place = place};
+	Comparison c = {.type = e->type, .elem_path = elem_path};
 
 	by_params(&c, try_present);
 	return c.found ? c.found : crit_new(CRIT_TRUE);
@@ -245,12 +245,12 @@ by_presence(const Implied *e, const char *place)
 /* ---- the text ---- */
 
 static Crit *
-comparison(const Implied *e, const char *place, const char *op, const char *value)
+comparison(const Implied *e, const char *elem_path, const char *op, const char *value)
 {
-	Comparison c = {e->type, place, op, value};
+	Comparison c = {e->type, elem_path, op, value};
 	KeyTypes types;
 
-	keys_path_compile(place, e->type->id, false, &types);
+	keys_path_compile(elem_path, e->type->id, false, &types);
 	if (types.n != 1)
 		return crit_new(CRIT_TRUE);
 	c.element = types.types[0];
@@ -262,11 +262,11 @@ comparison(const Implied *e, const char *place, const char *op, const char *valu
 
 /* Has the type that stands at `place` an element of that name, as far as is known? */
 static bool
-has_element(const Implied *e, const char *place, const char *path)
+has_element(const Implied *e, const char *elem_path, const char *path)
 {
 	KeyTypes of, types;
 
-	keys_path_compile(place, e->type->id, false, &of);
+	keys_path_compile(elem_path, e->type->id, false, &of);
 	keys_path_compile(path, e->type->id, false, &types);
 	return of.n != 1 || types.n > 0 || model_type_by_id(of.types[0])->kind == MODEL_RESOURCE;
 }
@@ -286,15 +286,15 @@ either(const Implied *e, Crit *a, Crit *b)
 
 /* Reads name and what follows it. Where there is no such element, only "pr false" is true: that says nothing, its negation much. */
 static Crit *
-member(Implied *e, const char *place, bool *absent)
+member(Implied *e, const char *elem_path, bool *absent)
 {
 	const char *start, *name, *path;
 
 	filter_skip_space(&e->text);
 	start = e->text.at;
 	name = filter_name(&e->text);
-	path = psprintf("%s.%s", place, name);
-	if (has_element(e, place, path)) {
+	path = psprintf("%s.%s", elem_path, name);
+	if (has_element(e, elem_path, path)) {
 		Crit *c = rest_of_path(e, path, absent);
 
 		return *absent == e->negated ? c : crit_new(CRIT_TRUE);
@@ -302,7 +302,7 @@ member(Implied *e, const char *place, bool *absent)
 	if (e->unknown == NULL) {
 		KeyTypes of;
 
-		keys_path_compile(place, e->type->id, false, &of);
+		keys_path_compile(elem_path, e->type->id, false, &of);
 		e->unknown = start;
 		e->element = name;
 		e->holder = model_type_by_id(of.types[0])->name;
@@ -313,13 +313,13 @@ member(Implied *e, const char *place, bool *absent)
 
 /* absent: does the comparison at its end ask for what is not there ("pr false")? */
 static Crit *
-rest_of_path(Implied *e, const char *place, bool *absent)
+rest_of_path(Implied *e, const char *elem_path, bool *absent)
 {
 	Crit *passes = NULL, *rest;
 
 	check_stack_depth();
 	if (filter_accept_char(&e->text, '[')) {
-		passes = expression(e, place);
+		passes = expression(e, elem_path);
 		filter_expect(&e->text, ']');
 		filter_expect(&e->text, '.');
 	} else if (!filter_accept_char(&e->text, '.')) {
@@ -327,14 +327,14 @@ rest_of_path(Implied *e, const char *place, bool *absent)
 		bool pr = strcmp(op, "pr") == 0;
 
 		*absent = pr && strcmp(value, "false") == 0;
-		return pr || strcmp(op, "ne") == 0 ? by_presence(e, place) : comparison(e, place, op, value);
+		return pr || strcmp(op, "ne") == 0 ? by_presence(e, elem_path) : comparison(e, elem_path, op, value);
 	}
-	rest = member(e, place, absent);
+	rest = member(e, elem_path, absent);
 	return passes ? both(e, passes, rest) : rest;
 }
 
 static Crit *
-term(Implied *e, const char *place)
+term(Implied *e, const char *elem_path)
 {
 	bool absent;
 	Crit *c;
@@ -342,27 +342,27 @@ term(Implied *e, const char *place)
 	check_stack_depth();
 	if (filter_accept(&e->text, "not")) {
 		e->negated = !e->negated;
-		c = term(e, place);
+		c = term(e, elem_path);
 		e->negated = !e->negated;
 		return c;
 	}
 	if (!filter_accept_char(&e->text, '('))
-		return member(e, place, &absent);
-	c = expression(e, place);
+		return member(e, elem_path, &absent);
+	c = expression(e, elem_path);
 	filter_expect(&e->text, ')');
 	return c;
 }
 
 static Crit *
-expression(Implied *e, const char *place)
+expression(Implied *e, const char *elem_path)
 {
-	Crit *c = term(e, place);
+	Crit *c = term(e, elem_path);
 
 	for (;;) {
 		if (filter_accept(&e->text, "and"))
-			c = both(e, c, term(e, place));
+			c = both(e, c, term(e, elem_path));
 		else if (filter_accept(&e->text, "or"))
-			c = either(e, c, term(e, place));
+			c = either(e, c, term(e, elem_path));
 		else
 			return c;
 	}
@@ -387,10 +387,10 @@ search_filter_implied(const KeyParam *p, const char *text)
 
 	for (int i = 0; i < p->nlegs; i++) {
 		Implied e = {p->base, {text, text}};
-		const char *place = p->legs[i].source->expression;
-		const char *parts = strstr(place, " $ "); /* of a composite: its base stands before its components */
+		const char *elem_path = p->legs[i].source->expression;
+		const char *parts = strstr(elem_path, " $ "); /* of a composite: its base stands before its components */
 
-		any = crit_join(CRIT_OR, any, rest_of_path(&e, parts ? pnstrdup(place, parts - place) : place, &absent));
+		any = crit_join(CRIT_OR, any, rest_of_path(&e, parts ? pnstrdup(elem_path, parts - elem_path) : elem_path, &absent));
 		known = known || e.unknown == NULL;
 		if (first.unknown == NULL)
 			first = e;

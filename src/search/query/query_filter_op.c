@@ -153,7 +153,7 @@ unequal(const KeyParam *p, const char *value)
 {
 	Crit *equal = p->type == PARAM_STRING ? string(p, "eq", value) : search_values(p, NULL, value);
 
-	if (p->type == PARAM_COMPOSITE || (p->nlegs == 1 && search_place(p->legs[0].source) != 0))
+	if (p->type == PARAM_COMPOSITE || (p->nlegs == 1 && search_element_position(p->legs[0].source) != 0))
 		return crit_join(CRIT_AND, present(p), crit_not(equal));
 	/* of several values one may be equal and another not */
 	return crit_join(CRIT_AND, present(p),

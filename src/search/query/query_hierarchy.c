@@ -29,7 +29,7 @@ part_of(const ModelType *t)
 	for (int i = 0; i < lengthof(codes); i++) {
 		const KeyParam *p = search_param(t, codes[i], strlen(codes[i]));
 
-		if (p && p->type == PARAM_REFERENCE && p->user == NULL && p->nlegs == 1 && search_refers_to(p, t))
+		if (p && p->type == PARAM_REFERENCE && p->user == NULL && p->nlegs == 1 && search_reference_allows(p, t))
 			return p;
 	}
 	return NULL;

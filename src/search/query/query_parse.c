@@ -299,8 +299,8 @@ static bool
 parse_single(SearchRequest *req, const char *name, const char *value)
 {
 	if (strcmp(name, "_count") == 0) {
-		req->count_asked = parse_count(value);
-		req->count = Min(req->count_asked, fhir_max_count);
+		req->count_given = parse_count(value);
+		req->count = Min(req->count_given, fhir_max_count);
 	} else if (strcmp(name, "_total") == 0)
 		req->total = parse_total(value);
 	else if (strcmp(name, "_summary") == 0)

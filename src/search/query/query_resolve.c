@@ -182,7 +182,7 @@ search_present(const KeyLeg *leg)
 	return n ? crit_not(missing_groups(m, n)) : crit_new(CRIT_FALSE);
 }
 
-/* contained: it is asked of contained resources, too. */
+/* contained: it is probed of contained resources, too. */
 static Crit *
 missing(const ModelType *const *types, int ntypes, const char *code, const char *value, bool contained)
 {
@@ -310,7 +310,7 @@ special_comparison(SearchRequest *req, const ModelType *const *types, int ntypes
 
 /* NOT c; and, where that is known, one of the codes that remain: an index finds these. */
 static Crit *
-without(const ModelType *const *types, int ntypes, const char *code, Crit *c)
+complement(const ModelType *const *types, int ntypes, const char *code, Crit *c)
 {
 	const KeyParam *p = ntypes == 1 ? search_require_param(types[0], code) : NULL;
 	Crit *rest = crit_new(CRIT_KEYS);
@@ -410,7 +410,7 @@ search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int 
 		c = crit_new(CRIT_FALSE);
 	else if ((c->kind == CRIT_ORDERED || c->kind == CRIT_UPDATED) && c->nboxes == 0)
 		c = crit_new(CRIT_FALSE);
-	return negated ? without(types, ntypes, n.code, c) : c;
+	return negated ? complement(types, ntypes, n.code, c) : c;
 }
 
 /* ---- the request ---- */
@@ -501,7 +501,7 @@ merge_ranges(SearchRequest *req)
 			Crit *a = req->where[i], *b = req->where[k], *c;
 
 			if (a->kind != CRIT_ORDERED || b->kind != CRIT_ORDERED || !a->single || !b->single ||
-				a->place != b->place || a->nboxes * b->nboxes > 1000)
+				a->position != b->position || a->nboxes * b->nboxes > 1000)
 				continue;
 			c = crit_new(CRIT_ORDERED);
 			for (int x = 0; x < a->nboxes; x++)
@@ -512,7 +512,7 @@ merge_ranges(SearchRequest *req)
 									 Max(a->boxes[x].hi_min, b->boxes[y].hi_min),
 									 Min(a->boxes[x].hi_max, b->boxes[y].hi_max));
 			c->single = true;
-			c->place = a->place;
+			c->position = a->position;
 			c->label = psprintf("%s&%s", a->label, b->label);
 			if (c->nboxes == 0)
 				c->kind = CRIT_FALSE;

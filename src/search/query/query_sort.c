@@ -20,7 +20,7 @@
 #include "store/rows/rows.h"
 
 uint64
-search_place(const KeySource *source)
+search_element_position(const KeySource *source)
 {
 	const char *text = source->expression, *type = strstr(text, ".ofType(");
 	size_t len = strlen(text);
@@ -119,7 +119,7 @@ add_chain(SearchSort *sort, const ModelType *t, const SearchName *name, int dept
 		search_bad_value("_sort", sort->code, psprintf("\"%s\" of %s is no reference", p->code, t->name), NULL);
 	n = search_chain_targets(p, name->modifier, &targets);
 	for (int i = 0; i < n; i++) {
-		if (n > 1 && (!search_refers_to(p, targets[i]) || !search_knows(targets[i], name->rest)))
+		if (n > 1 && (!search_reference_allows(p, targets[i]) || !search_knows(targets[i], name->rest)))
 			continue;
 		add_end(sort, targets[i], name->rest, depth);
 	}

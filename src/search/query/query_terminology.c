@@ -68,7 +68,7 @@ load(const ModelType *type, const char *url)
 		rows[i].rid = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
 		rows[i].version =
 			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &null));
-		rows[i].place = *(ItemPointer) DatumGetPointer(
+		rows[i].locator = *(ItemPointer) DatumGetPointer(
 			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);

@@ -42,7 +42,7 @@ on_document(const char *code, const char *text)
 	return c;
 }
 
-/* values: the word as asked, and what to look for in the index. */
+/* values: the word as given, and what to look for in the index. */
 static Crit *
 word_criterion(const ModelType *const *types, int ntypes, const char *code, const char *text)
 {
@@ -146,8 +146,8 @@ typedef struct Terms {
 	KeyWordGroup *groups; /* sorted */
 	int ngroups;
 	Crit *keys;
-	uint64 *with, *without; /* ordered keys of units with texts that hold the word, and with others */
-	int nwith, nwithout;
+	uint64 *with, *others; /* ordered keys of units with texts that hold the word, and with others */
+	int nwith, nothers;
 } Terms;
 
 static void
@@ -163,7 +163,7 @@ add_unit(Terms *t, const KeySource *source, char *text)
 	if (keys_has_word(text, t->word))
 		t->with[t->nwith++] = key;
 	else
-		t->without[t->nwithout++] = key;
+		t->others[t->nothers++] = key;
 }
 
 /* Rows of the dictionary under `keys`, those that hold the word or all; true if there are units among them. */
@@ -183,7 +183,7 @@ read_terms(SearchRequest *req, Terms *t, int64 *keys, int nkeys, bool all, const
 	}
 	search_run(req, &s, what);
 	t->with = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(uint64));
-	t->without = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(uint64));
+	t->others = MemoryContextAllocHuge(CurrentMemoryContext, (SPI_processed + 1) * sizeof(uint64));
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		HeapTuple row = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
@@ -212,8 +212,8 @@ units_criterion(const Terms *t, const char *code)
 	for (int i = 0; i < t->nwith; i++) {
 		bool other = false;
 
-		for (int k = 0; k < t->nwithout && !other; k++)
-			other = t->without[k] == t->with[i];
+		for (int k = 0; k < t->nothers && !other; k++)
+			other = t->others[k] == t->with[i];
 		crit_add_box(other ? perhaps : sure, t->with[i], PG_INT64_MIN, PG_INT64_MAX, PG_INT64_MIN, PG_INT64_MAX);
 	}
 	if (sure->nboxes)
@@ -292,7 +292,7 @@ search_run_word(SearchRequest *req, Crit *c)
 void
 sql_side(SqlText *s, const char *alias, const Crit *c)
 {
-	/* a count and no EXISTS, which the planner might make a join of: it is asked of the few rows that are left */
+	/* a count and no EXISTS, which the planner might make a join of: it is probed of the few rows that are left */
 	appendStringInfo(&s->sql,
 					 "(SELECT pg_catalog.count(*) FROM %s.word w WHERE w.rid" OP("=") "%s.rid AND w.words" OP("@@"),
 					 store_schema(), alias);

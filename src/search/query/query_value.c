@@ -446,23 +446,23 @@ search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, con
 			no_modifier(p, modifier);
 			c = crit_new(CRIT_ORDERED);
 			search_date_boxes(c, p->code, keys_ordered(leg->source), value);
-			c->place = search_place(leg->source);
-			c->single = c->place != 0 && c->nboxes > 0;
+			c->position = search_element_position(leg->source);
+			c->single = c->position != 0 && c->nboxes > 0;
 			return c;
 		case PARAM_NUMBER:
 			no_modifier(p, modifier);
 			c = crit_new(CRIT_ORDERED);
 			search_number_boxes(c, p->code, keys_ordered(leg->source), value);
-			c->place = search_place(leg->source);
-			c->single = c->place != 0 && c->nboxes > 0;
+			c->position = search_element_position(leg->source);
+			c->single = c->position != 0 && c->nboxes > 0;
 			return c;
 		case PARAM_QUANTITY:
 			no_modifier(p, modifier);
 			c = crit_new(CRIT_ORDERED);
 			if (search_quantity_boxes(c, p->code, leg->source, NULL, value))
 				return crit_join(CRIT_AND, c, recheck(p, modifier, value));
-			c->place = search_place(leg->source);
-			c->single = c->place != 0 && c->nboxes > 0;
+			c->position = search_element_position(leg->source);
+			c->single = c->position != 0 && c->nboxes > 0;
 			return c;
 		case PARAM_COMPOSITE:
 			no_modifier(p, modifier);

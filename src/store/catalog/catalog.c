@@ -201,7 +201,7 @@ fill(StoreCatalog *cat)
 	cat->params_valid = false;
 	cat->dictionary = get_relname_relid("dictionary", nsp);
 	cat->dictionary_known = false;
-	cat->dictionary_asked = 0;
+	cat->dictionary_probed = 0;
 	cat->dictionary_user = InvalidOid;
 	cat->acl_user = InvalidOid;
 	cat->acl_known = 0;

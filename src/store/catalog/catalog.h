@@ -88,7 +88,7 @@ enum { WORD_RID,
 /* How the rows begin: columns of fixed length that are never null. Read so where a row is at hand on its page. */
 typedef struct ResourceHead {
 	int64 rid, side_sig;
-	ItemPointerData place;
+	ItemPointerData locator;
 	int16 key_version;
 	TimestampTz last_updated;
 	int32 version;
@@ -100,7 +100,7 @@ typedef struct VersionHead {
 	int32 version;
 	char method;
 } VersionHead;
-StaticAssertDecl(offsetof(ResourceHead, place) == 16 && offsetof(ResourceHead, key_version) == 22 && offsetof(ResourceHead, last_updated) == 24 &&
+StaticAssertDecl(offsetof(ResourceHead, locator) == 16 && offsetof(ResourceHead, key_version) == 22 && offsetof(ResourceHead, last_updated) == 24 &&
 					 offsetof(ResourceHead, deleted) == 36,
 				 "as the columns are aligned");
 
@@ -134,7 +134,7 @@ typedef struct StoreCatalog {
 	bool dictionary_any;
 	int32 dictionary_id;	/* the newest */
 	int64 dictionary_due;	/* rid from which on another one shall be trained */
-	int64 dictionary_asked; /* step of rids at which a worker was wanted last */
+	int64 dictionary_probed; /* step of rids at which a worker was wanted last */
 	Oid dictionary_user;	/* who is known to have the right to use them */
 	Oid acl_user;			/* whose rights are known */
 	uint32 acl_known;		/* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */

@@ -219,9 +219,9 @@ store_dictionary_due(StoreCatalog *cat)
 void
 store_dictionary_grown(StoreCatalog *cat, int64 rid)
 {
-	if (fhir_dictionary != FHIR_DICTIONARY_ON || !OidIsValid(cat->dictionary) || cat->dictionary_asked == rid / STORE_DICTIONARY_STEP ||
+	if (fhir_dictionary != FHIR_DICTIONARY_ON || !OidIsValid(cat->dictionary) || cat->dictionary_probed == rid / STORE_DICTIONARY_STEP ||
 		rid < store_dictionary_due(cat))
 		return;
-	cat->dictionary_asked = rid / STORE_DICTIONARY_STEP; /* not for each of the next rows */
+	cat->dictionary_probed = rid / STORE_DICTIONARY_STEP; /* not for each of the next rows */
 	store_worker_want(STORE_WORKER_DICTIONARY);
 }

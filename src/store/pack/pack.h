@@ -21,7 +21,7 @@ extern void store_unpack_text(StringInfo out, Datum stored);
 
 /* ---- dictionaries of documents (dictionary.c) ---- */
 #define STORE_DICTIONARY_STEP 4096
-/* Is a new rid one of those at which it is asked whether a dictionary is due? A session takes them 32 at a time, and may leave most of them. */
+/* Is a new rid one of those at which it is looked up whether a dictionary is due? A session takes them 32 at a time, and may leave most of them. */
 #define store_dictionary_step(rid) ((uint64) (rid) % STORE_DICTIONARY_STEP - 1 < 32)
 /* A resource of that rid has been made: starts a worker on commit if it is time for a new dictionary. */
 extern void store_dictionary_grown(StoreCatalog *cat, int64 rid);

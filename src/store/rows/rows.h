@@ -56,7 +56,7 @@ typedef struct StoreVersions {
 /* Of the current store; checks the right to read. */
 extern void store_versions_begin(StoreVersions *v);
 /* Sees the active snapshot the version? place: a hint, or NULL. */
-extern bool store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place);
+extern bool store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *locator);
 extern void store_versions_end(StoreVersions *v);
 
 
@@ -69,7 +69,7 @@ typedef struct StoreRow {
 	int16 key_version;
 	bool deleted;
 	ItemPointerData tid;
-	ItemPointerData place; /* of the version's row: a hint */
+	ItemPointerData locator; /* of the version's row: a hint */
 	Datum keys, refs, ord; /* as stored, pointing into the slot of the last find */
 } StoreRow;
 
@@ -96,7 +96,7 @@ extern void store_writer_insert_new(StoreWriter *w, const ModelType *type, const
  * A version's row without index entries, so that its place is known before the resource's row is written: then either _index, or _undo if
  * the resource has been changed by another transaction. One at a time.
  */
-extern ItemPointerData store_writer_place_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated,
+extern ItemPointerData store_writer_locate_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated,
 												  char method, Jsonb *doc);
 extern void store_writer_index_version(StoreWriter *w);
 extern void store_writer_undo_version(StoreWriter *w);
@@ -119,7 +119,7 @@ extern void store_writer_sync_words(StoreWriter *w, int64 rid, struct varlena *c
 extern bool store_writer_has_words(StoreWriter *w);
 extern bool store_writer_term_known(StoreWriter *w, const TermKey *k);
 /* Document of a row's version, NULL for a delete; and where it really is, if place is given. */
-extern Jsonb *store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer place);
+extern Jsonb *store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer locator);
 
 /* Side rows (rows_side.c): make the side tables agree with the new keys. ord: resource.ord so far, 0 for a new resource. */
 extern void store_side_insert(StoreWriter *w, int64 rid, const KeySet *keys);

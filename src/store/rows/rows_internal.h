@@ -59,7 +59,7 @@ struct StoreWriter {
 	HTAB *new_terms;		/* dictionary rows that wait */
 	TupleTableSlot *placed; /* version row that waits for its index entries */
 	/* of each waiting version row: the resource row that waits for its place, NULL if none does */
-	TupleTableSlot *place_of[STORE_BATCH_ROWS];
+	TupleTableSlot *locator_of[STORE_BATCH_ROWS];
 };
 
 /* Opened on first use. */

@@ -2,7 +2,7 @@
  * rows_open.c: opening a store's tables for writing.
  *
  * ExecOpenIndices describes every index anew for each statement, and GIN looks up its operator class each time:
- * too dear for a call that inserts one resource. Here descriptions (IndexInfo, with the states of
+ * too expensive for a call that inserts one resource. Here descriptions (IndexInfo, with the states of
  * expressions and predicates and GIN's own cache) live in the backend, one context for each table, until
  * the table or one of its indexes is invalidated. Any index that an administrator adds is served, too.
  */

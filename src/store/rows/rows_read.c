@@ -17,18 +17,18 @@
 #include "store/rows/rows_internal.h"
 
 static void
-take_head(const ResourceHead *head, StoreResult *out, ItemPointer place)
+take_head(const ResourceHead *head, StoreResult *out, ItemPointer locator)
 {
 	out->rid = head->rid;
 	out->version = head->version;
 	out->last_updated = head->last_updated;
 	out->deleted = head->deleted;
-	*place = head->place;
+	*locator = head->locator;
 }
 
 /* Tables of another access method than heap. */
 static bool
-read_resource_slot(Relation rel, Relation index, ScanKey keys, StoreResult *out, ItemPointer place)
+read_resource_slot(Relation rel, Relation index, ScanKey keys, StoreResult *out, ItemPointer locator)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	bool found = store_index_row(rel, index, GetActiveSnapshot(), slot, 2, keys);
@@ -41,14 +41,14 @@ read_resource_slot(Relation rel, Relation index, ScanKey keys, StoreResult *out,
 		out->version = row.version;
 		out->last_updated = row.last_updated;
 		out->deleted = row.deleted;
-		*place = row.place;
+		*locator = row.locator;
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	return found;
 }
 
 static bool
-read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer place)
+read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer locator)
 {
 	Relation rel = table_open(cat->table[STORE_RESOURCE], AccessShareLock);
 	Relation index = index_open(cat->index[STORE_IDX_IDENTITY], AccessShareLock);
@@ -59,9 +59,9 @@ read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreRes
 
 	store_identity_keys(keys, type, id);
 	if (rel->rd_tableam != GetHeapamTableAmRoutine())
-		found = read_resource_slot(rel, index, keys, out, place);
+		found = read_resource_slot(rel, index, keys, out, locator);
 	else if ((found = store_identity_fetch(rel, index, GetActiveSnapshot(), keys, false, &tuple, &buffer))) {
-		take_head((ResourceHead *) GETSTRUCT(&tuple), out, place);
+		take_head((ResourceHead *) GETSTRUCT(&tuple), out, locator);
 		ReleaseBuffer(buffer);
 	}
 	/* locks stay to the end of the transaction, as those of a statement */
@@ -72,13 +72,13 @@ read_resource(StoreCatalog *cat, const ModelType *type, const char *id, StoreRes
 
 /* place: NULL without a hint. The document goes to text, if given, else to out->resource. */
 static bool
-read_version(int64 rid, int32 version, ItemPointer place, StoreResult *out, StringInfo text)
+read_version(int64 rid, int32 version, ItemPointer locator, StoreResult *out, StringInfo text)
 {
 	StoreVersions v;
 	bool found;
 
 	store_versions_begin(&v);
-	found = store_versions_fetch(&v, rid, version, place);
+	found = store_versions_fetch(&v, rid, version, locator);
 	if (found) {
 		out->version = version;
 		out->last_updated = v.last_updated;
@@ -93,24 +93,24 @@ read_version(int64 rid, int32 version, ItemPointer place, StoreResult *out, Stri
 }
 
 static bool
-read_identity(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer place)
+read_identity(StoreCatalog *cat, const ModelType *type, const char *id, StoreResult *out, ItemPointer locator)
 {
 	memset(out, 0, sizeof(*out));
 	out->type = type;
 	strlcpy(out->id, id, sizeof(out->id));
 	store_check_acl(cat, STORE_RESOURCE, false);
-	return read_resource(cat, type, id, out, place);
+	return read_resource(cat, type, id, out, locator);
 }
 
 static bool
 read_current(const ModelType *type, const char *id, StoreResult *out, StringInfo text)
 {
 	StoreCatalog *cat = store_catalog();
-	ItemPointerData place;
+	ItemPointerData locator;
 
-	if (!read_identity(cat, type, id, out, &place))
+	if (!read_identity(cat, type, id, out, &locator))
 		return false;
-	if (!out->deleted && !read_version(out->rid, out->version, &place, out, text))
+	if (!out->deleted && !read_version(out->rid, out->version, &locator, out, text))
 		elog(ERROR, "version %d of %s/%s is missing", out->version, type->name, id);
 	return true;
 }
@@ -131,10 +131,10 @@ bool
 store_vread(const ModelType *type, const char *id, int32 version, StoreResult *out)
 {
 	StoreCatalog *cat = store_catalog();
-	ItemPointerData place;
+	ItemPointerData locator;
 
-	return read_identity(cat, type, id, out, &place) &&
-		   read_version(out->rid, version, version == out->version ? &place : NULL, out, NULL);
+	return read_identity(cat, type, id, out, &locator) &&
+		   read_version(out->rid, version, version == out->version ? &locator : NULL, out, NULL);
 }
 
 /* ---- ids ---- */

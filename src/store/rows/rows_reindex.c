@@ -206,7 +206,7 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 	const ModelType *type;
 	char *name, *id;
 	StoreRow row, next;
-	ItemPointerData place;
+	ItemPointerData locator;
 	KeySet keys;
 	Jsonb *doc;
 
@@ -220,14 +220,14 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 	id = TextDatumGetCString(t->scan->tts_values[RES_ID]);
 	if (row.deleted) {
 		keys_extract_deleted(type, &keys);
-		place = row.place;
+		locator = row.locator;
 	} else {
-		doc = store_writer_document(w, &row, &place);
+		doc = store_writer_document(w, &row, &locator);
 		if (doc == NULL)
 			return true;
 		keys_extract(type, &doc->root, &keys);
 	}
-	if (!store_row_keys_differ(&row, &keys) && ItemPointerCompare(&row.place, &place) == 0)
+	if (!store_row_keys_differ(&row, &keys) && ItemPointerCompare(&row.locator, &locator) == 0)
 		return true;
 	switch (lock_row(w, t, wait)) {
 		case TM_Ok:
@@ -242,7 +242,7 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 	}
 	store_read_row(t->scan, &row);
 	next = row;
-	next.place = place;
+	next.locator = locator;
 	if (!store_writer_update_resource(w, type, &row, &next, id, &keys))
 		elog(ERROR, "a locked row was changed");
 	if (row.side_sig != (int64) keys.side_sig || row.key_version != FHIR_KEY_VERSION)

@@ -61,7 +61,7 @@ store_read_row(TupleTableSlot *slot, StoreRow *row)
 	row->refs = slot->tts_values[RES_REFS];
 	row->ord = slot->tts_values[RES_ORD];
 	row->tid = slot->tts_tid;
-	row->place = *(ItemPointer) DatumGetPointer(slot->tts_values[RES_PLACE]);
+	row->locator = *(ItemPointer) DatumGetPointer(slot->tts_values[RES_PLACE]);
 }
 
 pg_noreturn static void
@@ -196,7 +196,7 @@ store_fill_resource(StoreWriter *w, TupleTableSlot *slot, const ModelType *type,
 	Datum *v = slot->tts_values;
 
 	v[RES_RID] = Int64GetDatum(row->rid);
-	v[RES_PLACE] = PointerGetDatum(&row->place);
+	v[RES_PLACE] = PointerGetDatum(&row->locator);
 	v[RES_UPDATED] = TimestampTzGetDatum(row->last_updated);
 	v[RES_SIDE_SIG] = Int64GetDatum((int64) keys->side_sig);
 	v[RES_VERSION] = Int32GetDatum(row->version);

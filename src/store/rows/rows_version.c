@@ -3,7 +3,7 @@
  *
  * resource.place is the physical place (ctid) of the current version's row, so that a read needs no look-up in version_pkey. It is a
  * hint and nothing more: VACUUM FULL, CLUSTER or a restore move rows, and a vacuumed place may hold another one. So whatever is found
- * there counts only if it is visible to the snapshot and is the wanted (rid, version), which is unique; else the index is asked.
+ * there counts only if it is visible to the snapshot and is the wanted (rid, version), which is unique; else the index is probed.
  * fhir_reindex(everything => true) puts all hints right.
  *
  * Writers put the version's row into its table first, then the resource's row with its place, then the version's index entries: two
@@ -29,7 +29,7 @@
 /* ---- reading ---- */
 
 /*
- * Is there such a block? A table shrinks only under an AccessExclusiveLock, and that is told to all before (smgrtruncate):
+ * Is there such a block? A table shrinks only under an AccessExclusiveLock, and that reaches all before (smgrtruncate):
  * so under our lock the length that the backend has seen last holds, and only what lies beyond must ask the kernel.
  */
 static bool
@@ -42,16 +42,16 @@ block_exists(Relation heap, BlockNumber block)
 
 /*
  * Is the version where the hint says, and visible? Then its row is in the buffer, pinned. heap_fetch takes the predicate lock of
- * SERIALIZABLE on it; that the index is not asked misses nothing, as a version that exists never changes.
+ * SERIALIZABLE on it; that the index is not probed misses nothing, as a version that exists never changes.
  */
 static bool
-place_fetch(Relation heap, Snapshot snapshot, const ItemPointerData *place, int64 rid, int32 version, HeapTuple tuple, Buffer *buffer)
+locator_fetch(Relation heap, Snapshot snapshot, const ItemPointerData *locator, int64 rid, int32 version, HeapTuple tuple, Buffer *buffer)
 {
 	const VersionHead *head;
 
-	tuple->t_self = *place;
-	if (!ItemPointerIsValid(place) || heap->rd_tableam != GetHeapamTableAmRoutine() ||
-		!block_exists(heap, ItemPointerGetBlockNumber(place)) || !FhirHeapFetch(heap, snapshot, tuple, buffer))
+	tuple->t_self = *locator;
+	if (!ItemPointerIsValid(locator) || heap->rd_tableam != GetHeapamTableAmRoutine() ||
+		!block_exists(heap, ItemPointerGetBlockNumber(locator)) || !FhirHeapFetch(heap, snapshot, tuple, buffer))
 		return false;
 	head = (VersionHead *) GETSTRUCT(tuple);
 	if (head->rid == rid && head->version == version)
@@ -95,12 +95,12 @@ release_buffer(StoreVersions *v)
 }
 
 bool
-store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *place)
+store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *locator)
 {
 	bool isnull;
 
 	release_buffer(v);
-	if (place && place_fetch(v->heap, GetActiveSnapshot(), place, rid, version, &v->tuple, &v->buffer)) {
+	if (locator && locator_fetch(v->heap, GetActiveSnapshot(), locator, rid, version, &v->tuple, &v->buffer)) {
 		v->last_updated = ((VersionHead *) GETSTRUCT(&v->tuple))->last_updated;
 		v->doc = heap_getattr(&v->tuple, VER_DOC + 1, RelationGetDescr(v->heap), &isnull);
 	} else {
@@ -133,7 +133,7 @@ store_versions_end(StoreVersions *v)
 }
 
 Jsonb *
-store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer place)
+store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer locator)
 {
 	WriterTable *t = store_writer_table(w, STORE_VERSION);
 	HeapTupleData tuple;
@@ -144,19 +144,19 @@ store_writer_document(StoreWriter *w, const StoreRow *row, ItemPointer place)
 
 	store_check_acl(w->cat, STORE_VERSION, false);
 	/* The resource's row is locked or was seen by a snapshot: its version is committed, and never changes. */
-	if (place_fetch(t->open.rel, SnapshotSelf, &row->place, row->rid, row->version, &tuple, &buffer)) {
+	if (locator_fetch(t->open.rel, SnapshotSelf, &row->locator, row->rid, row->version, &tuple, &buffer)) {
 		stored = heap_getattr(&tuple, VER_DOC + 1, RelationGetDescr(t->open.rel), &isnull);
 		doc = isnull ? NULL : store_unpack(stored);
-		if (place)
-			*place = tuple.t_self;
+		if (locator)
+			*locator = tuple.t_self;
 		ReleaseBuffer(buffer);
 		return doc;
 	}
 	if (!index_fetch(t->open.rel, store_open_index(w->cat, STORE_IDX_VERSION, &t->open), SnapshotSelf, row->rid, row->version, t->scan))
 		elog(ERROR, "version %d of resource row %lld is missing", row->version, (long long) row->rid);
 	doc = t->scan->tts_isnull[VER_DOC] ? NULL : store_unpack(t->scan->tts_values[VER_DOC]);
-	if (place)
-		*place = t->scan->tts_tid;
+	if (locator)
+		*locator = t->scan->tts_tid;
 	ExecClearTuple(t->scan);
 	return doc;
 }
@@ -189,13 +189,13 @@ store_writer_insert_new(StoreWriter *w, const ModelType *type, const StoreRow *r
 	TupleTableSlot *version = store_writer_slot(w, STORE_VERSION);
 	Size bytes = fill_version(version, type, row->rid, row->version, row->last_updated, method, doc);
 
-	w->place_of[w->table[STORE_VERSION].nwaiting] = resource;
+	w->locator_of[w->table[STORE_VERSION].nwaiting] = resource;
 	store_writer_put(w, STORE_VERSION, version, bytes);
 	store_writer_put(w, STORE_RESOURCE, resource, store_fill_resource(w, resource, type, row, id, keys));
 }
 
 ItemPointerData
-store_writer_place_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated, char method, Jsonb *doc)
+store_writer_locate_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated, char method, Jsonb *doc)
 {
 	TupleTableSlot *slot = store_writer_slot(w, STORE_VERSION);
 

@@ -89,11 +89,11 @@ tell_places(StoreWriter *w, WriterTable *versions)
 	for (int i = 0; i < versions->nwaiting; i++) {
 		bool isnull;
 
-		if (!w->place_of[i])
+		if (!w->locator_of[i])
 			continue;
 		ItemPointerCopy(&versions->slots[i]->tts_tid,
-						(ItemPointer) DatumGetPointer(slot_getattr(w->place_of[i], RES_PLACE + 1, &isnull)));
-		w->place_of[i] = NULL;
+						(ItemPointer) DatumGetPointer(slot_getattr(w->locator_of[i], RES_PLACE + 1, &isnull)));
+		w->locator_of[i] = NULL;
 	}
 }
 

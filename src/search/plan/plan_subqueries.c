@@ -1,11 +1,11 @@
 /*
- * plan_sets.c: criteria that are searches of their own are run before the statement that they belong to.
+ * plan_subqueries.c: criteria that are searches of their own are run before the statement that they belong to.
  *
- *   chain    few at the other end -> hashes of references to them; many: stays, each row is asked what it refers to
- *   _has     few that refer: what they refer to -> rows; many: stays, asked row by row in SQL
+ *   chain    few at the other end -> hashes of references to them; many: stays, each row is probed for what it refers to
+ *   _has     few that refer: what they refer to -> rows; many: stays, probed row by row in SQL
  *   :text    display texts of the dictionary -> their hashes
- *   string   few -> rows; many: stays, asked of the texts of each row
- *   ordered  few -> rows; many: stays, asked of resource.ord
+ *   string   few -> rows; many: stays, probed of the texts of each row
+ *   ordered  few -> rows; many: stays, probed of resource.ord
  *   _list    entries of Lists -> rows
  *
  * How many are few depends on what is wanted: all matches (a total), or a page, which a walk finds soon where many match.
@@ -209,7 +209,7 @@ run_ordered(SearchRequest *req, Crit *c, int few)
 /* ---- _lastUpdated ---- */
 
 /* Resources with a version, perhaps not the current one, of that time: if they are few, the criterion is
- * asked of them only. */
+ * probed of them only. */
 static void
 run_updated(SetRun *run, Crit *c)
 {
@@ -532,7 +532,7 @@ run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 	check_stack_depth();
 	switch (c->kind) {
 		case CRIT_ORDERED:
-			/* many beside few that hashes find: these are asked rather; a total asks them without the executor */
+			/* many beside few that hashes find: these are probed rather; a total asks them without the executor */
 			if (step == STEP_LATE)
 				run_ordered(run->req, c, (int) Min(run->few, run->counted ? run->indexed / 16 : Max(SEARCH_FEW_ROWS, run->indexed / 8)));
 			break;
@@ -548,7 +548,7 @@ run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 			run_term(run->req, c);
 			break;
 		case CRIT_CHAIN:
-			if (step != STEP_JOINS || (c->asked && !run->all))
+			if (step != STEP_JOINS || (c->per_row && !run->all))
 				break;
 			search_run_chain(run, c, false);
 			/* some lead to contained resources */
@@ -568,8 +568,8 @@ run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 			break;
 		case CRIT_REFERRED:
 			/* within a _has whose rows are wanted: no index finds them by their identities */
-			if (step == STEP_JOINS && run->all && run->types != run->req->types && c->as_was) {
-				*c = *c->as_was;
+			if (step == STEP_JOINS && run->all && run->types != run->req->types && c->original) {
+				*c = *c->original;
 				search_run_has(run, c);
 			}
 			break;
@@ -597,7 +597,7 @@ run_tree(SetRun *run, Crit *c, const Crit *all, SetStep step)
 }
 
 void
-search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere, bool all)
+plan_subqueries(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where, int nwhere, bool all)
 {
 	SetRun run = {req, types, ntypes, all};
 	const Crit *walked = all || where != req->where ? NULL : search_walked_criterion(req);
@@ -634,7 +634,7 @@ search_sets(SearchRequest *req, const ModelType *const *types, int ntypes, Crit 
 }
 
 void
-search_sets_inside(SearchRequest *req, Crit *c)
+plan_subqueries_inside(SearchRequest *req, Crit *c)
 {
 	check_stack_depth();
 	if (c->kind == CRIT_CHAIN) {
@@ -645,7 +645,7 @@ search_sets_inside(SearchRequest *req, Crit *c)
 		run_term(req, c);
 	else if (c->kind == CRIT_AND || c->kind == CRIT_OR || c->kind == CRIT_NOT)
 		for (int i = 0; i < c->nargs; i++)
-			search_sets_inside(req, c->args[i]);
+			plan_subqueries_inside(req, c->args[i]);
 }
 
 /* Does GIN, or a list of rows, answer it? */
@@ -722,7 +722,7 @@ finish(SearchRequest *req, Crit *c)
 		search_run_has(&run, c);
 		return c->kind != CRIT_HAS;
 	} else if (c->kind == CRIT_NOT)
-		return search_crit_rows(c, run.type_rows) < run.type_rows * SEARCH_FEW_WITHOUT && search_run_without(req, c, SEARCH_FEW_WHEN_ALL);
+		return search_crit_rows(c, run.type_rows) < run.type_rows * SEARCH_FEW_COMPLEMENT && plan_complement(req, c, SEARCH_FEW_WHEN_ALL);
 	else
 		return c->kind == CRIT_FALSE;
 	return true;
@@ -738,7 +738,7 @@ finish_chains(SetRun *run, Crit *c)
 }
 
 bool
-search_sets_finish(SearchRequest *req)
+plan_subqueries_finish(SearchRequest *req)
 {
 	bool left = false;
 	double type_rows = search_type_rows(req->types, req->ntypes), least = type_rows;
@@ -747,7 +747,7 @@ search_sets_finish(SearchRequest *req)
 		if (search_indexed(req->where[i]))
 			least = Min(least, search_crit_rows(req->where[i], type_rows));
 	/* to ask many rows what they refer to is dearer than to know it beforehand */
-	if (least > SEARCH_FEW_ASKED) {
+	if (least > SEARCH_FEW_PROBED) {
 		SetRun run = {req, req->types, req->ntypes, true, .type_rows = type_rows, .least = type_rows};
 
 		for (int i = 0; i < req->nwhere; i++)
