@@ -46,7 +46,6 @@ extern int search_begin(void);
 /* 0, or when rights restrict what is seen: the number of the search that runs. */
 extern uint64 search_caller(void);
 extern void search_end(int level);
-extern const char *search_ext_schema(void);
 extern int64 search_now_micros(void);
 
 /* ---- exec_documents.c ---- */

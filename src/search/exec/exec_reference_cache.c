@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 
 #include "search/answer/answer.h"
+#include "store/catalog/catalog.h"
 
 typedef struct ReferenceKey {
 	int64 question;
@@ -150,9 +151,9 @@ sql_reference_cache(SqlText *s, const char *alias, const Crit *c)
 		if (k == n)
 			salts[n++] = salt;
 	}
-	appendStringInfo(&s->sql, "COALESCE(%s.fhir_search_known", search_ext_schema());
+	appendStringInfo(&s->sql, "COALESCE(%s.fhir_search_known", store_extension_schema());
 	sql_reference_arguments(s, alias, sql_int8_array(salts, n), question);
-	appendStringInfo(&s->sql, "), %s.fhir_search_learn", search_ext_schema());
+	appendStringInfo(&s->sql, "), %s.fhir_search_learn", store_extension_schema());
 	sql_reference_arguments(s, alias, sql_int8_array(salts, n), question);
 	appendStringInfoString(&s->sql, ", ");
 }

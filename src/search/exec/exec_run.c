@@ -205,14 +205,6 @@ search_run(SearchRequest *req, SqlText *s, const char *what)
 		elog(ERROR, "cannot run a search: %s", SPI_result_code_string(rc));
 }
 
-static char schema[NAMEDATALEN * 2 + 3] = "";
-
-static void
-forget_schema(Datum arg, int cacheid, uint32 hashvalue)
-{
-	schema[0] = '\0';
-}
-
 static uint64 searches = 0;
 
 /* A restriction may depend on anything, so what was seen under it serves that one search only. */
@@ -241,33 +233,4 @@ search_end(int level)
 {
 	SPI_finish();
 	AtEOXact_GUC(true, level);
-}
-
-/* Quoted schema of the extension's functions; looked up again when functions change (DROP and CREATE EXTENSION).
- */
-const char *
-search_ext_schema(void)
-{
-	static bool registered = false;
-
-	if (!registered) {
-		CacheRegisterSyscacheCallback(PROCOID, forget_schema, (Datum) 0);
-		registered = true;
-	}
-	if (schema[0] == '\0') {
-		bool isnull;
-		Datum d;
-
-		if (SPI_execute("SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e JOIN "
-						"pg_catalog.pg_namespace n"
-						" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace WHERE e.extname "
-						"OPERATOR(pg_catalog.=) 'fhir'",
-						true, 1) != SPI_OK_SELECT ||
-			SPI_processed != 1)
-			elog(ERROR, "extension fhir is not installed");
-		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-		strlcpy(schema, quote_identifier(TextDatumGetCString(d)), sizeof(schema));
-		SPI_freetuptable(SPI_tuptable);
-	}
-	return schema;
 }

@@ -442,7 +442,7 @@ sql_contained(SqlText *s, const char *alias, int64 program)
 	appendStringInfo(&s->sql,
 					 "%s.fhir_contained_count((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
 						 "=") "%s.rid AND d.version" OP("=") "%s.version), ",
-					 search_ext_schema(), store_schema(), alias, alias);
+					 store_extension_schema(), store_schema(), alias, alias);
 	sql_param(s, INT8OID, Int64GetDatum(program));
 	appendStringInfoChar(&s->sql, ')');
 }

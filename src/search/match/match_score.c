@@ -17,21 +17,6 @@
 #include "search/answer/answer.h"
 #include "store/pack/pack.h"
 
-/* Names and values of the request's criteria on texts, in turn. */
-int
-search_score_texts(const SearchRequest *req, char ***out)
-{
-	int n = 0;
-
-	*out = palloc((req->npairs * 2 + 1) * sizeof(char *));
-	for (int i = 0; i < req->npairs; i++)
-		if (strcmp(req->pairs[i].name, "_text") == 0 || strcmp(req->pairs[i].name, "_content") == 0) {
-			(*out)[n++] = req->pairs[i].name;
-			(*out)[n++] = req->pairs[i].value;
-		}
-	return n;
-}
-
 static double
 word_score(const char *text, const char *word)
 {

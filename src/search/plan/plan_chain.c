@@ -236,7 +236,7 @@ sql_chain(SqlText *s, const char *alias, const Crit *c)
 	appendStringInfo(&s->sql,
 					 "EXISTS (SELECT 1 FROM pg_catalog.unnest(%s.fhir_search_references((SELECT d.doc FROM %s.version d "
 					 "WHERE d.rid" OP("=") "%s.rid AND d.version" OP("=") "%s.version), ",
-					 search_ext_schema(), store_schema(), alias, alias);
+					 store_extension_schema(), store_schema(), alias, alias);
 	sql_param(s, TEXTOID, CStringGetTextDatum(c->links[0].code));
 	appendStringInfoString(&s->sql, ")) u(ref) WHERE ");
 	for (int i = 0; i < c->nlinks; i++)

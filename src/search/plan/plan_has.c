@@ -285,7 +285,7 @@ list_referred(SetRun *run, Crit *c, Crit *arg, int few)
 		salts[i] = (int64) keys_reference_salt(c->links[i].source);
 	sql_init(&s);
 	s.in_order = search_indexed(arg);
-	appendStringInfo(&s.sql, "SELECT %s.fhir_search_referred(r.keys, r.refs, ", search_ext_schema());
+	appendStringInfo(&s.sql, "SELECT %s.fhir_search_referred(r.keys, r.refs, ", store_extension_schema());
 	sql_param(&s, INT8ARRAYOID, sql_int8_array(salts, c->nlinks));
 	appendStringInfoChar(&s.sql, ')');
 	sql_from_where(&s, "r", LEG_HAS, &from, 1, &arg, 1);

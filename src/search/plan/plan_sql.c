@@ -106,7 +106,7 @@ sql_keys(SqlText *s, const char *alias, Crit *c)
 		appendStringInfo(&s->sql, "%s.keys" OP("&&"), alias);
 		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 	} else {
-		appendStringInfo(&s->sql, "%s.fhir_keys_any(%s.keys, ", search_ext_schema(), alias);
+		appendStringInfo(&s->sql, "%s.fhir_keys_any(%s.keys, ", store_extension_schema(), alias);
 		sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 		appendStringInfoChar(&s->sql, ')');
 	}
@@ -115,7 +115,7 @@ sql_keys(SqlText *s, const char *alias, Crit *c)
 static void
 sql_ordered(SqlText *s, const char *alias, const Crit *c)
 {
-	appendStringInfo(&s->sql, "%s.fhir_ordered_any(%s.ord, ", search_ext_schema(), alias);
+	appendStringInfo(&s->sql, "%s.fhir_ordered_any(%s.ord, ", store_extension_schema(), alias);
 	sql_param(s, INT8ARRAYOID,
 			  sql_int8_array((const int64 *) c->boxes, c->nboxes * (sizeof(OrdBox) / sizeof(int64))));
 	appendStringInfoChar(&s->sql, ')');
@@ -172,7 +172,7 @@ static void
 sql_has(SqlText *s, const char *alias, const Crit *c)
 {
 	if (referrers_can_probe(c)) {
-		appendStringInfo(&s->sql, "%s.fhir_search_refers(%s.fhir_identity(%s.type, %s.id), ", search_ext_schema(), search_ext_schema(), alias, alias);
+		appendStringInfo(&s->sql, "%s.fhir_search_refers(%s.fhir_identity(%s.type, %s.id), ", store_extension_schema(), store_extension_schema(), alias, alias);
 		sql_param(s, INT8OID, Int64GetDatum(c->question));
 		appendStringInfoChar(&s->sql, ')');
 		return;
@@ -191,7 +191,7 @@ sql_has(SqlText *s, const char *alias, const Crit *c)
 		appendStringInfo(&s->sql,
 						 "%sEXISTS (WITH %s AS MATERIALIZED (SELECT * FROM %s.resource %s WHERE %s.keys" OP(
 							 "@>") "ARRAY[%s.fhir_identity(%s.type, %s.id)" OP("#"),
-						 i ? " OR " : "(", inner, store_schema(), inner, inner, search_ext_schema(), alias, alias);
+						 i ? " OR " : "(", inner, store_schema(), inner, inner, store_extension_schema(), alias, alias);
 		sql_param(s, INT8OID, Int64GetDatum((int64) keys_reference_salt(l->source)));
 		appendStringInfoChar(&s->sql, ']');
 		sql_collect_all((Crit **) &l->arg, 1, &all);
@@ -214,7 +214,7 @@ sql_doc(SqlText *s, const char *alias, const Crit *c)
 	appendStringInfo(&s->sql,
 					 "%s.fhir_search_recheck((SELECT d.doc FROM %s.version d WHERE d.rid" OP(
 						 "=") "%s.rid AND d.version" OP("=") "%s.version), ",
-					 search_ext_schema(), store_schema(), alias, alias);
+					 store_extension_schema(), store_schema(), alias, alias);
 	sql_param(s, TEXTOID,
 			  CStringGetTextDatum(c->modifier ? psprintf("%s:%s", c->code, c->modifier) : c->code));
 	appendStringInfoString(&s->sql, ", ");
@@ -257,7 +257,7 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 			sql_ordered(s, alias, c);
 			break;
 		case CRIT_NEAR:
-			appendStringInfo(&s->sql, "%s.fhir_near(%s.ord, ", search_ext_schema(), alias);
+			appendStringInfo(&s->sql, "%s.fhir_near(%s.ord, ", store_extension_schema(), alias);
 			sql_param(s, INT8OID, Int64GetDatum((int64) c->keys[0]));
 			appendStringInfoString(&s->sql, ", ");
 			sql_param(s, INT8OID, Int64GetDatum((int64) keys_more(c->keys[0])));
@@ -287,7 +287,7 @@ sql_crit(SqlText *s, const char *alias, Crit *c)
 			sql_has(s, alias, c);
 			break;
 		case CRIT_REFERRED:
-			appendStringInfo(&s->sql, "%s.fhir_identity(%s.type, %s.id)" OP("=") "ANY (", search_ext_schema(), alias, alias);
+			appendStringInfo(&s->sql, "%s.fhir_identity(%s.type, %s.id)" OP("=") "ANY (", store_extension_schema(), alias, alias);
 			sql_param(s, INT8ARRAYOID, sql_int8_array((int64 *) c->keys, c->nkeys));
 			appendStringInfoChar(&s->sql, ')');
 			break;

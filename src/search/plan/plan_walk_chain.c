@@ -122,7 +122,7 @@ sql_referring(SqlText *s, const SearchRequest *req, const SearchSort *sort)
 	appendStringInfo(&s->sql, " OFFSET 0) f CROSS JOIN LATERAL (SELECT * FROM %s.resource r WHERE r.keys%sARRAY[", store_schema(),
 					 n > 1 ? OP("&&") : OP("@>"));
 	for (int i = 0; i < n; i++) {
-		appendStringInfo(&s->sql, "%s%s.fhir_identity(f.type, f.id)" OP("#"), i ? ", " : "", search_ext_schema());
+		appendStringInfo(&s->sql, "%s%s.fhir_identity(f.type, f.id)" OP("#"), i ? ", " : "", store_extension_schema());
 		sql_param(s, INT8OID, Int64GetDatum((int64) keys_reference_salt(legs[i]->source)));
 	}
 	appendStringInfoChar(&s->sql, ']');

@@ -342,6 +342,8 @@ extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, co
 								   const char *value);
 /* One criterion on one document, by the in-memory evaluation. */
 extern bool search_document_matches(Jsonb *doc, const char *name, const char *value);
+/* A word that is decided on the document. */
+extern Crit *search_text_on_document(const char *code, const char *text);
 /* Every word of a text: a superset for other searches of texts. NULL: there is no word in it. */
 extern Crit *search_text_words(const ModelType *const *types, int ntypes, const char *code, const char *text);
 extern void search_run_word(SearchRequest *req, Crit *c);

@@ -178,6 +178,8 @@ extern char *store_params_progress(int64 rid);
 /* Have rows of the store keys of an older format, until they are re-indexed? Searches by keys would miss them. */
 extern bool store_keys_stale(void);
 
+/* Quoted schema of the extension's functions. Within SPI. */
+extern const char *store_extension_schema(void);
 /* SPI with a search path that nobody can divert; raises unless the result is `expected`. */
 extern void store_spi(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, bool read_only, int expected);
 
