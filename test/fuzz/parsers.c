@@ -9,7 +9,9 @@
  * the input itself is a malloc of its exact size, so that one byte read or written beyond is found; ereport is a longjmp.
  */
 #include "../../src/base/json_parse.c"
+#define Item LoadedItem /* PostgreSQL has a type of that name, too */
 #include "../../src/base/json_load.c"
+#undef Item
 #include "../../src/base/date.c"
 #define parse_exponent decimal_exponent /* the same name in two files */
 #include "../../src/base/decimal.c"
@@ -315,14 +317,14 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t len)
 		abort(); /* neither may object to what the other takes */
 	forget_all();
 	if (setjmp(on_error) == 0) {
-		RestRequest req = {.base = "http://x/fhir"};
+		RestRequest req = {.caller.base = "http://x/fhir"};
 
 		rest_parse_url(&req, text, (int) len);
 		read_bytes(req.query, (int) strlen(req.query));
 	}
 	forget_all();
 	if (setjmp(on_error) == 0) {
-		RestRequest req = {.base = ""};
+		RestRequest req = {.caller.base = ""};
 
 		rest_take_parameters(&req, text, (int) len);
 	}
