@@ -6,7 +6,7 @@
 #include "access/xact.h"
 #include "utils/snapmgr.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "terms/terms.h"
 #include "store/rows/rows.h"
 

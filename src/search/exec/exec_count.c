@@ -40,6 +40,7 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+#include "search/exec/exec.h"
 #include "search/match/match_row.h"
 
 /* Of the operator class for arrays. */

@@ -8,7 +8,7 @@
 
 #include "executor/spi.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/rows/rows.h"
 
 /* The hashes that no match has; NULL: there are criteria of other kinds, or more hashes than one scan takes. */

@@ -7,7 +7,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/pack/pack.h"
 #include "store/rows/rows.h"
 

@@ -17,7 +17,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/catalog/catalog.h"
 
 typedef struct ReferenceKey {

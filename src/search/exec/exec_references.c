@@ -15,7 +15,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/pack/pack.h"
 
 typedef struct RefIds {

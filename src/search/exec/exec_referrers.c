@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "search/exec/exec.h"
 #include "search/match/match_row.h"
 
 typedef struct Question {

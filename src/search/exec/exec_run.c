@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 
 typedef struct PlanEntry {
 	uint64 hash; /* key */

@@ -15,7 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timeout.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 
 static bool armed = false;
 static volatile sig_atomic_t expired = false;

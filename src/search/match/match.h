@@ -6,8 +6,6 @@
 
 #include "search/query/query.h"
 
-/* ---- match_score.c ---- */
-extern int search_score_texts(const SearchRequest *req, char ***out);
 /* In millionths. */
 extern int64 search_score(JsonbContainer *doc, char *const *texts, int n);
 
@@ -39,5 +37,33 @@ extern Crit *search_contained_copy(const Crit *c);
 extern int search_contained_which(int64 program, JsonbContainer *doc, JsonbContainer **array, int **which);
 /* The same as SQL, on the resource of alias. */
 extern void sql_contained(SqlText *s, const char *alias, int64 program);
+
+/* ---- match_walk.c ---- */
+/* References held by `source` in doc, as "Type/id" of this store. version: of "Type/id/_history/version"; 0: none
+ * is named; -1: not one that can be. */
+typedef void (*SearchRefFn)(const char *type, int tlen, const char *id, int ilen, int32 version, void *arg);
+extern void search_local_reference(const char *ref, int len, const ModelTypeId *targets, SearchRefFn fn,
+								   void *arg);
+extern void search_references(const KeySource *source, const ModelTypeId *targets, JsonbContainer *doc,
+							  SearchRefFn fn, void *arg);
+/* Literal references at a place, whatever they lead to. */
+extern void search_plain_references(const KeySource *source, JsonbContainer *doc,
+									void (*fn)(const char *ref, int len, void *arg), void *arg);
+/* The resources that stand in a place themselves (KeySource.resources). */
+extern void search_resources_inside(const KeySource *source, JsonbContainer *doc,
+									void (*fn)(const JsonbValue *resource, void *arg), void *arg);
+/* Texts that are strings at a place: urls, canonicals. */
+extern void search_plain_texts(const KeySource *source, JsonbContainer *doc,
+							   void (*fn)(const char *text, int len, void *arg), void *arg);
+/* Lowest or highest text at a place, into *best (NULL: none yet). */
+extern void search_texts(const KeyLeg *leg, JsonbContainer *doc, bool highest, char **best);
+
+/* ---- match_functions.c, match_words.c ---- */
+/* Does any of (key, lo, hi) ... lie in any of the boxes? */
+extern bool search_ordered_any(const int64 *ord, int n, const OrdBox *boxes, int nboxes);
+/* One criterion on one document, by the in-memory evaluation. */
+extern bool search_document_matches(Jsonb *doc, const char *name, const char *value);
+extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
+extern char *search_folded_texts(JsonbContainer *doc, bool content);
 
 #endif

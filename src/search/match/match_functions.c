@@ -15,7 +15,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "search/answer/answer.h"
+#include "search/match/match.h"
 #include "store/pack/pack.h"
 
 PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);

@@ -13,6 +13,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "search/exec/exec.h"
 #include "search/match/match_row.h"
 
 /* ---- pages ---- */

@@ -9,7 +9,7 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
-#include "search/answer/answer.h"
+#include "search/match/match.h"
 
 typedef struct SearchReader {
 	Relation table;

@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-#include "search/answer/answer.h"
+#include "search/match/match.h"
 #include "store/pack/pack.h"
 
 static double

@@ -8,7 +8,7 @@
 #include "utils/memutils.h"
 
 #include "keys/keys_internal.h"
-#include "search/answer/answer.h"
+#include "search/match/match.h"
 #include "store/rows/rows.h"
 
 static bool

@@ -6,7 +6,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/match/match.h"
 
 static void
 collect(void *arg, KeyTextKind kind, const char *text, int len)

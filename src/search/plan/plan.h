@@ -152,8 +152,6 @@ extern int search_long_before(SearchRequest *req, const Crit *c, int64 start);
 /* Of table ordered, as o: what index ordered_long holds. */
 #define SQL_LONG_ONLY " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000"
 extern bool search_indexed(const Crit *c);
-/* Does any of (key, lo, hi) ... lie in any of the boxes? */
-extern bool search_ordered_any(const int64 *ord, int n, const OrdBox *boxes, int nboxes);
 extern bool search_listable(const Crit *c);
 
 /* ---- plan_contained_page.c ---- */
@@ -225,5 +223,12 @@ extern void search_canonical_keys(SearchRequest *req, SearchLeg leg, const Model
 extern void search_canonical_chain(SearchRequest *req, const CritLink *link, Crit *keys);
 /* Row i of SPI_tuptable: rid, type, id, version, last_updated. */
 extern void search_take_row(SearchRow *row, const char *mode, uint64 i);
+
+/* ---- plan_text.c, plan_sort.c ---- */
+extern void search_run_word(SearchRequest *req, Crit *c);
+/* True: the rids are in SPI_tuptable. */
+extern bool search_run_side(SearchRequest *req, Crit *c, int few);
+extern void sql_side(SqlText *s, const char *alias, const Crit *c);
+extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
 
 #endif

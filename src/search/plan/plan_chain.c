@@ -14,7 +14,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/pack/pack.h"
 #include "store/rows/rows.h"
 

@@ -29,7 +29,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 
 /* A bit for each row that a page may have, of each page of the table. */
 #define WORDS ((MaxHeapTuplesPerPage + 63) / 64 + 1)

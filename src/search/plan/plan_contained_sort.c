@@ -20,7 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/rows/rows.h"
 
 typedef struct Entry {

@@ -15,7 +15,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/rows/rows.h"
 
 /* ---- what documents refer to ---- */

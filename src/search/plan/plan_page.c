@@ -14,7 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/rows/rows.h"
 
 /* ---- find, then sort ---- */

@@ -7,7 +7,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/plan/plan.h"
 #include "store/rows/rows.h"
 
 /* The lowest or highest value of the resources that alias refers to: each is looked up by its identity. */

@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "search/answer/answer.h"
+#include "search/plan/plan.h"
 #include "store/rows/rows.h"
 
 static Oid

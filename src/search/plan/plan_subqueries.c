@@ -20,7 +20,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/rows/rows.h"
 
 static int

@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "search/answer/answer.h"
+#include "search/plan/plan.h"
 #include "store/rows/rows.h"
 
 /* ---- order ---- */

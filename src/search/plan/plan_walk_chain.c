@@ -11,7 +11,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/plan/plan.h"
 #include "store/rows/rows.h"
 
 /* The keys of all ends are merged into one order. */

@@ -340,17 +340,10 @@ extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value
 typedef struct SqlText SqlText;
 extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code,
 								   const char *value);
-/* One criterion on one document, by the in-memory evaluation. */
-extern bool search_document_matches(Jsonb *doc, const char *name, const char *value);
 /* A word that is decided on the document. */
 extern Crit *search_text_on_document(const char *code, const char *text);
 /* Every word of a text: a superset for other searches of texts. NULL: there is no word in it. */
 extern Crit *search_text_words(const ModelType *const *types, int ntypes, const char *code, const char *text);
-extern void search_run_word(SearchRequest *req, Crit *c);
-/* True: the rids are in SPI_tuptable. */
-extern bool search_run_side(SearchRequest *req, Crit *c, int few);
-extern void sql_side(SqlText *s, const char *alias, const Crit *c);
-extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
 
 /* ---- query_filter_op.c ---- */
 /* A comparison of _filter with the values of a parameter. */
@@ -364,8 +357,6 @@ extern Crit *search_filter_elements(const KeyParam *p, const char *text);
 /* What the same implies that an index knows: a superset; CRIT_TRUE: nothing. The text has been checked. */
 extern Crit *search_filter_implied(const KeyParam *p, const char *text);
 
-extern char *search_folded_texts(JsonbContainer *doc, bool content);
-
 /* ---- query_filter.c ---- */
 extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, int ntypes, const char *text);
 
@@ -373,7 +364,6 @@ extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, in
 /* Which element of a resource holds the one value of this source: the same for all types of a choice; 0: it may hold several. */
 extern uint64 search_element_position(const KeySource *source);
 extern void search_resolve_sort(SearchRequest *req, const char *value);
-extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
 extern Oid search_sort_type(const SearchSort *sort);
 
 typedef struct SearchRow SearchRow;
@@ -392,5 +382,9 @@ typedef struct SearchCursor {
 extern bool search_cursor_read(const SearchRequest *req, SearchCursor *out);
 /* row NULL: backward from the end. */
 extern char *search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward);
+
+/* ---- query_text.c: what _score is by ---- */
+/* ---- match_score.c ---- */
+extern int search_score_texts(const SearchRequest *req, char ***out);
 
 #endif

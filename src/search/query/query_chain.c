@@ -4,7 +4,7 @@
  */
 #include "base/base.h"
 
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 bool
 search_target_allowed(const ModelTypeId *targets, const ModelType *t)

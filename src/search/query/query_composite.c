@@ -3,7 +3,7 @@
  */
 #include "base/base.h"
 
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 /* One token of a query value: `code`, `|code`, `sys|code`, `sys|`. */
 typedef struct TokenText {

@@ -3,7 +3,7 @@
  */
 #include "base/base.h"
 
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 Crit *
 crit_new(CritKind kind)

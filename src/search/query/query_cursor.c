@@ -14,7 +14,7 @@
 #include "common/sha2.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/plan/plan.h"
 #include "store/rows/rows.h"
 
 #define SEAL_LENGTH 16

@@ -18,7 +18,7 @@
 #include "miscadmin.h"
 
 #include "search/query/query_filter.h"
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 typedef struct Filter {
 	SearchRequest *req;

@@ -13,7 +13,7 @@
 
 #include "keys/keys_internal.h"
 #include "search/query/query_filter.h"
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 typedef struct Implied {
 	const ModelType *type;

@@ -14,7 +14,7 @@
 
 #include "mb/pg_wchar.h"
 
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 static void
 no_such(const KeyParam *p, const char *op)

@@ -8,7 +8,7 @@
 #include "mb/pg_wchar.h"
 
 #include "search/query/query_filter.h"
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 void
 filter_fail(const FilterText *f, const char *why)

@@ -9,7 +9,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 
 #define KEYS_AT_ONCE 64
 

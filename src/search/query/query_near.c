@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 #include "model/model.h"
 
 #define EARTH_RADIUS 6371008.8 /* metres, mean */

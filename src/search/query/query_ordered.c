@@ -20,7 +20,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "store/rows/rows.h"
 
 #define MIN PG_INT64_MIN

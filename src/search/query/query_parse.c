@@ -12,7 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 void
 search_url_encode(StringInfo out, const char *s, const char *keep)

@@ -12,7 +12,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/plan/plan.h"
 #include "store/rows/rows.h"
 
 /* ---- errors ---- */

@@ -16,7 +16,7 @@
 #include "utils/builtins.h"
 
 #include "keys/keys_internal.h"
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 #include "store/rows/rows.h"
 
 uint64

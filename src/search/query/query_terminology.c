@@ -6,7 +6,7 @@
 
 #include "catalog/pg_type.h"
 
-#include "search/answer/answer.h"
+#include "search/exec/exec.h"
 #include "terms/terms.h"
 #include "store/rows/rows.h"
 

@@ -14,7 +14,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 #include "store/rows/rows.h"
 
 /* The longest of the words that a word of the query consists of: it is the one to look for. */

@@ -5,7 +5,7 @@
 
 #include "mb/pg_wchar.h"
 
-#include "search/answer/answer.h"
+#include "search/query/query.h"
 
 void
 search_bad_value(const char *code, const char *value, const char *why, const char *hint)
