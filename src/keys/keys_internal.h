@@ -127,13 +127,14 @@ extern void keys_missing_define(KeyRegistry *r, KeyLeg *leg);
 /* ---- hashes not for search ---- */
 extern uint64 keys_source_id(const ModelType *type, const char *canonical, uint8 klass);
 
-/* ---- builder: keys_extract.c ---- */
+/* ---- builder: keys_builder.c, keys_extract.c ---- */
 typedef struct KeyTrace {
 	void (*fn)(void *arg, const char *source, const char *structure, const char *form, uint64 key, int64 lo, int64 hi, const char *value, int len);
 	void *arg;
 } KeyTrace;
 
 typedef struct KeyBuilder {
+	MemoryContext arrays; /* of those below */
 	const KeyRegistry *registry;
 	JsonbContainer *doc;
 	const KeySource *source; /* being extracted */
