@@ -1,9 +1,9 @@
 /*
- * params_write.c: SearchParameter resources as they are written.
+ * search_parameter.c: SearchParameter resources as they are written.
  *
  * Only those of status active are live; drafts, retired ones and those of unknown status are kept as any resource, unchecked. An active one
  * must be servable (FH422 tells why not) and gets a row in search_param with state `waiting`: from this transaction's commit on
- * every write makes its keys, existing rows get theirs by reindex.c. One that ends (retired, draft, deleted) turns to
+ * every write makes its keys, existing rows get theirs by rows_reindex.c. One that ends (retired, draft, deleted) turns to
  * inactive at once; its keys are removed in the same way. R4's own definitions are served in any case and have no rows.
  *
  * The components of a composite are R4's parameters or live ones of the store. That is looked at when the call's writes are done, so

@@ -168,8 +168,6 @@ extern uint64 keys_generation(const ModelType *t);
 extern const ModelParam *keys_definition(const ModelType *t, const char *code, int len);
 /* Raises FH422 unless the definition can be served, as far as it can be told without those that it names as its components. */
 extern void keys_user_check(const ModelParam *p);
-/* The parameter that a component's definition names, for resources of type t: R4's or one of the set (of several the newest); NULL: there is none. */
-extern const ModelParam *keys_component(const KeyUserSet *set, const ModelType *t, const char *url);
 /* Why component i of p can't be what its definition names in the set; NULL: it can. */
 extern const char *keys_component_refusal(const KeyUserSet *set, const ModelParam *p, int i, const ModelType *base);
 /* Raises FH422 unless each component is one of R4's parameters or of the set, and fits. */
@@ -299,9 +297,7 @@ extern Numeric keys_quantity_convert(const KeyQuantity *q, Numeric value);
 extern uint64 keys_more(uint64 key);
 
 extern uint64 keys_code(const KeySource *s, const char *code, int len);									   /* token `code` */
-extern uint64 keys_system_code(const KeySource *s, const char *sys, int slen, const char *code, int clen); /* `sys|code`; slen 0: `|code` */
 extern uint64 keys_system(const KeySource *s, const char *sys, int slen);								   /* `sys|` */
-extern uint64 keys_text(const KeySource *s, const char *folded, int len);								   /* token :text, a whole folded display */
 /* MIME types stand here: each is a term, by its key as a code (:below). */
 extern bool keys_mime_types(const KeySource *s);
 extern uint64 keys_term_group(const KeySource *s);																						/* term.key */
@@ -326,8 +322,6 @@ extern uint64 keys_contained_link(const KeySource *s, const ModelType *t);
 
 /* ordered.key: dates, numbers, quantities without a unit */
 extern uint64 keys_ordered(const KeySource *s);
-/* ordered.key of quantities in a unit. Use keys_quantity to search. */
-extern uint64 keys_ordered_unit(const KeySource *s, const char *sys, int slen, const char *code, int clen);
 /* string.key list that answers a string parameter's leg: the parts of a HumanName or Address, or the place itself */
 extern int keys_string_parts(const KeySource *s, uint64 *out, int max);
 /* composite: see KeyComposite. Token hashes are those of keys_part_token (keys_code / keys_system_code with the composite source) */
@@ -372,10 +366,6 @@ extern int keys_word_groups(const ModelType *t, KeyWordGroup **out);
  * have are in the dictionary, an empty one for those whose texts are not.
  */
 extern uint64 keys_unit_text_key(const KeySource *s, const char *after, int len);
-extern uint64 keys_word_texts(const ModelType *t); /* term.key of common texts, and their eq keys */
-extern uint64 keys_word_text(const ModelType *t, const char *folded, int len);
-extern uint64 keys_word_codes(const KeySource *s);
-extern uint64 keys_word_units(const KeySource *s);
 extern uint64 keys_deleted(const ModelType *t); /* eq key of the deleted resources of a type */
 
 /* Case- and accent-folds text (locale-independent): NFKD without combining marks, lower case, white space runs to one space, trimmed. palloc'd. */

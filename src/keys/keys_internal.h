@@ -257,4 +257,16 @@ keys_member_string(JsonbContainer *c, const char *name, int nlen, int *len)
 }
 #define keys_string_of(c, lit, len) keys_member_string((c), (lit), sizeof(lit) - 1, (len))
 
+/* ---- offered within the folder ---- */
+/* The parameter that a component's definition names, for resources of type t: R4's or one of the set (of several the newest); NULL: there is none. */
+extern const ModelParam *keys_component(const KeyUserSet *set, const ModelType *t, const char *url);
+extern uint64 keys_system_code(const KeySource *s, const char *sys, int slen, const char *code, int clen); /* `sys|code`; slen 0: `|code` */
+extern uint64 keys_text(const KeySource *s, const char *folded, int len);								   /* token :text, a whole folded display */
+/* ordered.key of quantities in a unit. Use keys_quantity to search. */
+extern uint64 keys_ordered_unit(const KeySource *s, const char *sys, int slen, const char *code, int clen);
+extern uint64 keys_word_texts(const ModelType *t); /* term.key of common texts, and their eq keys */
+extern uint64 keys_word_text(const ModelType *t, const char *folded, int len);
+extern uint64 keys_word_codes(const KeySource *s);
+extern uint64 keys_word_units(const KeySource *s);
+
 #endif

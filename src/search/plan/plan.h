@@ -42,11 +42,8 @@ extern void sql_init(SqlText *s);
 extern void sql_param(SqlText *s, Oid type, Datum value);
 extern Datum sql_int8_array(const int64 *v, int n);
 extern Datum sql_text_array(char *const *v, int n);
-extern void sql_crit(SqlText *s, const char *alias, Crit *c);
 /* Adds the single hashes of an AND to all. */
 extern void sql_collect_all(Crit **where, int n, Crit *all);
-/* " AND (criterion) ..." for an AND of criteria; " AND alias.type = ..." */
-extern void sql_where(SqlText *s, const char *alias, Crit **where, int n);
 extern void sql_type(SqlText *s, const char *alias, const ModelType *const *types, int ntypes);
 /* "FROM store.resource alias WHERE NOT deleted AND type AND restriction AND criteria" */
 extern void sql_from_where(SqlText *s, const char *alias, SearchLeg leg, const ModelType *const *types,
@@ -64,7 +61,7 @@ typedef struct SearchRow {
 	const char *type, *id;
 	int32 version;
 	TimestampTz last_updated;
-	ItemPointerData locator; /* of the version's row: a hint (rows_version.h) */
+	ItemPointerData locator; /* of the version's row: a hint (rows.h) */
 	Datum *sort;
 	bool *sort_null;
 	const char *mode;	   /* "match", "include" */
@@ -97,58 +94,26 @@ typedef struct SearchWalk {
 	int64 start; /* where WALK_FROM_START begins and WALK_LONG_BEFORE ends */
 } SearchWalk;
 
-extern bool search_can_walk(const SearchRequest *req, const SearchCursor *cur, bool after);
-extern bool search_walk_has_all(const SearchRequest *req);
 extern Crit *search_walked_criterion(const SearchRequest *req);
-extern void search_walk_parts(SearchRequest *req, SearchWalk *w);
-extern void sql_walk(SqlText *s, SearchRequest *req, const SearchWalk *w);
-/* One row, if a walk by identity with this bound has not seen all of the order. */
-extern void sql_walk_more(SqlText *s, const SearchRequest *req, const SearchWalk *w);
-extern void sql_order_by(SqlText *s, const SearchRequest *req, const SearchCursor *cur);
-/* Rows of alias q after the cursor, from sort key i on. */
-extern void sql_after(SqlText *s, const SearchRequest *req, const SearchCursor *cur, int i);
-
-/* ---- plan_walk_chain.c ---- */
-/* The same where the first sort key is a chain. */
-extern bool search_can_walk_chain(const SearchRequest *req, const SearchCursor *cur, bool after);
-extern int search_walk_chain_bound(const SearchRequest *req, double matches, int limit);
-extern void sql_walk_chain(SqlText *s, const SearchRequest *req, const SearchWalk *w);
-/* "(...) o" with columns rid, v: the values of all keys of the ends in order, from the cursor's on; w->bound of them, and all equal to the last. */
-extern void sql_values_in_order(SqlText *s, const SearchSort *ends, int nends, const SearchWalk *w);
 
 /* ---- plan_page.c ---- */
 extern void search_page(SearchRequest *req, SearchPage *out);
-extern bool search_counted_by_index(const SearchRequest *req);
-extern int64 search_total(SearchRequest *req, bool estimate);
 
 /* ---- plan_complement.c ---- */
 /* NOT of hashes that nearly all have: can the others be found; AND them to c, if they are few. */
 extern bool plan_lists_complement(const SearchRequest *req, const Crit *c);
-extern bool plan_complement(SearchRequest *req, Crit *c, int few);
 
 /* ---- plan_stats.c ---- */
 /* Estimated resources of the types, and of those that satisfy c (< 0: unknown). */
 extern double search_type_rows(const ModelType *const *types, int ntypes);
 extern double search_crit_rows(Crit *c, double type_rows);
-/* Microseconds that it takes to ask a row for what stands in c, and to list all of that. */
-extern double search_probe_cost(const Crit *c);
-extern double search_list_cost(const Crit *c);
-/* Resources that have the most frequent of the hashes, as far as known: no estimate, it is a lower bound. */
-extern double search_keys_at_least(const Crit *c);
 
 /* ---- plan_subqueries.c ---- */
 /* all: every match will be needed (a chain's end, a total), not a page of them. */
 extern void plan_subqueries(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where,
 						int nwhere, bool all);
-/* Lists the rows of criteria that were left to be checked row by row, after all: when a page's walk has found
- * too few. False if one that is expensive to check is still left. */
-extern bool plan_subqueries_finish(SearchRequest *req);
 /* The same for criteria on contained resources, which are evaluated in memory: what needs other resources. */
 extern void plan_subqueries_inside(SearchRequest *req, Crit *c);
-/* Short intervals in the box start at or after this. */
-extern int64 search_short_start(const OrdBox *b);
-/* Long intervals in the boxes that start before `start`: their number, or more than SEARCH_FEW_LONG. */
-extern int search_long_before(SearchRequest *req, const Crit *c, int64 start);
 /* Of table ordered, as o: what index ordered_long holds. */
 #define SQL_LONG_ONLY " AND (o.hi" OP("/") "2)" OP("-") "(o.lo" OP("/") "2)" OP(">") "43200000000"
 extern bool search_indexed(const Crit *c);
@@ -158,13 +123,8 @@ extern bool search_listable(const Crit *c);
 /* search_page and search_total of what the request asks for: resources, containers, contained resources. */
 extern void search_matches(SearchRequest *req, SearchPage *out);
 extern int64 search_matches_total(SearchRequest *req, bool estimate);
-/* The criterion of _contained=both on resources of their own, ready for SQL. */
-extern Crit *search_contained_own(SearchRequest *req);
 
 /* ---- plan_contained_sort.c ---- */
-/* Is the order of the matches by values of what is contained? Then this is their page. */
-extern bool search_contained_sorted(const SearchRequest *req);
-extern void search_contained_sorted_page(SearchRequest *req, SearchPage *out);
 
 /* What a run of sets is for. */
 typedef struct SetRun {
@@ -177,23 +137,6 @@ typedef struct SetRun {
 	double indexed;			 /* about as many are found by hashes, however many */
 	bool counted;			 /* a total that search_count_hashes gives */
 } SetRun;
-
-/* Rows in order, once each. */
-extern void search_sort_rows(Crit *c);
-/* The first column of SPI's result as CRIT_ROWS; frees the result. */
-extern void search_take_rows(Crit *c);
-extern void sql_string(SqlText *s, const char *alias, const Crit *c);
-
-/* ---- plan_chain.c ---- */
-/* Matches that a page looks for. */
-extern double search_page_limit(const SearchRequest *req);
-/* inside: of contained resources. */
-extern void search_run_chain(SetRun *run, Crit *c, bool inside);
-extern void sql_chain(SqlText *s, const char *alias, const Crit *c);
-
-/* ---- plan_has.c ---- */
-extern void search_run_has(SetRun *run, Crit *c);
-extern void search_run_list(SetRun *run, Crit *c);
 
 /* ---- plan_canonical.c ---- */
 typedef struct CanonicalRef {
@@ -219,16 +162,9 @@ extern int search_canonical_rows(SearchRequest *req, SearchLeg leg, const Canoni
 extern void search_canonical_keys(SearchRequest *req, SearchLeg leg, const ModelType *type,
 								  const SearchRow *rows, int nrows, const KeySource *const *sources,
 								  int nsources, Crit *keys);
-/* The same for the far end of a chain, whose criteria have been run. */
-extern void search_canonical_chain(SearchRequest *req, const CritLink *link, Crit *keys);
 /* Row i of SPI_tuptable: rid, type, id, version, last_updated. */
 extern void search_take_row(SearchRow *row, const char *mode, uint64 i);
 
-/* ---- plan_text.c, plan_sort.c ---- */
-extern void search_run_word(SearchRequest *req, Crit *c);
-/* True: the rids are in SPI_tuptable. */
-extern bool search_run_side(SearchRequest *req, Crit *c, int few);
-extern void sql_side(SqlText *s, const char *alias, const Crit *c);
 extern void sql_sort_expression(SqlText *s, const SearchSort *sort, const char *alias);
 
 #endif

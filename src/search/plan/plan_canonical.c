@@ -15,6 +15,7 @@
 
 #include "search/exec/exec.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 /* A resource with one of the wanted urls. */
 typedef struct Candidate {

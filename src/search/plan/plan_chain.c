@@ -17,6 +17,7 @@
 #include "search/exec/exec.h"
 #include "store/pack/pack.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 double
 search_page_limit(const SearchRequest *req)

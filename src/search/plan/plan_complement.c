@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "search/exec/exec.h"
+#include "search/plan/plan_internal.h"
 
 /* A bit for each row that a page may have, of each page of the table. */
 #define WORDS ((MaxHeapTuplesPerPage + 63) / 64 + 1)

@@ -13,6 +13,7 @@
 
 #include "search/exec/exec.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 typedef struct Entries {
 	SearchRequest *req;

@@ -17,6 +17,7 @@
 
 #include "search/exec/exec.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 /* ---- what documents refer to ---- */
 

@@ -16,6 +16,7 @@
 
 #include "search/exec/exec.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 /* ---- find, then sort ---- */
 

@@ -15,6 +15,7 @@
 
 #include "search/exec/exec.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 const char *(*search_restriction_hook)(const char *alias, int leg) = NULL;
 

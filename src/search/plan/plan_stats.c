@@ -19,6 +19,7 @@
 
 #include "search/plan/plan.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 static Oid
 resource_table(double *rows)

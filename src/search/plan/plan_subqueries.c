@@ -22,6 +22,7 @@
 
 #include "search/exec/exec.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 static int
 compare_rows(const void *a, const void *b)
@@ -62,7 +63,7 @@ search_take_rows(Crit *c)
 
 /* ---- ordered ---- */
 
-/* Intervals up to this length are found by their start, longer ones by an index of their own (see store.h).
+/* Intervals up to this length are found by their start, longer ones by an index of their own (see catalog.h).
  */
 #define LONG_INTERVAL INT64CONST(86400000000)
 

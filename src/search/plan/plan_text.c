@@ -8,6 +8,7 @@
 
 #include "search/exec/exec.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 /* ---- a word in the dictionary ---- */
 

@@ -17,6 +17,7 @@
 
 #include "search/plan/plan.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 /* ---- order ---- */
 

@@ -13,6 +13,7 @@
 
 #include "search/plan/plan.h"
 #include "store/rows/rows.h"
+#include "search/plan/plan_internal.h"
 
 /* The keys of all ends are merged into one order. */
 #define MAX_MERGED_KEYS 32

@@ -222,8 +222,6 @@ extern void search_sort_types(SearchRequest *req);
 extern int search_split(const char *s, char sep, char ***parts);
 /* Removes the escapes: \, \| \$ and \\ (palloc'd). */
 extern char *search_unescape(const char *s);
-/* In PG_CATCH under handling=lenient: notes an FH400 as ignored, re-throws anything else. */
-extern void search_ignore(SearchRequest *req, MemoryContext cxt);
 extern void search_url_encode(StringInfo out, const char *s, const char *keep);
 /* Nearest of the candidates offered, as a hint; NULL if nothing is near. */
 typedef struct SearchNearest {
@@ -232,25 +230,14 @@ typedef struct SearchNearest {
 	int distance;
 } SearchNearest;
 extern void search_nearest_offer(SearchNearest *n, const char *candidate);
-/* A hint with the name of a resource type, NULL if none is near. */
-extern const char *search_nearest_type(const char *name);
 
 /* ---- query_resolve.c ---- */
 extern void search_resolve(SearchRequest *req);
-/* One criterion on resources of `types`. */
-extern Crit *search_resolve_criterion(SearchRequest *req, const ModelType *const *types, int ntypes,
-									  const char *name, const char *value, int depth);
 extern const KeyParam *search_param(const ModelType *t, const char *code, int len);
-/* Where all types are searched: refuses a parameter that only some have. */
-extern void search_require_for_all(const SearchRequest *req, const char *code);
-/* Raises FH503 while the store's keys are made anew. */
-extern void search_require_keys(void);
-pg_noreturn extern void search_unknown_param(const ModelType *t, const char *code);
 /* Has a value in this place. */
 extern Crit *search_present(const KeyLeg *leg);
 /* Was a parameter looked up that a user has added? Since the last call with reset. */
 extern bool search_met_user_param(bool reset);
-extern void search_note_user_param(void);
 extern const KeyParam *search_require_param(const ModelType *t, const char *code);
 /* A name of a criterion:  code[:modifier]  |  reference[:Type].rest */
 typedef struct SearchName {
@@ -263,35 +250,16 @@ extern SearchName search_split_name(const char *name);
 /* ---- query_chain.c ---- */
 extern Crit *search_chain(SearchRequest *req, const ModelType *t, const SearchName *name, const char *value,
 						  int depth);
-/* rest: of _has:rest */
-extern Crit *search_has(SearchRequest *req, const ModelType *const *types, int ntypes, const char *rest,
-						const char *value, int depth);
-/* Adds to a chain (NULL: a new one) that p leads to a resource of that type which satisfies arg. */
-extern Crit *search_chain_link(Crit *c, const KeyParam *p, const ModelType *target, Crit *arg);
-/* The types that reference parameter p may lead to, of that name if one is given. Returns how many. */
-extern int search_chain_targets(const KeyParam *p, const char *type_name, const ModelType ***out);
 extern bool search_target_allowed(const ModelTypeId *targets, const ModelType *t);
-extern bool search_reference_allows(const KeyParam *p, const ModelType *t);
-/* Does type t know the first part of a name? */
-extern bool search_knows(const ModelType *t, const char *name);
 
 /* ---- query_crit.c ---- */
 extern Crit *crit_new(CritKind kind);
 extern Crit *crit_join(CritKind kind, Crit *a, Crit *b);
-extern Crit *crit_not(Crit *a);
-extern void crit_add_arg(Crit *c, Crit *arg);
 extern void crit_add_key(Crit *c, uint64 key);
 extern void crit_add_value(Crit *c, char *value);
 extern void crit_add_box(Crit *c, uint64 key, int64 lo_min, int64 lo_max, int64 hi_min, int64 hi_max);
 
 /* ---- query_value.c ---- */
-/* FH400 if n values are more than fhir.max_search_values. */
-extern void search_limit_values(const char *code, int n);
-/* The values of one parameter of one type: an OR. :missing and the negation of :not are the caller's. */
-extern Crit *search_values(const KeyParam *p, const char *modifier, const char *value);
-extern Crit *search_updated_values(const char *code, const char *value);
-pg_noreturn extern void search_bad_value(const char *code, const char *value, const char *why, const char *hint);
-pg_noreturn extern void search_bad_modifier(const char *code, const char *modifier, const char *allowed);
 
 typedef enum SearchPrefix {
 	PREFIX_EQ,
@@ -305,65 +273,22 @@ typedef enum SearchPrefix {
 	PREFIX_AP
 } SearchPrefix;
 
-/* A value without prefix, of a composite's part or of _filter. */
-extern Crit *search_one_value(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char *value);
-
 /* ---- query_ordered.c ---- */
-/* Cuts a prefix off *value. */
-extern SearchPrefix search_prefix(const char **value);
-extern void search_date_boxes(Crit *c, const char *code, uint64 key, const char *value);
-extern void search_number_boxes(Crit *c, const char *code, uint64 key, const char *value);
-/* value: [prefix]number[|system|code]; source: whose keys, composite: 0 or the token hash of a composite.
- * True: needs a recheck. */
-extern int search_units(const KeySource *source, const uint64 *token, KeyUnit **units);
-extern bool search_quantity_boxes(Crit *c, const char *code, const KeySource *source,
-								  const uint64 *composite_hash, const char *value);
 
-/* ---- query_composite.c ---- */
-extern Crit *search_composite(const KeyParam *p, const KeyLeg *leg, const char *value);
-
-/* ---- query_terminology.c ---- */
-extern Crit *search_in_value_set(const KeyParam *p, const KeyLeg *leg, const char *url);
 /* For terms_document_hook. */
 extern Jsonb *search_terminology_document(const ModelType *type, const char *url);
-extern Crit *search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, bool below);
-
-/* ---- query_hierarchy.c ---- */
-/* :below and :above of a reference "id" or "Type/id"; NULL where there is no hierarchy to follow. */
-extern Crit *search_reference_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *ref, bool below);
 
 /* ---- query_near.c ---- */
 extern PGDLLEXPORT Datum fhir_near(PG_FUNCTION_ARGS);
-extern Crit *search_near(const KeyParam *p, const KeyLeg *leg, const char *value);
 
 /* ---- query_text.c ---- */
 typedef struct SqlText SqlText;
-extern Crit *search_text_criterion(const ModelType *const *types, int ntypes, const char *code,
-								   const char *value);
 /* A word that is decided on the document. */
 extern Crit *search_text_on_document(const char *code, const char *text);
-/* Every word of a text: a superset for other searches of texts. NULL: there is no word in it. */
-extern Crit *search_text_words(const ModelType *const *types, int ntypes, const char *code, const char *text);
-
-/* ---- query_filter_op.c ---- */
-/* A comparison of _filter with the values of a parameter. */
-extern Crit *search_filter_values(const KeyParam *p, const char *op, const char *value);
-/* ... ew value, for what is decided on the document anyway: a superset. */
-extern Crit *search_filter_suffix(const KeyParam *p, const char *value);
-/* text: [filter].path op value, on the elements at the place of a parameter (match_filter.c). */
-extern Crit *search_filter_elements(const KeyParam *p, const char *text);
-
-/* ---- query_filter_elements.c ---- */
-/* What the same implies that an index knows: a superset; CRIT_TRUE: nothing. The text has been checked. */
-extern Crit *search_filter_implied(const KeyParam *p, const char *text);
-
-/* ---- query_filter.c ---- */
-extern Crit *search_filter(SearchRequest *req, const ModelType *const *types, int ntypes, const char *text);
 
 /* ---- query_sort.c ---- */
 /* Which element of a resource holds the one value of this source: the same for all types of a choice; 0: it may hold several. */
 extern uint64 search_element_position(const KeySource *source);
-extern void search_resolve_sort(SearchRequest *req, const char *value);
 extern Oid search_sort_type(const SearchSort *sort);
 
 typedef struct SearchRow SearchRow;
@@ -383,7 +308,6 @@ extern bool search_cursor_read(const SearchRequest *req, SearchCursor *out);
 /* row NULL: backward from the end. */
 extern char *search_cursor_write(const SearchRequest *req, const SearchRow *row, bool backward);
 
-/* ---- query_text.c: what _score is by ---- */
 /* ---- match_score.c ---- */
 extern int search_score_texts(const SearchRequest *req, char ***out);
 

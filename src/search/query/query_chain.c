@@ -5,6 +5,7 @@
 #include "base/base.h"
 
 #include "search/query/query.h"
+#include "search/query/query_internal.h"
 
 bool
 search_target_allowed(const ModelTypeId *targets, const ModelType *t)

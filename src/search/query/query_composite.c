@@ -4,6 +4,7 @@
 #include "base/base.h"
 
 #include "search/query/query.h"
+#include "search/query/query_internal.h"
 
 /* One token of a query value: `code`, `|code`, `sys|code`, `sys|`. */
 typedef struct TokenText {

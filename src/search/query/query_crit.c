@@ -4,6 +4,7 @@
 #include "base/base.h"
 
 #include "search/query/query.h"
+#include "search/query/query_internal.h"
 
 Crit *
 crit_new(CritKind kind)

@@ -19,6 +19,7 @@
 
 #include "search/query/query_filter.h"
 #include "search/query/query.h"
+#include "search/query/query_internal.h"
 
 typedef struct Filter {
 	SearchRequest *req;

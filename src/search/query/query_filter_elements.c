@@ -14,6 +14,7 @@
 #include "keys/keys_internal.h"
 #include "search/query/query_filter.h"
 #include "search/query/query.h"
+#include "search/query/query_internal.h"
 
 typedef struct Implied {
 	const ModelType *type;

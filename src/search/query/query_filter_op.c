@@ -15,6 +15,7 @@
 #include "mb/pg_wchar.h"
 
 #include "search/query/query.h"
+#include "search/query/query_internal.h"
 
 static void
 no_such(const KeyParam *p, const char *op)

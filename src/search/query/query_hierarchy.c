@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 
 #include "search/exec/exec.h"
+#include "search/query/query_internal.h"
 
 #define KEYS_AT_ONCE 64
 

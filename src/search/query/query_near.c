@@ -17,6 +17,7 @@
 
 #include "search/query/query.h"
 #include "model/model.h"
+#include "search/query/query_internal.h"
 
 #define EARTH_RADIUS 6371008.8 /* metres, mean */
 #define DEFAULT_KM 20.0		   /* R4 leaves it to the server */

@@ -22,6 +22,7 @@
 
 #include "search/exec/exec.h"
 #include "store/rows/rows.h"
+#include "search/query/query_internal.h"
 
 #define MIN PG_INT64_MIN
 #define MAX PG_INT64_MAX

@@ -13,6 +13,7 @@
 #include "utils/varlena.h"
 
 #include "search/query/query.h"
+#include "search/query/query_internal.h"
 
 void
 search_url_encode(StringInfo out, const char *s, const char *keep)

@@ -14,6 +14,7 @@
 
 #include "search/plan/plan.h"
 #include "store/rows/rows.h"
+#include "search/query/query_internal.h"
 
 /* ---- errors ---- */
 

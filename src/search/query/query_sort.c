@@ -18,6 +18,7 @@
 #include "keys/keys_internal.h"
 #include "search/query/query.h"
 #include "store/rows/rows.h"
+#include "search/query/query_internal.h"
 
 uint64
 search_element_position(const KeySource *source)

@@ -9,6 +9,7 @@
 #include "search/exec/exec.h"
 #include "terms/terms.h"
 #include "store/rows/rows.h"
+#include "search/query/query_internal.h"
 
 /* ---- documents ---- */
 

@@ -16,6 +16,7 @@
 
 #include "search/query/query.h"
 #include "store/rows/rows.h"
+#include "search/query/query_internal.h"
 
 /* The longest of the words that a word of the query consists of: it is the one to look for. */
 static char *

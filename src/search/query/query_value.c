@@ -6,6 +6,7 @@
 #include "mb/pg_wchar.h"
 
 #include "search/query/query.h"
+#include "search/query/query_internal.h"
 
 void
 search_bad_value(const char *code, const char *value, const char *why, const char *hint)

@@ -8,7 +8,7 @@
  *   version    append-only documents; doc is NULL for a delete. Never updated or moved.
  *   ordered, string, term, word   search keys that are no equality hashes (keys.h).
  *   store_info name -> value; 'format' is the version of this layout, 'link_key' a random secret that seals the links of searches.
- *   search_param  search parameters that users have added, and how far their keys are (params.c, reindex.c);
+ *   search_param  search parameters that users have added, and how far their keys are (catalog_params.c, rows_reindex.c);
  *              rid 0 stands for all keys.
  *   dictionary what documents are packed with (dictionary.c); rows stay as long as the documents.
  *

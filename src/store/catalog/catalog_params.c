@@ -1,5 +1,5 @@
 /*
- * params.c: what a backend knows of the search parameters that users have added to a store (table search_param).
+ * catalog_params.c: what a backend knows of the search parameters that users have added to a store (table search_param).
  *
  * The set is read by the newest snapshot, on first use and again when a relcache invalidation of the table says so; a store
  * without such parameters costs one comparison. Readers check a parameter against their own snapshot (keys_servable). A

@@ -1,5 +1,5 @@
 /*
- * params.h: table search_param, for the files that read and write it.
+ * catalog_params.h: table search_param, for the files that read and write it.
  */
 #ifndef FHIR_STORE_PARAMS_H
 #define FHIR_STORE_PARAMS_H

@@ -1,5 +1,5 @@
 /*
- * reindex.c: makes the search keys of existing rows agree with the store's parameters, online.
+ * rows_reindex.c: makes the search keys of existing rows agree with the store's parameters, online.
  *
  * A job is all rows of search_param that wait or were interrupted; or, under rid 0, all keys, when the format of keys has changed. One
  * runner a store (a session lock) does jobs until none is left:

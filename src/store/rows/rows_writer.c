@@ -1,5 +1,5 @@
 /*
- * writer.c: the life of a writer, and inserts in batches.
+ * rows_writer.c: the life of a writer, and inserts in batches.
  *
  * Rows go straight to the table access method, without executor plans: one resource needs five inserts into tables
  * and a dozen into indexes, and plans would cost more than these. What an INSERT statement would check is
