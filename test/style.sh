@@ -35,5 +35,6 @@ fi
 # The rules of the house, and that each of them can fail. What breaks them still is listed in test/layers.known, which only shrinks.
 FHIR_LAYERS="${FHIR_LAYERS-known}" node test/layers.mjs || broken=1
 node test/layers.test.mjs || broken=1
+node test/tour.mjs || broken=1
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ -z "${broken:-}" ]

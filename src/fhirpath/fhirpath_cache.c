@@ -13,7 +13,6 @@
 
 #include "access/xact.h"
 
-
 #define CACHE_ENTRIES 8192
 #define CACHE_BYTES (64 * 1024 * 1024) /* of each cache; beyond, it starts anew */
 #define CACHE_BUCKETS 8192

@@ -11,7 +11,6 @@
  */
 #include "fhirpath/fhirpath_int.h"
 
-
 typedef struct Flattener {
 	FpFlatNode *nodes;
 	uint32 n, max;

@@ -7,7 +7,6 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
-
 static bool
 is(const char *s, int len, const char *word)
 {

@@ -7,7 +7,6 @@
  */
 #include "fhirpath/fhirpath_fn.h"
 
-
 Jsonb *(*fhirpath_resolve_hook)(const char *reference, int len) = NULL;
 
 static JsonbContainer *

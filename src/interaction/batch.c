@@ -15,7 +15,6 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-
 static void
 do_put(Bundle *b, BundleEntry *e, Jsonb *doc)
 {

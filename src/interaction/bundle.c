@@ -9,7 +9,6 @@
 #include "interaction/bundle.h"
 #include "interaction/interaction_internal.h"
 
-
 static const char *const method_names[] = {"DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"};
 
 pg_noreturn static void

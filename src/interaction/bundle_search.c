@@ -9,7 +9,6 @@
 #include "interaction/bundle.h"
 #include "interaction/interaction_internal.h"
 
-
 bool
 bundle_is_search(const char *url)
 {

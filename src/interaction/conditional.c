@@ -14,7 +14,6 @@
 #include "storage/lock.h"
 #include "utils/snapmgr.h"
 
-
 #define CONDITION_LOCK_CLASS 61
 
 const char *

@@ -33,8 +33,8 @@ extern Jsonb *interaction_history(const Caller *caller, const ModelType *type, c
 
 /* What a Bundle's response says of each write beside its status: nothing, the resource as stored, an OperationOutcome. */
 typedef enum InteractionReturn { INTERACTION_RETURN_MINIMAL,
-						   INTERACTION_RETURN_RESOURCE,
-						   INTERACTION_RETURN_OUTCOME,
+								 INTERACTION_RETURN_RESOURCE,
+								 INTERACTION_RETURN_OUTCOME,
 } InteractionReturn;
 
 /*

@@ -9,7 +9,6 @@
 
 #include "interaction/interaction_internal.h"
 
-
 #define STORE_FUNCTION(name) \
 	PG_FUNCTION_INFO_V1(name); \
 	PGDLLEXPORT Datum name(PG_FUNCTION_ARGS)
@@ -150,9 +149,9 @@ fhir_delete(PG_FUNCTION_ARGS)
 	id = text_arg(fcinfo, 1);
 	interaction_delete(&caller, type, id, text_arg(fcinfo, 2), &r);
 	PG_RETURN_JSONB_P(interaction_outcome("information", "informational",
-									r.version == 0 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
-									: r.unchanged  ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
-												   : psprintf("%s/%s was deleted by version %d", type->name, id, r.version)));
+										  r.version == 0 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
+										  : r.unchanged	 ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
+														 : psprintf("%s/%s was deleted by version %d", type->name, id, r.version)));
 }
 
 STORE_FUNCTION(fhir_history);

@@ -5,7 +5,6 @@
 
 #include "interaction/interaction_internal.h"
 
-
 void
 interaction_require_id(const char *id)
 {

@@ -13,7 +13,6 @@
 #include "interaction/interaction_internal.h"
 #include "interaction/patch.h"
 
-
 void
 patch_raise_malformed(const Patch *p, const char *what, const char *value)
 {

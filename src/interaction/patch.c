@@ -7,7 +7,6 @@
 
 #include "interaction/interaction_internal.h"
 
-
 /* An array is JSON Patch, a Parameters resource FHIRPath Patch. */
 static Jsonb *
 apply(const ModelType *type, JsonbContainer *doc, Jsonb *patch)

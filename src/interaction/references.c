@@ -16,7 +16,6 @@
 #include "interaction/bundle.h"
 #include "interaction/interaction_internal.h"
 
-
 typedef struct UrlEntry {
 	uint64 hash;
 	BundleEntry *entry;

@@ -6,7 +6,6 @@
 #include "interaction/bundle.h"
 #include "interaction/interaction_internal.h"
 
-
 static const char *
 status_text(int status)
 {

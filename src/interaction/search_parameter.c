@@ -24,7 +24,6 @@
 
 #include "interaction/interaction_internal.h"
 
-
 /* ---- from the resource to a definition ---- */
 
 pg_noreturn static void

@@ -15,7 +15,6 @@
 #include "interaction/bundle.h"
 #include "interaction/interaction_internal.h"
 
-
 static int
 compare_hashes(const void *a, const void *b)
 {

@@ -10,7 +10,6 @@
 #include "interaction/interaction_internal.h"
 #include "miscadmin.h"
 
-
 static void
 fill_result(StoreResult *out, const ModelType *type, const char *id, const StoreRow *row, Jsonb *doc)
 {

@@ -296,8 +296,8 @@ extern Numeric keys_quantity_convert(const KeyQuantity *q, Numeric value);
  * (contains) or KEYS_STRING_MAX (prefix) is cut to that length at a character and needs a recheck. */
 extern uint64 keys_more(uint64 key);
 
-extern uint64 keys_code(const KeySource *s, const char *code, int len);									   /* token `code` */
-extern uint64 keys_system(const KeySource *s, const char *sys, int slen);								   /* `sys|` */
+extern uint64 keys_code(const KeySource *s, const char *code, int len);	  /* token `code` */
+extern uint64 keys_system(const KeySource *s, const char *sys, int slen); /* `sys|` */
 /* MIME types stand here: each is a term, by its key as a code (:below). */
 extern bool keys_mime_types(const KeySource *s);
 extern uint64 keys_term_group(const KeySource *s);																						/* term.key */

@@ -291,9 +291,8 @@ rest_bundle(RestRequest *req, RestResponse *res)
 	Jsonb *response;
 
 	check_no_parameters(req, "Put what is asked for into the Bundle's entries.");
-	response = interaction_bundle(&req->caller, parse_resource(req, "Bundle"), prefer == RETURN_REPRESENTATION ? INTERACTION_RETURN_RESOURCE
-																: prefer == RETURN_OUTCOME		? INTERACTION_RETURN_OUTCOME
-																								: INTERACTION_RETURN_MINIMAL,
+	response = interaction_bundle(&req->caller, parse_resource(req, "Bundle"), prefer == RETURN_REPRESENTATION ? INTERACTION_RETURN_RESOURCE : prefer == RETURN_OUTCOME ? INTERACTION_RETURN_OUTCOME
+																																										: INTERACTION_RETURN_MINIMAL,
 								  rest_batch_get);
 
 	res->status = 200;

@@ -262,7 +262,7 @@ static bool
 expensive_to_count(const Crit *c)
 {
 	bool expensive = c->kind == CRIT_CHAIN || c->kind == CRIT_HAS || c->kind == CRIT_DOC || c->kind == CRIT_CONTAINED ||
-				c->kind == CRIT_SIDE;
+					 c->kind == CRIT_SIDE;
 
 	for (int i = 0; i < c->nargs; i++)
 		expensive = expensive || expensive_to_count(c->args[i]);

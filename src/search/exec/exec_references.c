@@ -79,4 +79,3 @@ fhir_sort_references(PG_FUNCTION_ARGS)
 		add_meant(&canonicals, &ids);
 	PG_RETURN_ARRAYTYPE_P(construct_array(ids.ids, ids.n, TEXTOID, -1, false, TYPALIGN_INT));
 }
-

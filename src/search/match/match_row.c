@@ -31,7 +31,7 @@ typedef struct PageLocator {
 } PageLocator;
 
 static PageLocator *places = NULL; /* by block, in a context of its own */
-static Oid placed = InvalidOid;	 /* the table */
+static Oid placed = InvalidOid;	   /* the table */
 
 static PageLocator *
 locator_of(Relation table, BlockNumber block)

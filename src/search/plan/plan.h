@@ -111,7 +111,7 @@ extern double search_crit_rows(Crit *c, double type_rows);
 /* ---- plan_subqueries.c ---- */
 /* all: every match will be needed (a chain's end, a total), not a page of them. */
 extern void plan_subqueries(SearchRequest *req, const ModelType *const *types, int ntypes, Crit **where,
-						int nwhere, bool all);
+							int nwhere, bool all);
 /* The same for criteria on contained resources, which are evaluated in memory: what needs other resources. */
 extern void plan_subqueries_inside(SearchRequest *req, Crit *c);
 /* Of table ordered, as o: what index ordered_long holds. */

@@ -40,7 +40,7 @@
 #define SEARCH_FEW_LOOKED_UP 1000  /* hashes that are looked up one by one for a page */
 #define SEARCH_FEW_PROBED 500	   /* rows that are probed for what they refer to rather than find that first */
 #define SEARCH_FEW_EACH 16		   /* on average, that refer to a row: all of them are looked at */
-#define SEARCH_FEW_COMPLEMENT 0.05	   /* of a type are estimated to lack hashes: then these are found rather than met on a walk */
+#define SEARCH_FEW_COMPLEMENT 0.05 /* of a type are estimated to lack hashes: then these are found rather than met on a walk */
 #define SEARCH_TRIED 8			   /* times: a walk of so many rows as that the list would be cheaper is tried for a part of the list's time */
 #define SEARCH_REMEMBERED 20000	   /* answers of what is referred to that a search keeps */
 #define SEARCH_FEW_LONG 5000	   /* long intervals that are sorted by their start */

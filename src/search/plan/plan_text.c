@@ -232,4 +232,3 @@ search_run_side(SearchRequest *req, Crit *c, int few)
 	SPI_freetuptable(SPI_tuptable);
 	return false;
 }
-

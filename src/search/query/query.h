@@ -72,7 +72,7 @@ struct Crit {
 	CritKind kind;
 	const char *label; /* "code=1234", for fhir_explain; NULL within a criterion */
 	bool single;	   /* ORDERED: a resource has at most one interval under all of the keys */
-	uint64 position;	   /* ORDERED, single: where that stands, see search_element_position */
+	uint64 position;   /* ORDERED, single: where that stands, see search_element_position */
 	bool unindexed;	   /* no index answers it: fhir_explain warns */
 
 	uint64 *keys; /* KEYS; STRING: string.key list; TERM: term.key list. Sorted for KEYS. */
@@ -99,8 +99,8 @@ struct Crit {
 	int64 question; /* HAS: number of referrers_register */
 	double asking;	/* HAS, CHAIN, REFERRED: microseconds to ask a row of the search, */
 	double listing; /* HAS, CHAIN: and to list what it is asked for */
-	Crit *original;	/* REFERRED: the _has */
-	bool per_row;		/* CHAIN: found to have many at its end */
+	Crit *original; /* REFERRED: the _has */
+	bool per_row;	/* CHAIN: found to have many at its end */
 	int more_than;	/* ORDERED: more entries than that are in the boxes */
 	double matches; /* estimated matching resources, < 0: unknown */
 };

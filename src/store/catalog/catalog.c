@@ -28,7 +28,6 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-
 static const char *const table_names[STORE_NTABLES] = {"resource", "version", "ordered", "string", "term", "word"};
 static const char *const index_names[STORE_NINDEXES] = {"resource_identity", "resource_pkey", "version_pkey",
 														"ordered_range", "string_rid", "term_hash", "word_rid"};

@@ -132,12 +132,12 @@ typedef struct StoreCatalog {
 	Oid dictionary;		   /* dictionary; InvalidOid in a store that was made without it */
 	bool dictionary_known; /* the four below are what that table says */
 	bool dictionary_any;
-	int32 dictionary_id;	/* the newest */
-	int64 dictionary_due;	/* rid from which on another one shall be trained */
+	int32 dictionary_id;	 /* the newest */
+	int64 dictionary_due;	 /* rid from which on another one shall be trained */
 	int64 dictionary_probed; /* step of rids at which a worker was wanted last */
-	Oid dictionary_user;	/* who is known to have the right to use them */
-	Oid acl_user;			/* whose rights are known */
-	uint32 acl_known;		/* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
+	Oid dictionary_user;	 /* who is known to have the right to use them */
+	Oid acl_user;			 /* whose rights are known */
+	uint32 acl_known;		 /* bit (table * 2): SELECT, (table * 2 + 1): INSERT, UPDATE, DELETE */
 	char quoted[NAMEDATALEN * 2 + 3];
 	char link_key[72]; /* "": there is none */
 } StoreCatalog;
@@ -192,7 +192,7 @@ typedef enum StoreWorkerKind {
 /* Advisory locks of a store, which pg_advisory_lock() never meets; and who takes which. */
 #define STORE_LOCK_CLASS 8127
 #define STORE_LOCK_RUNNER 1 /* re-indexes */
-#define STORE_LOCK_NEXT 2	 /* waits to */
+#define STORE_LOCK_NEXT 2	/* waits to */
 #define STORE_LOCK_TRAINER 3
 /* Starts a worker for the current store when this transaction commits. */
 extern void store_worker_want(StoreWorkerKind kind);

@@ -29,7 +29,6 @@
 
 #include "store/catalog/catalog.h"
 
-
 /* Also made in stores of an earlier version. */
 #define WORD_TABLE "CREATE TABLE %1$s.word (rid bigint NOT NULL, words tsvector NOT NULL)"
 #define WORD_RID "CREATE INDEX word_rid ON %1$s.word (rid)"

@@ -25,7 +25,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-
 static List *forgotten = NIL; /* of MemoryContext; in TopMemoryContext */
 
 void

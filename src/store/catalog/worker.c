@@ -22,7 +22,6 @@
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
-
 static const struct {
 	const char *function, *type;
 } kinds[STORE_NWORKERS] = {

@@ -28,7 +28,6 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-
 #define FIRST_DUE 4096 /* resources: a smaller sample does not tell what is common */
 #define DUE_GROWTH 16  /* times as many as the newest dictionary has seen */
 #define TRIED_GROWTH 2 /* the same after one that failed or was not worth it */

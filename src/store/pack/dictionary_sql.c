@@ -17,7 +17,6 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-
 /* ---- the worker ---- */
 
 extern PGDLLEXPORT void fhir_dictionary_main(Datum arg);

@@ -27,7 +27,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-
 #define SAMPLE_DOCUMENTS 4000
 #define SAMPLE_LEAST 200			   /* fewer say nothing */
 #define SAMPLE_DOCUMENT (32 * 1024)	   /* larger ones are attachments, or pay by themselves */

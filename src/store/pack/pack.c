@@ -25,7 +25,6 @@
 #include "store/pack/pack_internal.h"
 #include "store/pack/pack_text.h"
 
-
 #define PACK_PLAIN 0x00
 #define PACK_DICTIONARY2 0x02
 #define PACK_STORE 0x03

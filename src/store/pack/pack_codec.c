@@ -18,7 +18,6 @@
 
 #include "store/pack/pack_internal.h"
 
-
 #define CODEC_KEPT 8
 #define CODEC_LEVEL_BUILTIN 3
 #define CODEC_TABLE_LOG 13

@@ -20,7 +20,6 @@
 #include "store/pack/pack_internal.h"
 #include "store/pack/pack_text.h"
 
-
 enum { PART_UUID = 1,
 	   PART_TIME = 2,
 	   PART_MILLIS = 1,

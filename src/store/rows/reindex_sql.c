@@ -22,7 +22,6 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
-
 #define DEFAULT_BATCH 1000
 #define WORKER_BATCH 250 /* rows are locked for some ten milliseconds */
 

@@ -59,7 +59,6 @@ extern void store_versions_begin(StoreVersions *v);
 extern bool store_versions_fetch(StoreVersions *v, int64 rid, int32 version, const ItemPointerData *locator);
 extern void store_versions_end(StoreVersions *v);
 
-
 /* ---- rows ---- */
 typedef struct StoreRow {
 	int64 rid;
@@ -70,7 +69,7 @@ typedef struct StoreRow {
 	bool deleted;
 	ItemPointerData tid;
 	ItemPointerData locator; /* of the version's row: a hint */
-	Datum keys, refs, ord; /* as stored, pointing into the slot of the last find */
+	Datum keys, refs, ord;	 /* as stored, pointing into the slot of the last find */
 } StoreRow;
 
 /*
@@ -97,7 +96,7 @@ extern void store_writer_insert_new(StoreWriter *w, const ModelType *type, const
  * the resource has been changed by another transaction. One at a time.
  */
 extern ItemPointerData store_writer_locate_version(StoreWriter *w, const ModelType *type, int64 rid, int32 version, TimestampTz updated,
-												  char method, Jsonb *doc);
+												   char method, Jsonb *doc);
 extern void store_writer_index_version(StoreWriter *w);
 extern void store_writer_undo_version(StoreWriter *w);
 /* New resource row; false if another transaction was first. */

@@ -21,7 +21,6 @@
 #include "utils/memutils.h"
 #include "utils/relcache.h"
 
-
 #define MAX_INDEXES 16
 
 typedef struct TableIndexes {

@@ -38,7 +38,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-
 typedef struct Job {
 	int n;
 	Datum rids, versions; /* bigint[], integer[]: rows of search_param */

@@ -22,7 +22,6 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
-
 #define ROOM_TO_GROW 32 /* bytes that the next version of a row may be longer */
 
 void

@@ -18,7 +18,6 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
-
 /* Dictionary rows known to be committed: direct-mapped, bounded. */
 #define KNOWN_TERMS 8192
 typedef struct KnownTerm {

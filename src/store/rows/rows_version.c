@@ -25,7 +25,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-
 /* ---- reading ---- */
 
 /*

@@ -21,7 +21,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-
 StoreWriter *
 store_writer_begin(const char *function)
 {
