@@ -19,6 +19,13 @@ ok 'each file of src/ begins with a comment that names it' "$(
 ok 'PG_VERSION_NUM is tested in src/base/compat.h alone' "$(grep -rln PG_VERSION_NUM src | grep -v '^src/base/compat.h')"
 ok 'transactions are ended by FhirSPICommit(): SPI_commit() alone begins no next one before 14.3' "$(grep -rn '\bSPI_commit()' src --include='*.c')"
 ok 'the gateway includes no postgres.h' "$(grep -rln '"postgres.h"\|<postgres.h>' src/gateway 2>/dev/null)"
+ok 'OperationOutcomes are written by src/base/outcome.c alone (the gateway, a program of its own, aside)' "$(
+	grep -rnE 'resourceType[^,]*,? *[^ ]*"OperationOutcome|"OperationOutcome' src --include='*.[ch]' | grep -vE '^src/(base/outcome\.c|model/|gateway/|terms/terms_tables)')"
+ok 'what is written is checked in admit.c alone, and side rows follow in changed.c alone (the store itself aside)' "$(
+	grep -rnE '\b(check_resource|store_side_insert|store_side_sync|store_dictionary_grown|search_parameter_written)\(' src --include='*.c' |
+		grep -vE '^src/(check|store)/|^src/interaction/(admit|changed|search_parameter)\.c')"
+ok 'no write reaches the rows but through write.c' "$(
+	grep -rnE '\bstore_writer_(insert_new|insert_resource|update_resource|locate_version)\(' src --include='*.c' | grep -vE '^src/store/rows/|^src/interaction/write\.c')"
 ok 'no merge markers, no stray debug output' "$(grep -rnE '^(<<<<<<<|>>>>>>>) |elog\(NOTICE, "(XXX|DEBUG)' src sql test script docs 2>/dev/null)"
 ok 'no ereport of an error without an errcode' "$(
 	perl -0777 -ne 'while (/ereport\((ERROR|FATAL),(.*?)\);\n/sg) { my $t = $2; print "$ARGV: " . substr($t =~ s/\s+/ /gr, 0, 100) . "\n" unless $t =~ /errcode/ }' $(find src -name '*.c'))"

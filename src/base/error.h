@@ -10,6 +10,9 @@
 
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
 #define FHIR_SQLSTATE(a, b, c) MAKE_SQLSTATE('F', 'H', a, b, c)
 #define FH304 FHIR_SQLSTATE('3', '0', '4')
 #define FH400 FHIR_SQLSTATE('4', '0', '0')
@@ -66,5 +69,10 @@ extern int fhir_issues_pending(void);
 
 /* HTTP status for an SQLSTATE (FHxyz -> xyz; others by a fixed table, else 500). */
 extern int fhir_http_status(int sqlerrcode);
+
+/* ---- the one writer of OperationOutcomes (outcome.c) ---- */
+/* Appends it as compact JSON; id NULL: none. */
+extern void fhir_outcome_write(StringInfo out, const char *id, const FhirIssue *issues, int n);
+extern Jsonb *fhir_outcome(const FhirIssue *issues, int n);
 
 #endif

@@ -59,7 +59,6 @@ extern bool interaction_read_text(const Caller *caller, const ModelType *type, c
 extern bool interaction_vread(const Caller *caller, const ModelType *type, const char *id, int32 version, StoreResult *out);
 
 /* ---- ids, version tags, errors (interaction_util.c) ---- */
-extern Jsonb *interaction_outcome(const char *severity, const char *code, const char *diagnostics);
 /* Palloc'd text of an instant, as documents show it. */
 extern char *interaction_instant(TimestampTz t);
 extern void interaction_require_id(const char *id);

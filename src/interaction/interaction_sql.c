@@ -113,26 +113,6 @@ fhir_update(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(r.resource);
 }
 
-/* An OperationOutcome with one informational issue. */
-Jsonb *
-interaction_outcome(const char *severity, const char *code, const char *diagnostics)
-{
-	Build b = {0};
-
-	build_object(&b);
-	build_string(&b, "resourceType", "OperationOutcome");
-	build_key(&b, "issue");
-	build_array(&b);
-	build_object(&b);
-	build_string(&b, "severity", severity);
-	build_string(&b, "code", code);
-	build_string(&b, "diagnostics", diagnostics);
-	build_end_object(&b);
-	build_end_array(&b);
-	build_end_object(&b);
-	return build_done(&b);
-}
-
 STORE_FUNCTION(fhir_delete);
 
 Datum
@@ -141,6 +121,7 @@ fhir_delete(PG_FUNCTION_ARGS)
 	Caller caller = caller_session();
 	const ModelType *type;
 	char *id;
+	FhirIssue done = {"information", "informational"};
 	StoreResult r;
 
 	require_arg(fcinfo, 0, "type");
@@ -148,10 +129,10 @@ fhir_delete(PG_FUNCTION_ARGS)
 	type = type_arg(fcinfo, 0);
 	id = text_arg(fcinfo, 1);
 	interaction_delete(&caller, type, id, text_arg(fcinfo, 2), &r);
-	PG_RETURN_JSONB_P(interaction_outcome("information", "informational",
-										  r.version == 0 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
-										  : r.unchanged	 ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
-														 : psprintf("%s/%s was deleted by version %d", type->name, id, r.version)));
+	done.diagnostics = r.version == 0 ? psprintf("%s/%s does not exist; nothing to delete", type->name, id)
+					   : r.unchanged  ? psprintf("%s/%s was deleted before, by version %d", type->name, id, r.version)
+									  : psprintf("%s/%s was deleted by version %d", type->name, id, r.version);
+	PG_RETURN_JSONB_P(fhir_outcome(&done, 1));
 }
 
 STORE_FUNCTION(fhir_history);

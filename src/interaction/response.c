@@ -58,23 +58,6 @@ written(const BundleEntry *e)
 	return NULL;
 }
 
-static void
-build_issue(Build *b, const FhirIssue *issue)
-{
-	build_object(b);
-	build_string(b, "severity", issue->severity);
-	build_string(b, "code", issue->code);
-	if (issue->diagnostics)
-		build_string(b, "diagnostics", issue->diagnostics);
-	if (issue->expression) {
-		build_key(b, "expression");
-		build_array(b);
-		build_string(b, NULL, issue->expression);
-		build_end_array(b);
-	}
-	build_end_object(b);
-}
-
 /* What was done, for return=OperationOutcome: as a single interaction says it */
 static void
 build_done_outcome(Build *b, const BundleEntry *e)
@@ -88,14 +71,7 @@ build_done_outcome(Build *b, const BundleEntry *e)
 		issue.diagnostics = psprintf("%s %s/%s, version %d", r->created ? "created" : r->unchanged ? "unchanged"
 																								   : "updated",
 									 e->type->name, e->id, r->version);
-	build_key(b, "outcome");
-	build_object(b);
-	build_string(b, "resourceType", "OperationOutcome");
-	build_key(b, "issue");
-	build_array(b);
-	build_issue(b, &issue);
-	build_end_array(b);
-	build_end_object(b);
+	build_jsonb(b, "outcome", &fhir_outcome(&issue, 1)->root);
 }
 
 static void
@@ -157,15 +133,8 @@ interaction_error_outcome(const ErrorData *edata)
 {
 	FhirIssue *issues;
 	int n = fhir_issues_take(edata, &issues);
-	Build b = {0};
 
-	build_object(&b);
-	build_string(&b, "resourceType", "OperationOutcome");
-	build_key(&b, "issue");
-	build_array(&b);
 	for (int i = 0; i < n; i++)
-		build_issue(&b, &issues[i]);
-	build_end_array(&b);
-	build_end_object(&b);
-	return build_done(&b);
+		issues[i].text = NULL; /* said by the diagnostics, which begin with it */
+	return fhir_outcome(issues, n);
 }

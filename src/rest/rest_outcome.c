@@ -1,5 +1,5 @@
 /*
- * rest_outcome.c: OperationOutcome, written as JSON text, and the response that an error becomes.
+ * rest_outcome.c: the response that an error becomes.
  */
 #include "base/base.h"
 
@@ -7,55 +7,25 @@
 
 #include "rest/rest_internal.h"
 
-static void
-put_member(StringInfo out, const char *name, const char *value)
-{
-	if (value == NULL)
-		return;
-	appendStringInfo(out, ",\"%s\":", name);
-	fhir_json_write_string(out, value, (int) strlen(value));
-}
-
-static void
-put_issue(StringInfo out, const FhirIssue *issue)
-{
-	const char *text = issue->text ? issue->text : issue->diagnostics;
-
-	appendStringInfo(out, "{\"severity\":\"%s\"", issue->severity);
-	put_member(out, "code", issue->code);
-	if (text) {
-		appendStringInfoString(out, ",\"details\":{\"text\":");
-		fhir_json_write_string(out, text, (int) strlen(text));
-		appendStringInfoChar(out, '}');
-	}
-	put_member(out, "diagnostics", issue->diagnostics);
-	if (issue->expression) {
-		appendStringInfoString(out, ",\"expression\":[");
-		fhir_json_write_string(out, issue->expression, (int) strlen(issue->expression));
-		appendStringInfoChar(out, ']');
-	}
-	appendStringInfoChar(out, '}');
-}
-
+/* Each issue also says in words for people what its diagnostics are. */
 void
 rest_write_outcome(StringInfo out, const char *id, const FhirIssue *issues, int n, bool pretty)
 {
+	FhirIssue *shown = palloc(n * sizeof(FhirIssue));
 	StringInfoData text;
 
-	initStringInfo(&text);
-	appendStringInfoString(&text, "{\"resourceType\":\"OperationOutcome\"");
-	put_member(&text, "id", id);
-	appendStringInfoString(&text, ",\"issue\":[");
 	for (int i = 0; i < n; i++) {
-		if (i > 0)
-			appendStringInfoChar(&text, ',');
-		put_issue(&text, &issues[i]);
+		shown[i] = issues[i];
+		if (shown[i].text == NULL)
+			shown[i].text = shown[i].diagnostics;
 	}
-	appendStringInfoString(&text, "]}");
-	if (pretty)
-		fhir_json_indent_text(out, text.data, text.len);
-	else
-		appendBinaryStringInfo(out, text.data, text.len);
+	if (!pretty) {
+		fhir_outcome_write(out, id, shown, n);
+		return;
+	}
+	initStringInfo(&text);
+	fhir_outcome_write(&text, id, shown, n);
+	fhir_json_indent_text(out, text.data, text.len);
 	pfree(text.data);
 }
 

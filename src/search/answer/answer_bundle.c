@@ -188,22 +188,18 @@ write_entries(BundleWriter *w, SearchRow *rows, int n)
 static void
 write_outcome(BundleWriter *w)
 {
+	FhirIssue *issues = palloc0(list_length(w->req->ignored) * sizeof(FhirIssue) + 1);
 	ListCell *c;
-	bool first = true;
+	int n = 0;
 
 	if (w->req->ignored == NIL)
 		return;
+	foreach(c, w->req->ignored)
+		issues[n++] = (FhirIssue){"warning", "not-supported", psprintf("ignored: %s", (char *) lfirst(c))};
 	begin_entry(w);
-	appendStringInfoString(w->out, "\"resource\":{\"resourceType\":\"OperationOutcome\",\"issue\":[");
-	foreach(c, w->req->ignored) {
-		appendStringInfo(w->out, "%s{\"severity\":\"warning\",\"code\":\"not-supported\",\"diagnostics\":",
-						 first ? "" : ",");
-		fhir_json_write_string(w->out, psprintf("ignored: %s", (char *) lfirst(c)),
-							   strlen(lfirst(c)) + strlen("ignored: "));
-		appendStringInfoChar(w->out, '}');
-		first = false;
-	}
-	appendStringInfoString(w->out, "]},\"search\":{\"mode\":\"outcome\"}}");
+	appendStringInfoString(w->out, "\"resource\":");
+	fhir_outcome_write(w->out, NULL, issues, n);
+	appendStringInfoString(w->out, ",\"search\":{\"mode\":\"outcome\"}}");
 }
 
 static void
