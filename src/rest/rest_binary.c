@@ -8,7 +8,6 @@
 
 #include "common/base64.h"
 
-#include "model/model_ids.h"
 #include "rest/rest_internal.h"
 
 /* May the client want the content? Whether it accepts its type is known when the Binary is. */

@@ -41,7 +41,6 @@
 #include "utils/snapmgr.h"
 
 #include "search/exec/exec.h"
-#include "search/match/match_row.h"
 
 /* Of the operator class for arrays. */
 #define GIN_OVERLAP 1

@@ -21,7 +21,6 @@
 #include "utils/snapmgr.h"
 
 #include "search/exec/exec.h"
-#include "search/match/match_row.h"
 
 typedef struct Question {
 	int64 number;

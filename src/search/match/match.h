@@ -4,6 +4,10 @@
 #ifndef FHIR_SEARCH_MATCH_H
 #define FHIR_SEARCH_MATCH_H
 
+#include "access/htup_details.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
 #include "search/query/query.h"
 
 /* In millionths. */
@@ -65,5 +69,26 @@ extern bool search_ordered_any(const int64 *ord, int n, const OrdBox *boxes, int
 extern bool search_document_matches(Jsonb *doc, const char *name, const char *value);
 extern bool search_text_matches(JsonbContainer *doc, bool content, const char *words);
 extern char *search_folded_texts(JsonbContainer *doc, bool content);
+
+/* ---- match_row.c: rows of table resource, read from their pages, and criteria on hashes, intervals and identities decided on them without the executor ---- */
+typedef struct SearchReader {
+	Relation table;
+	Snapshot snapshot;
+	AttrNumber keys, ord, type, id;
+	MemoryContext row;						  /* emptied for each row */
+	HeapTupleData rows[MaxHeapTuplesPerPage]; /* of one page */
+} SearchReader;
+
+/* The row context is made in the current one. */
+extern void search_reader_begin(SearchReader *r, Relation table);
+/* Pins a page. A session remembers where it was: see match_row.c. */
+extern Buffer search_pin_page(Relation table, BlockNumber block);
+extern void search_fetch_ahead(Relation table, BlockNumber block, OffsetNumber offset);
+/* Rows that the snapshot sees at these places of a pinned page (noffsets < 0: at any), into r->rows: they are there as long as it is pinned. */
+extern int search_page_rows(SearchReader *r, Buffer buffer, BlockNumber block, const OffsetNumber *offsets, int noffsets);
+/* Can it be decided on a row? */
+extern bool search_decidable(const Crit *c);
+/* Does the row satisfy all? */
+extern bool search_row_satisfies(SearchReader *r, HeapTuple row, Crit *const *where, int nwhere);
 
 #endif

@@ -14,7 +14,6 @@
 #include "utils/snapmgr.h"
 
 #include "search/exec/exec.h"
-#include "search/match/match_row.h"
 
 /* ---- pages ---- */
 
