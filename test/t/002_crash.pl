@@ -110,8 +110,17 @@ sub under_load
 
 # ---- a backend is killed
 my @done = under_load('on', 2, sub {
-	my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%fhir_create%' AND pid <> pg_backend_pid() LIMIT 1});
-	ok($pid && kill('KILL', $pid), 'killed a backend under load');
+	my $killed = 0;
+
+	# at one instant all of them may be at another statement, and one that was seen may have ended
+	for my $try (1 .. 200)
+	{
+		my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND query LIKE '%fhir_create%' AND pid <> pg_backend_pid() LIMIT 1});
+
+		last if $killed = $pid && kill('KILL', $pid);
+		sleep 0.05;
+	}
+	ok($killed, 'killed a backend under load');
 });
 ok(wait_until_up(), 'the server recovers from a killed backend');
 cmp_ok(scalar @done, '>', 100, 'writes were acknowledged: ' . @done);
