@@ -6,7 +6,6 @@
 #include "fmgr.h"
 
 #include "fhirpath/fhirpath.h"
-#include "search/search.h"
 #include "terms/terms.h"
 #include "store/rows/rows.h"
 
@@ -19,7 +18,6 @@ _PG_init(void)
 {
 	fhirpath_init();
 	fhir_settings_init();
-	search_init();
 	store_init();
 	terms_init();
 }

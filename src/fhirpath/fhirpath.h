@@ -8,6 +8,7 @@
 #define FHIR_FHIRPATH_H
 
 #include "postgres.h"
+#include "fmgr.h"
 #include "base/base.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -52,7 +53,7 @@ typedef struct FpList {
 /* What resolve() does. */
 typedef enum FpResolve {
 	FP_RESOLVE_TYPE, /* no look-up: a placeholder item whose type is that named by the reference (key extraction) */
-	FP_RESOLVE_HOOK, /* contained and Bundle entries, then fhirpath_resolve_hook (store) */
+	FP_RESOLVE_DOCUMENT, /* contained and Bundle entries, then FpContext.document */
 	FP_RESOLVE_NEVER /* empty */
 } FpResolve;
 
@@ -61,16 +62,13 @@ typedef struct FpContext {
 	JsonbContainer *root; /* %resource / %rootResource: the outermost document */
 	Jsonb *env;			  /* caller's variables or NULL */
 	bool strict;		  /* unknown elements are errors */
+	const char *base_url; /* FP_RESOLVE_DOCUMENT: cut off references; NULL or "": unknown */
+	/* FP_RESOLVE_DOCUMENT: reads "Type/id", "Type/id/_history/v" for resolve(): palloc'd or NULL. NULL: finds nothing */
+	Jsonb *(*document)(void *arg, const char *reference, int len);
+	/* memberOf(): is code (of system, NULL: unknown) in the value set? 1, 0, -1: can't be told. NULL: can't tell any */
+	int (*member_of)(void *arg, const char *valueset, int vslen, const char *system, int slen, const char *code, int clen);
+	void *arg; /* of both */
 } FpContext;
-
-/* Reads a resource of the store by "Type/id" for resolve(); set by the store. Result palloc'd or NULL. */
-extern Jsonb *(*fhirpath_resolve_hook)(const char *reference, int len);
-
-/*
- * Is code (of system, NULL: unknown) in the value set? 1, 0, or -1 when the value set is not known; for memberOf(). Set by who knows value sets.
- */
-extern int (*fhirpath_member_of_hook)(const char *valueset, int vslen, const char *system, int slen, const char *code,
-									  int clen);
 
 /*
  * Compiles an expression. Syntax errors raise FH400 with position and caret. context_type (may be MODEL_NONE)
@@ -91,6 +89,9 @@ extern void fhirpath_eval(const FhirPath *prog, const FpContext *ctx, const FpIt
 extern const char *fhirpath_text(const FhirPath *p, int *len);
 /* May its results differ between two calls with the same arguments (now(), resolve(), memberOf())? */
 extern bool fhirpath_is_stable(const FhirPath *p);
+
+/* The resource (0) and the variables (2) of a call from SQL; what may be asked beyond them is left to the caller to add. */
+extern void fhirpath_arguments(FunctionCallInfo fcinfo, FpContext *ctx, FpItem *root);
 
 /* The item as the SQL functions answer it. palloc'd. */
 extern Jsonb *fhirpath_item_jsonb(const FpItem *item);

@@ -4,9 +4,6 @@
  */
 #include "fhirpath/fhirpath_fn.h"
 
-int (*fhirpath_member_of_hook)(const char *valueset, int vslen, const char *system, int slen,
-							   const char *code, int clen) = NULL;
-
 static bool
 string_member(JsonbContainer *c, const char *key, JsonbValue *v)
 {
@@ -67,20 +64,20 @@ fp_fn_getValue(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 
 /* -1: cannot be told */
 static int
-coding_member(const char *vs, int len, JsonbContainer *coding)
+coding_member(FpExec *x, const char *vs, int len, JsonbContainer *coding)
 {
 	JsonbValue system, code;
 	bool has_system = string_member(coding, "system", &system);
 
 	if (!string_member(coding, "code", &code))
 		return 0;
-	return fhirpath_member_of_hook(vs, len, has_system ? system.val.string.val : NULL,
+	return x->ctx->member_of(x->ctx->arg, vs, len, has_system ? system.val.string.val : NULL,
 								   has_system ? system.val.string.len : 0, code.val.string.val,
 								   code.val.string.len);
 }
 
 static int
-concept_member(const char *vs, int len, JsonbContainer *concept)
+concept_member(FpExec *x, const char *vs, int len, JsonbContainer *concept)
 {
 	JsonbValue list, v;
 	JsonbIterator *it;
@@ -88,11 +85,11 @@ concept_member(const char *vs, int len, JsonbContainer *concept)
 
 	if (!fp_get(concept, "coding", 6, &list) || list.type != jbvBinary ||
 		!JsonContainerIsArray(list.val.binary.data))
-		return coding_member(vs, len, concept);
+		return coding_member(x, vs, len, concept);
 	it = JsonbIteratorInit(list.val.binary.data);
 	JsonbIteratorNext(&it, &v, true);
 	while (result != 1 && JsonbIteratorNext(&it, &v, true) == WJB_ELEM) {
-		int r = v.type == jbvBinary ? coding_member(vs, len, v.val.binary.data) : 0;
+		int r = v.type == jbvBinary ? coding_member(x, vs, len, v.val.binary.data) : 0;
 
 		if (r != 0)
 			result = r;
@@ -108,15 +105,15 @@ fp_fn_memberOf(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 	const char *vs;
 	int len, r;
 
-	if (i == NULL || !fp_arg_string(x, n, s, 0, &vs, &len) || fhirpath_member_of_hook == NULL)
+	if (i == NULL || !fp_arg_string(x, n, s, 0, &vs, &len) || x->ctx->member_of == NULL)
 		return;
 	if (i->json.type == jbvString) {
 		const char *system = i->property != NULL ? i->property->system : NULL;
 
-		r = fhirpath_member_of_hook(vs, len, system, system != NULL ? strlen(system) : 0,
+		r = x->ctx->member_of(x->ctx->arg, vs, len, system, system != NULL ? strlen(system) : 0,
 									i->json.val.string.val, i->json.val.string.len);
 	} else if (i->json.type == jbvBinary)
-		r = concept_member(vs, len, i->json.val.binary.data);
+		r = concept_member(x, vs, len, i->json.val.binary.data);
 	else
 		return;
 	if (r >= 0)

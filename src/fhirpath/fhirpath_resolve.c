@@ -7,7 +7,6 @@
  */
 #include "fhirpath/fhirpath_fn.h"
 
-Jsonb *(*fhirpath_resolve_hook)(const char *reference, int len) = NULL;
 
 static JsonbContainer *
 empty_object(void)
@@ -155,11 +154,11 @@ named_type(FpExec *x, const FpItem *item, const char *ref, int len)
 
 /* An absolute reference to this server is one to its store. */
 static void
-strip_base(const char **ref, int *len)
+strip_base(const char *base_url, const char **ref, int *len)
 {
-	int base = fhir_base_url != NULL ? strlen(fhir_base_url) : 0;
+	int base = base_url != NULL ? strlen(base_url) : 0;
 
-	if (base > 0 && *len > base + 1 && memcmp(*ref, fhir_base_url, base) == 0 && (*ref)[base] == '/') {
+	if (base > 0 && *len > base + 1 && memcmp(*ref, base_url, base) == 0 && (*ref)[base] == '/') {
 		*ref += base + 1;
 		*len -= base + 1;
 	}
@@ -183,7 +182,7 @@ resolve_one(FpExec *x, const FpItem *item, FpList *out)
 	}
 	if (root != NULL && ref[0] == '#')
 		found = find_contained(root, ref + 1, len - 1);
-	else if (root != NULL && x->ctx->resolve == FP_RESOLVE_HOOK)
+	else if (root != NULL && x->ctx->resolve == FP_RESOLVE_DOCUMENT)
 		found = find_entry(root, ref, len);
 	if (found == NULL && x->ctx->resolve == FP_RESOLVE_TYPE) {
 		type = named_type(x, item, ref, len);
@@ -191,9 +190,9 @@ resolve_one(FpExec *x, const FpItem *item, FpList *out)
 			fhirpath_root(empty_object(), type, fp_push(x, out));
 		return;
 	}
-	if (found == NULL && ref[0] != '#' && fhirpath_resolve_hook != NULL) {
-		strip_base(&ref, &len);
-		doc = fhirpath_resolve_hook(ref, len);
+	if (found == NULL && ref[0] != '#' && x->ctx->document != NULL) {
+		strip_base(x->ctx->base_url, &ref, &len);
+		doc = x->ctx->document(x->ctx->arg, ref, len);
 		found = doc != NULL ? &doc->root : NULL;
 	}
 	if (found != NULL)

@@ -145,7 +145,7 @@ interaction_create_plain(const Caller *caller, Jsonb *doc, const ModelType *type
 	KeySet keys;
 	Writing w;
 
-	keys_extract(type, &doc->root, &keys);
+	keys_extract(store_key_context(), type, &doc->root, &keys);
 	fhir_uuid_new(id);
 	writing_begin(&w, caller, "fhir_create()");
 	write_new(&w, &new, &keys, 'C', true, out);

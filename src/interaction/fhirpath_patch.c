@@ -190,7 +190,8 @@ find_address(const JsonbValue *v, const void *wanted, char **token, int depth)
 static void
 evaluate(const char *path, const ModelType *type, const JsonbValue *root, FpList *out)
 {
-	FpContext ctx = {.resolve = FP_RESOLVE_NEVER, .root = root->val.binary.data};
+	TermsSource terms = search_terms_source();
+	FpContext ctx = {.resolve = FP_RESOLVE_NEVER, .root = root->val.binary.data, .member_of = terms_member_of, .arg = &terms};
 	FpItem item;
 
 	memset(out, 0, sizeof(*out));

@@ -64,7 +64,7 @@ write_patch(Writing *w, const ModelType *type, const char *id, Jsonb *patch, con
 	require_same(type, id, &doc->root);
 	new.doc = &doc->root;
 	interaction_admit(w, NULL, &new);
-	keys_extract(type, &doc->root, &keys);
+	keys_extract(store_key_context(), type, &doc->root, &keys);
 	return write_update(w, &new, &keys, if_match, NULL, 'P', true, out);
 }
 

@@ -391,7 +391,7 @@ search_parameter_settle(Writing *w)
 	const KeyUserSet *set;
 
 	CommandCounterIncrement();
-	set = keys_user_hook();
+	set = store_key_context().user;
 	for (int i = 0; set != NULL && i < set->n; i++) {
 		const KeyUserParam *p = &set->params[i];
 

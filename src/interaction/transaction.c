@@ -212,7 +212,7 @@ do_post(Bundle *b, BundleEntry *e)
 		return;
 	}
 	new = new_state(b, e);
-	keys_extract(e->type, new.doc, &keys);
+	keys_extract(store_key_context(), e->type, new.doc, &keys);
 	write_new(&b->writing, &new, &keys, 'C', true, &e->result);
 }
 
@@ -222,7 +222,7 @@ do_put(Bundle *b, BundleEntry *e)
 	InteractionState new = new_state(b, e);
 	KeySet keys;
 
-	keys_extract(e->type, new.doc, &keys);
+	keys_extract(store_key_context(), e->type, new.doc, &keys);
 	while (!write_update(&b->writing, &new, &keys, e->if_match, e->if_none_match, 'U', true, &e->result)) {
 		CHECK_FOR_INTERRUPTS();
 		store_writer_snapshot(b->writing.rows);

@@ -186,7 +186,7 @@ interaction_update(const Caller *caller, Jsonb *doc, const char *if_match, const
 
 	interaction_admit(NULL, NULL, &new);
 	new.id = require_document_id(&doc->root);
-	keys_extract(new.type, &doc->root, &keys);
+	keys_extract(store_key_context(), new.type, &doc->root, &keys);
 	writing_begin(&w, caller, "fhir_update()");
 	for (int tries = 0; !write_update(&w, &new, &keys, if_match, if_none_match, 'U', tries > 0, out); tries++) {
 		CHECK_FOR_INTERRUPTS();

@@ -1,27 +1,16 @@
 /*
  * keys.h: from a resource to its search keys, and from a parameter to the keys that answer it.
  *
- * A KeySource is one place in the documents of one resource type that search parameters look at: one branch of their
- * expressions, e.g. Observation.subject. Parameters that look at the same place (subject and patient; code and combo-code) share
- * its keys: a place is extracted and indexed once. Its id is hash("Observation", canonical branch text, class), so
- * it is the same in every store, build and version.
- *
- * Three structures hold keys (see docs/design.md):
- *   resource.keys bigint[]            equality: every form below, one GIN index
- *   resource.refs bigint[]            identity hashes (of "Type/id") of all that the resource refers to
- *   ordered(key, lo, hi, rid)         dates (microseconds), numbers and quantities (dec64); for near: latitude under keys_ordered, longitude
- *                                     under keys_more of it, both in 1e-7 degrees
- *   string(key, value, rid)           folded text of string parameters
- *   word(rid, words)                  words of texts that stand in none of the others (tsvector; see keys_words.c)
- *   term(key, value, hash)            dictionary under keys_term_group(source): folded display texts (token :text; hash = keys_text) and, as
- *                                     they are, URIs of uri sources and canonicals of reference sources and MIME types (:below; hash = the value's eq key);
- *                                     under keys_units: the units of quantities (hash = ordered.key); for words: codes under
- *                                     keys_word_codes (hash = the code's eq key), texts of units under keys_word_units
+ * A KeySource is one place in the documents of one resource type that search parameters look at: one branch of their expressions, e.g.
+ * Observation.subject. Parameters that look at the same place share its keys: it is extracted and indexed once. Its id is
+ * hash("Observation", canonical branch text, class), so it is the same in every store, build and version. What the keys of the tables
+ * (catalog.h) are: keys_hash.c; how composites are answered: keys_composite.c.
  */
 #ifndef FHIR_KEYS_H
 #define FHIR_KEYS_H
 
 #include "postgres.h"
+#include "fmgr.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
@@ -30,16 +19,15 @@
 
 #define FHIR_KEY_VERSION 10 /* of hashes and extraction; resource.key_version */
 
-typedef enum KeyClass {
-	KEYS_TOKEN,
-	KEYS_REFERENCE,
-	KEYS_URI,
-	KEYS_STRING,
-	KEYS_DATE,
-	KEYS_NUMBER,
-	KEYS_QUANTITY,
-	KEYS_COMPOSITE,
-	KEYS_SPECIAL
+typedef enum KeyClass { KEYS_TOKEN,
+						KEYS_REFERENCE,
+						KEYS_URI,
+						KEYS_STRING,
+						KEYS_DATE,
+						KEYS_NUMBER,
+						KEYS_QUANTITY,
+						KEYS_COMPOSITE,
+						KEYS_SPECIAL,
 } KeyClass;
 
 typedef struct KeySource {
@@ -81,17 +69,6 @@ typedef enum KeyCompositeKind {
 	KEYS_COMPOSITE_ORDERED /* ordered rows: token (part 0) + quantity, date or number (part 1) */
 } KeyCompositeKind;
 
-/*
- * How search answers a branch of a composite parameter exactly:
- *
- *  root (the base is the resource itself): the AND of the parts' criteria, each on its sources (any of them), is exact.
- *    Faster for kind ORDERED when part 0 names a code: ordered rows with token hash = keys_code(s, code) and the keys of keys_quantity(s,
- *    &token hash, ...); for `sys|code` AND the eq key of sys|code on parts[0].sources. Both are exact.
- *  not root, kind EQ: one eq key, keys_composite(s, {part hashes}), exact when keys_part_token / keys_part_reference give every hash.
- *  not root, kind ORDERED: ordered rows: token hash by keys_part_token (`code`, `sys|code`, `|code`); quantities: keys_quantity(s, &token hash,
- *    ...); dates and numbers: key = keys_composite_ordered(s, token hash, keys_ordered(s)). Exact.
- *  all else (`sys|`, `||unit`, kind AND): the AND of the parts' criteria is a superset: recheck each match.
- */
 typedef struct KeyComposite {
 	uint8 kind; /* KeyCompositeKind */
 	bool root;
@@ -100,9 +77,8 @@ typedef struct KeyComposite {
 } KeyComposite;
 
 /*
- * One branch of a parameter: a source, and which reference targets count (0-terminated; NULL: all). The restriction (from
- * `resolve() is Patient`) is by the type that a literal reference or Reference.type names; :identifier and :missing know of it as follows:
- * :identifier ignores it; a reference of unknown type is missing.
+ * One branch of a parameter: a source, and which reference targets count (0-terminated; NULL: all): by the type that a literal reference or
+ * Reference.type names. :identifier ignores it; a reference of unknown type is missing.
  */
 typedef struct KeyLeg {
 	const KeySource *source;
@@ -125,18 +101,23 @@ typedef struct KeyParam {
 	bool broken;					 /* a user's composite whose component is not there: no keys, not served */
 } KeyParam;
 
+/* What keys follow from beside a resource and R4. Must outlive the call. */
+typedef struct KeyContext {
+	const struct KeyUserSet *user; /* search parameters that users have added to the store; NULL: none */
+	const char *base_url;		   /* our own, which is cut off references; "": unknown */
+} KeyContext;
+
 /*
- * The parameter `code` of resource type t, or NULL. Includes _id, _lastUpdated, _tag, _profile, _security, _source
- * (legs of their own where keys hold them; _id and _lastUpdated have none: columns answer them), and those that users have added
- * to the current store: ask keys_servable() before searching by one. Valid until the end of the transaction.
+ * The parameter `code` of resource type t, or NULL: R4's, _id, _lastUpdated (without legs: columns answer them), _tag, _profile, _security,
+ * _source, and those of users: ask keys_servable() before searching by one. Valid until the end of the transaction.
  */
-extern const KeyParam *keys_param(const ModelType *t, const char *code, int len);
+extern const KeyParam *keys_param(KeyContext context, const ModelType *t, const char *code, int len);
 /* All that can be searched by. */
-extern void keys_params_each(const ModelType *t, void (*fn)(const KeyParam *, void *), void *arg);
+extern void keys_params_each(KeyContext context, const ModelType *t, void (*fn)(const KeyParam *, void *), void *arg);
 /* Do the rows that the active snapshot sees all have the parameter's keys? True for R4's. */
 extern bool keys_servable(const KeyParam *p);
 
-/* ---- parameters that users have added to the current store (keys_user.c) ---- */
+/* ---- parameters that users have added to a store (keys_user.c) ---- */
 
 typedef struct KeyUserParam {
 	int64 rid;		  /* resource row of the SearchParameter */
@@ -156,22 +137,22 @@ typedef struct KeyUserSet {
 	struct KeyRegistry **registries; /* by type; NULL: not built yet */
 } KeyUserSet;
 
-/* The current store's, NULL when it has none (or there is no store); stays valid until the end of the transaction. Set by the store. */
-extern KeyUserSet *(*keys_user_hook)(void);
 /* An empty set in a context of its own, child of parent. */
 extern KeyUserSet *keys_user_set(MemoryContext parent, int n);
 /* Fills in what follows from the parameters. */
 extern void keys_user_set_done(KeyUserSet *set);
 /* Which set the keys of type t are extracted by now; 0: R4's parameters alone. Compare with KeySet.generation. */
-extern uint64 keys_generation(const ModelType *t);
+extern uint64 keys_generation(KeyContext context, const ModelType *t);
 /* The definition of a parameter, R4's or a user's (whether ready or not); NULL if unknown. */
-extern const ModelParam *keys_definition(const ModelType *t, const char *code, int len);
+extern const ModelParam *keys_definition(KeyContext context, const ModelType *t, const char *code, int len);
 /* Raises FH422 unless the definition can be served, as far as it can be told without those that it names as its components. */
 extern void keys_user_check(const ModelParam *p);
 /* Why component i of p can't be what its definition names in the set; NULL: it can. */
 extern const char *keys_component_refusal(const KeyUserSet *set, const ModelParam *p, int i, const ModelType *base);
 /* Raises FH422 unless each component is one of R4's parameters or of the set, and fits. */
 extern void keys_user_check_components(const KeyUserSet *set, const ModelParam *p);
+
+/* ---- the keys of a resource ---- */
 
 typedef struct OrderedKey {
 	uint64 key;
@@ -192,46 +173,43 @@ typedef struct TermKey {
 
 /* All keys of one resource. Arrays are sorted and without duplicates, palloc'd in CurrentMemoryContext. */
 typedef struct KeySet {
-	uint64 *eq;
-	int neq;
-	uint64 *refs;
-	int nrefs;
+	uint64 *eq, *refs;
+	int neq, nrefs;
 	OrderedKey *ordered;
-	int nordered;
 	StringKey *strings;
-	int nstrings;
 	TermKey *terms;
-	int nterms;
+	int nordered, nstrings, nterms;
 	struct varlena **words; /* side rows of words: tsvector */
 	int nwords;
 	uint64 side_sig;   /* hash over ordered, strings and words: equal means the side tables need no change */
 	uint64 generation; /* see keys_generation */
 } KeySet;
 
-/*
- * Extracts every key of a resource. Never raises for odd data (an expression that fails on a document yields
- * no key for that source), except out of memory and cancel.
- */
-extern void keys_extract(const ModelType *type, JsonbContainer *doc, KeySet *out);
-
+/* Never raises for odd data (an expression that fails on a document yields no key for that source), except out of memory and cancel. */
+extern void keys_extract(KeyContext context, const ModelType *type, JsonbContainer *doc, KeySet *out);
 /* The keys of a resource that is deleted: one that says so (keys_deleted), and no other. */
 extern void keys_extract_deleted(const ModelType *type, KeySet *out);
+extern uint64 keys_deleted(const ModelType *t);
+/* Results of fhir_keys, fhir_key_counts, fhir_key_sources, fhir_keys_verify (keys_rows.c). */
+extern Datum keys_trace_rows(KeyContext context, FunctionCallInfo fcinfo);
+extern Datum keys_counts(KeyContext context, FunctionCallInfo fcinfo);
+extern Datum keys_source_rows(KeyContext context, FunctionCallInfo fcinfo);
+extern Datum keys_verify_rows(KeyContext context, FunctionCallInfo fcinfo);
 
 /*
- * Longest value of StringKey and TermKey in bytes. A longer string is cut into overlapping pieces: the first has the key itself, the
- * others keys_more(key), so that a piece in the middle answers no prefix. Of a longer term only the first piece is kept: terms are
- * searched by their start (longer query values: cut and recheck).
+ * Longest value of StringKey and TermKey in bytes. A longer string is cut into overlapping pieces: the first has the key itself, the others
+ * keys_more(key). A longer query value is cut to KEYS_STRING_MAX (from the start) or KEYS_STRING_OVERLAP (:contains), at a
+ * character, and needs a recheck. Of a longer term the first piece is kept.
  */
 #define KEYS_STRING_MAX 1024
 #define KEYS_STRING_OVERLAP 256
+extern uint64 keys_more(uint64 key);
 
 /* ---- key forms: the same functions make stored and searched keys ---- */
 
 /*
- * :missing. `missing=true` is the AND over groups of (OR over the group's members of miss(m)), where
- * miss(m) = absence ? key is in resource.keys : key is not in resource.keys. Exact. `missing=false` is its negation. Places that documents of the type
- * usually fill are marked when absent, others when present: so the rare case is the indexed one.
- * Returns the number of members (palloc'd array in *out), 0 for parameters that have no keys (special: never missing or present).
+ * `missing=true` is the AND over groups of (OR over the group's members of: absence ? has the key : has not the key), exactly; `missing=false` its
+ * negation. Returns the number of members (palloc'd array in *out), 0 for parameters without keys (special: never missing or present).
  */
 typedef struct KeyMissing {
 	uint64 key;
@@ -243,15 +221,12 @@ extern int keys_missing(const KeyParam *p, KeyMissing **out);
 extern int keys_missing_leg(const KeyLeg *leg, KeyMissing **out);
 
 /*
- * Hashes of which every resource of the type has one, for a place that usually holds one of few codes: those of all codes, of any other
- * code, and of no value. So where a code shall not be (:not), one of the others is. Returns how many (palloc'd
- * array in *out), 0 for other places.
+ * Hashes of which every resource of the type has one, for a place that usually holds one of few codes: those of all codes, of any other, and
+ * of no value: for :not. Returns how many (palloc'd array in *out), 0 for other places.
  */
 extern int keys_all_codes(const KeyLeg *leg, uint64 **out);
 
-/*
- * The eq key of a token value on one leg; knows implied systems. slen < 0: no bar (`code`), 0: `|code`; clen < 0: `sys|`.
- */
+/* The eq key of a token value on one leg; knows implied systems. slen < 0: no bar (`code`), 0: `|code`; clen < 0: `sys|`. */
 typedef enum KeyAnswer {
 	KEYS_NEVER,	  /* nothing can match */
 	KEYS_BY_KEY,  /* has *key */
@@ -261,13 +236,12 @@ typedef enum KeyAnswer {
 extern KeyAnswer keys_token(const KeySource *s, const char *sys, int slen, const char *code, int clen, uint64 *key);
 /* Hash of part i (token, reference) of a composite source for keys_composite and keys_composite_ordered. */
 extern KeyAnswer keys_part_token(const KeySource *s, int part, const char *sys, int slen, const char *code, int clen, uint64 *hash);
-extern KeyAnswer keys_part_reference(const KeySource *s, int part, const char *ref, int len, uint64 *hash);
+extern KeyAnswer keys_part_reference(KeyContext context, const KeySource *s, int part, const char *ref, int len, uint64 *hash);
 
 /*
- * Quantities stand in ordered rows as they are, one row each, whose key knows the unit (system|code). Which units a place has met is in
- * the dictionary: term.key = keys_units(s, token), value = "system|code", hash = ordered.key. So one row answers
- * searches with and without units: a search asks for the keys of all units, or of those that the searched unit can be converted to, each
- * with the searched value in that unit. Quantities without system or code are under keys_ordered(s).
+ * Quantities stand in ordered rows as they are, whose key knows the unit. Which units a place has met is in the dictionary: term.key =
+ * keys_units(s, token), value = "system|code", hash = ordered.key. A search asks for the keys of all units, or of those that
+ * its own can be converted to, each with the value in that unit. Without system or code: under keys_ordered(s).
  */
 typedef struct KeyUnit { /* one row of the dictionary */
 	uint64 hash;
@@ -284,25 +258,21 @@ typedef struct KeyQuantity {
 /* term.key of a place's units; token: hash of the token part, for the rows of a composite, else NULL. */
 extern uint64 keys_units(const KeySource *s, const uint64 *token);
 /*
- * The ordered keys that answer `value[|sys|code]`: slen < 0: no unit given; slen 0 (`||code`): any system. units: the dictionary's rows
- * under keys_units. out has room for nunits + 1; returns how many. *recheck: the rows are a superset (`||unit` is compared with code
- * and unit text): recheck each match.
+ * The ordered keys that answer `value[|sys|code]`: slen < 0: no unit given; slen 0 (`||code`): any system. units: the dictionary's rows. out has
+ * room for nunits + 1; returns how many. *recheck: the rows are a superset (`||unit` is compared with code and unit text).
  */
 extern int keys_quantity(const KeySource *s, const uint64 *token, const KeyUnit *units, int nunits, const char *sys, int slen, const char *code,
 						 int clen, KeyQuantity *out, bool *recheck);
 extern Numeric keys_quantity_convert(const KeyQuantity *q, Numeric value);
 
-/* Key of the second and later pieces of a long text: :contains looks under both keys; a query value longer than KEYS_STRING_OVERLAP
- * (contains) or KEYS_STRING_MAX (prefix) is cut to that length at a character and needs a recheck. */
-extern uint64 keys_more(uint64 key);
-
 extern uint64 keys_code(const KeySource *s, const char *code, int len);	  /* token `code` */
 extern uint64 keys_system(const KeySource *s, const char *sys, int slen); /* `sys|` */
 /* MIME types stand here: each is a term, by its key as a code (:below). */
 extern bool keys_mime_types(const KeySource *s);
-extern uint64 keys_term_group(const KeySource *s);																						/* term.key */
+extern uint64 keys_term_group(const KeySource *s); /* term.key */
 extern uint64 keys_of_type(const KeySource *s, const char *tsys, int tslen, const char *tcode, int tclen, const char *value, int vlen); /* identifier :of-type */
-extern uint64 keys_reference(const KeySource *s, const char *ref, int len);																/* "Type/id", "Type/id/_history/v", absolute URL (own fhir.base_url is stripped), canonical with or without |version, "#id" never */
+/* "Type/id", "Type/id/_history/v", absolute URL (our own base is cut off), canonical with or without |version; never "#id". */
+extern uint64 keys_reference(KeyContext context, const KeySource *s, const char *ref, int len);
 /* Of a canonical without |version, beside that of keys_reference, which those with a version have, too. */
 extern uint64 keys_canonical_newest(const KeySource *s, const char *url, int len);
 extern uint64 keys_ref_identifier(const KeySource *s, const char *sys, int slen, const char *val, int vlen, char form); /* :identifier; form 's' sys|val, 'c' val, 'y' sys| */
@@ -312,14 +282,12 @@ extern uint64 keys_identity(const char *type, int tlen, const char *id, int ilen
 /* keys_reference(s, "Type/id") = keys_identity(Type, id) ^ keys_reference_salt(s), also in SQL (#): joins without a table of links. */
 extern uint64 keys_reference_salt(const KeySource *s);
 /*
- * Contained resources. Their container carries their keys (eq, ordered, string, of R4's parameters) as keys_contained(key), those of
- * all that it contains together; and says of which types they are, and to which type its own references "#id" lead. The same is
- * so for what stands in a place of R4's parameters itself (KeySource.resources), only that it is not said to be contained.
+ * Contained resources: their container carries their keys (of R4's parameters) as keys_contained(key), of which types they are, and to which its
+ * own references "#id" lead. The same for what stands in a place itself (KeySource.resources), only that it is not said to be contained.
  */
 extern uint64 keys_contained(uint64 key);
 extern uint64 keys_contained_type(const ModelType *t);
 extern uint64 keys_contained_link(const KeySource *s, const ModelType *t);
-
 /* ordered.key: dates, numbers, quantities without a unit */
 extern uint64 keys_ordered(const KeySource *s);
 /* string.key list that answers a string parameter's leg: the parts of a HumanName or Address, or the place itself */
@@ -330,7 +298,7 @@ extern uint64 keys_composite_ordered(const KeySource *s, uint64 token_hash, uint
 
 /* ---- words, for _text and _content (keys_words.c) ---- */
 
-/* KEYS_COMMON: codes and names that many resources have. KEYS_NARRATIVE: the resource's own; KEYS_MARKUP: that of a contained resource; both with tags. */
+/* KEYS_COMMON: codes and names that many resources have. KEYS_NARRATIVE: the resource's own, KEYS_MARKUP: a contained one's, with tags. */
 typedef enum KeyTextKind { KEYS_PLAIN,
 						   KEYS_COMMON,
 						   KEYS_NARRATIVE,
@@ -361,12 +329,8 @@ typedef struct KeyWordGroup {
 	bool units; /* false: term.hash is in resource.keys; true: see keys_unit_text_key */
 } KeyWordGroup;
 extern int keys_word_groups(const ModelType *t, KeyWordGroup **out);
-/*
- * ordered.key of the quantities that a text of units stands for; after: what follows its line feed. The same key may have other texts; all that its quantities
- * have are in the dictionary, an empty one for those whose texts are not.
- */
+/* ordered.key of the quantities that a text of units stands for; after: what follows its line feed. The same key may have other texts (keys_words.c). */
 extern uint64 keys_unit_text_key(const KeySource *s, const char *after, int len);
-extern uint64 keys_deleted(const ModelType *t); /* eq key of the deleted resources of a type */
 
 /* Case- and accent-folds text (locale-independent): NFKD without combining marks, lower case, white space runs to one space, trimmed. palloc'd. */
 extern char *keys_fold(const char *s, int len, int *outlen);

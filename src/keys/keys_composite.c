@@ -4,6 +4,16 @@
  * On the resource itself a composite is no more than the AND of its parts, since each part is looked up from the same
  * single base: only code + quantity has rows of its own there, because an ordered scan of exactly one code is so much faster.
  * Below the resource (Observation.component) the base matters: all forms of the token times all forms of the other part are stored.
+ *
+ * How search answers a branch of a composite parameter exactly:
+ *
+ *  root (the base is the resource itself): the AND of the parts' criteria, each on its sources (any of them), is exact.
+ *    Faster for kind ORDERED when part 0 names a code: ordered rows with token hash = keys_code(s, code) and the keys of keys_quantity(s,
+ *    &token hash, ...); for `sys|code` AND the eq key of sys|code on parts[0].sources. Both are exact.
+ *  not root, kind EQ: one eq key, keys_composite(s, {part hashes}), exact when keys_part_token / keys_part_reference give every hash.
+ *  not root, kind ORDERED: ordered rows: token hash by keys_part_token (`code`, `sys|code`, `|code`); quantities: keys_quantity(s, &token hash,
+ *    ...); dates and numbers: key = keys_composite_ordered(s, token hash, keys_ordered(s)). Exact.
+ *  all else (`sys|`, `||unit`, kind AND): the AND of the parts' criteria is a superset: recheck each match.
  */
 #include "postgres.h"
 
@@ -25,6 +35,7 @@ typedef struct IntervalList {
 
 typedef struct PartValues {
 	const KeyPart *part;
+	KeyContext context;
 	const KeySource *salt;
 	uint8 klass;
 	bool present;
@@ -66,7 +77,7 @@ part_reference(PartValues *v, const FpItem *item)
 		ref = keys_string_of(c, "reference", &len);
 	if (len <= 0)
 		return;
-	for (int i = 0, n = keys_reference_forms(v->salt, ref, len, c == NULL, forms, &identity, &type); i < n; i++)
+	for (int i = 0, n = keys_reference_forms(v->context, v->salt, ref, len, c == NULL, forms, &identity, &type); i < n; i++)
 		add_hash(&v->hashes, forms[i]);
 }
 
@@ -134,6 +145,7 @@ keys_item_composite(KeyBuilder *b, const FpItem *item)
 	memset(v, 0, sizeof(v));
 	for (int i = 0; i < c->nparts && all; i++) {
 		v[i].part = &c->parts[i];
+		v[i].context = b->context;
 		v[i].salt = b->source;
 		for (int k = 0; k < c->parts[i].nevals; k++) {
 			const KeyEval *e = &c->parts[i].evals[k];

@@ -350,9 +350,9 @@ begin(void)
 }
 
 void
-keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, const KeyTrace *trace)
+keys_extract_traced(KeyContext context, const ModelType *type, JsonbContainer *doc, KeySet *out, const KeyTrace *trace)
 {
-	const KeyRegistry *registry = keys_registry(type);
+	const KeyRegistry *registry = keys_registry(context.user, type);
 	MemoryContext result = CurrentMemoryContext;
 	KeyBuilder *b;
 	ListCell *inner;
@@ -361,6 +361,7 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 	if (kept_in_use)
 		elog(ERROR, "search keys are extracted within their extraction");
 	b = begin();
+	b->context = context;
 	b->registry = registry;
 	b->doc = doc;
 	b->contained = false; /* an error may have left it */
@@ -390,9 +391,9 @@ keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, con
 }
 
 void
-keys_extract(const ModelType *type, JsonbContainer *doc, KeySet *out)
+keys_extract(KeyContext context, const ModelType *type, JsonbContainer *doc, KeySet *out)
 {
-	keys_extract_traced(type, doc, out, NULL);
+	keys_extract_traced(context, type, doc, out, NULL);
 }
 
 void

@@ -3,6 +3,21 @@
  *
  * Part of the on-disk format (FHIR_KEY_VERSION): the source's id, mixed with the number of the form, seeds the hash of the value.
  * Form numbers are never reused.
+ *
+ * Where keys stand (see docs/design.md):
+ *   resource.keys bigint[]            equality: every form below, one GIN index
+ *   resource.refs bigint[]            identity hashes (of "Type/id") of all that the resource refers to
+ *   ordered(key, lo, hi, rid)         dates (microseconds), numbers and quantities (dec64); for near: latitude under keys_ordered, longitude
+ *                                     under keys_more of it, both in 1e-7 degrees
+ *   string(key, value, rid)           folded text of string parameters
+ *   word(rid, words)                  words of texts that stand in none of the others (tsvector; see keys_words.c)
+ *   term(key, value, hash)            dictionary under keys_term_group(source): folded display texts (token :text; hash = keys_text) and, as
+ *                                     they are, URIs of uri sources and canonicals of reference sources and MIME types (:below; hash = the value's eq key);
+ *                                     under keys_units: the units of quantities (hash = ordered.key); for words: codes under
+ *                                     keys_word_codes (hash = the code's eq key), texts of units under keys_word_units
+ *
+ * A piece in the middle of a long string has a key of its own, keys_more(key), so that it answers no prefix.
+ * missing: places that documents of the type usually fill are marked when absent, others when present: so the rare case is the indexed one.
  */
 #include "postgres.h"
 #include "base/base.h"
@@ -258,16 +273,16 @@ parse_reference(const char *ref, int len, RefParts *p)
 
 /* Cuts our own base ("http://host/fhir/") off. */
 static void
-strip_base(const char **ref, int *len)
+strip_base(const char *base_url, const char **ref, int *len)
 {
 	int n;
 
-	if (fhir_base_url == NULL || fhir_base_url[0] == '\0')
+	if (base_url[0] == '\0')
 		return;
-	n = strlen(fhir_base_url);
-	if (fhir_base_url[n - 1] == '/')
+	n = strlen(base_url);
+	if (base_url[n - 1] == '/')
 		n--;
-	if (*len > n + 1 && (*ref)[n] == '/' && memcmp(*ref, fhir_base_url, n) == 0) {
+	if (*len > n + 1 && (*ref)[n] == '/' && memcmp(*ref, base_url, n) == 0) {
 		*ref += n + 1;
 		*len -= n + 1;
 	}
@@ -279,7 +294,8 @@ strip_base(const char **ref, int *len)
  * *identity: of the local resource, else 0; *type: by the text, else MODEL_NONE.
  */
 int
-keys_reference_forms(const KeySource *s, const char *ref, int len, bool canonical, uint64 *out, uint64 *identity, ModelTypeId *type)
+keys_reference_forms(KeyContext context, const KeySource *s, const char *ref, int len, bool canonical, uint64 *out, uint64 *identity,
+					 ModelTypeId *type)
 {
 	uint64 seed = mix(s->id, FORM_REFERENCE_URL);
 	const char *bar;
@@ -290,7 +306,7 @@ keys_reference_forms(const KeySource *s, const char *ref, int len, bool canonica
 	*type = MODEL_NONE;
 	if (len < 1 || *ref == '#')
 		return 0;
-	strip_base(&ref, &len);
+	strip_base(context.base_url, &ref, &len);
 	parse_reference(ref, len, &p);
 	if (p.named != NULL)
 		*type = p.named->id;
@@ -307,16 +323,16 @@ keys_reference_forms(const KeySource *s, const char *ref, int len, bool canonica
 	if ((bar = memchr(ref, '|', len)) == NULL)
 		out[n++] = keys_canonical_newest(s, ref, len);
 	else if (bar > ref)
-		out[n++] = keys_reference(s, ref, bar - ref);
+		out[n++] = keys_reference(context, s, ref, bar - ref);
 	return n;
 }
 
 uint64
-keys_reference(const KeySource *s, const char *ref, int len)
+keys_reference(KeyContext context, const KeySource *s, const char *ref, int len)
 {
 	RefParts p;
 
-	strip_base(&ref, &len);
+	strip_base(context.base_url, &ref, &len);
 	parse_reference(ref, len, &p);
 	if (p.type != NULL && p.start == 0 && p.unversioned == len)
 		return keys_identity(p.type->name, strlen(p.type->name), p.id, p.id_len) ^ keys_reference_salt(s);
@@ -391,8 +407,8 @@ keys_part_token(const KeySource *s, int part, const char *sys, int slen, const c
 }
 
 KeyAnswer
-keys_part_reference(const KeySource *s, int part, const char *ref, int len, uint64 *hash)
+keys_part_reference(KeyContext context, const KeySource *s, int part, const char *ref, int len, uint64 *hash)
 {
-	*hash = keys_reference(s, ref, len);
+	*hash = keys_reference(context, s, ref, len);
 	return KEYS_BY_KEY;
 }

@@ -94,7 +94,7 @@ typedef struct KeyRegistry {
 } KeyRegistry;
 
 extern MemoryContext keys_context;
-extern KeyRegistry *keys_registry(const ModelType *type);
+extern KeyRegistry *keys_registry(const KeyUserSet *user, const ModelType *type);
 /* R4's parameters alone. */
 extern KeyRegistry *keys_registry_r4(const ModelType *type);
 /* R4's parameters of a type and those of the set, in a context of its own, child of parent. */
@@ -112,8 +112,8 @@ extern const char *const keys_name_parts[];
 extern const char *const keys_address_parts[];
 
 /* ---- keys_user.c ---- */
-/* The registry with the current store's additions for the type; NULL: there are none. */
-extern KeyRegistry *keys_user_registry(const ModelType *type);
+/* The registry with the set's additions for the type; NULL: there are none. */
+extern KeyRegistry *keys_user_registry(const KeyUserSet *set, const ModelType *type);
 
 /* ---- keys_composite.c ---- */
 extern KeySource *keys_composite_define(KeyRegistry *r, const char *base, const KeyParam *param, const ModelParam *definition);
@@ -135,6 +135,7 @@ typedef struct KeyTrace {
 
 typedef struct KeyBuilder {
 	MemoryContext arrays; /* of those below */
+	KeyContext context;
 	const KeyRegistry *registry;
 	JsonbContainer *doc;
 	const KeySource *source; /* being extracted */
@@ -170,7 +171,7 @@ extern void keys_add_ordered(KeyBuilder *b, uint64 key, int64 lo, int64 hi, cons
 extern void keys_add_string(KeyBuilder *b, uint64 key, const char *raw, int len);
 extern void keys_add_term(KeyBuilder *b, uint64 group, uint64 hash, const char *value, int len);
 
-extern void keys_extract_traced(const ModelType *type, JsonbContainer *doc, KeySet *out, const KeyTrace *trace);
+extern void keys_extract_traced(KeyContext context, const ModelType *type, JsonbContainer *doc, KeySet *out, const KeyTrace *trace);
 
 /* One item of a class: adds its keys under b->source. */
 extern void keys_item_token(KeyBuilder *b, const FpItem *item);
@@ -219,8 +220,8 @@ extern void keys_words_finish(KeyBuilder *b, KeySet *out);
 /* Eq keys of a reference item (several forms); at most KEYS_MAX_REF_FORMS. */
 #define KEYS_MAX_REF_FORMS 3
 /* The type that a Reference of the document names, MODEL_NONE if it does not tell. */
-extern ModelTypeId keys_reference_type(const KeySource *s, JsonbContainer *doc, JsonbContainer *reference);
-extern int keys_reference_forms(const KeySource *salt, const char *ref, int len, bool canonical, uint64 *out, uint64 *identity, ModelTypeId *type);
+extern ModelTypeId keys_reference_type(KeyContext context, const KeySource *s, JsonbContainer *doc, JsonbContainer *reference);
+extern int keys_reference_forms(KeyContext context, const KeySource *salt, const char *ref, int len, bool canonical, uint64 *out, uint64 *identity, ModelTypeId *type);
 
 /* ---- small helpers on items ---- */
 static inline JsonbContainer *

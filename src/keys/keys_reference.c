@@ -64,7 +64,7 @@ add_literal(KeyBuilder *b, const char *ref, int len, bool canonical)
 			keys_add_eq(b, keys_contained_link(b->source, model_type_by_id(type)), "contained", ref, len);
 		return;
 	}
-	n = keys_reference_forms(b->source, ref, len, canonical, forms, &identity, &type);
+	n = keys_reference_forms(b->context, b->source, ref, len, canonical, forms, &identity, &type);
 	for (int i = 0; i < n; i++)
 		keys_add_eq(b, forms[i], "reference", ref, len);
 	if (identity != 0)
@@ -90,7 +90,7 @@ add_identifier(KeyBuilder *b, JsonbContainer *c)
 }
 
 ModelTypeId
-keys_reference_type(const KeySource *s, JsonbContainer *doc, JsonbContainer *c)
+keys_reference_type(KeyContext context, const KeySource *s, JsonbContainer *doc, JsonbContainer *c)
 {
 	uint64 forms[KEYS_MAX_REF_FORMS], identity;
 	ModelTypeId found = MODEL_NONE;
@@ -102,7 +102,7 @@ keys_reference_type(const KeySource *s, JsonbContainer *doc, JsonbContainer *c)
 	if (rlen > 0 && *ref == '#')
 		found = contained_type(doc, ref + 1, rlen - 1);
 	else if (rlen > 0)
-		(void) keys_reference_forms(s, ref, rlen, false, forms, &identity, &found);
+		(void) keys_reference_forms(context, s, ref, rlen, false, forms, &identity, &found);
 	if (found == MODEL_NONE && (type = keys_string_of(c, "type", &tlen)) != NULL && (t = model_resource(type, tlen)) != NULL)
 		found = t->id;
 	return found;
@@ -182,7 +182,7 @@ keys_item_reference(KeyBuilder *b, const FpItem *item)
 			return;
 		add_literal(b, item->json.val.string.val, item->json.val.string.len, true);
 		if (*item->json.val.string.val != '#')
-			keys_add_term(b, keys_term_group(b->source), keys_reference(b->source, item->json.val.string.val, item->json.val.string.len),
+			keys_add_term(b, keys_term_group(b->source), keys_reference(b->context, b->source, item->json.val.string.val, item->json.val.string.len),
 						  item->json.val.string.val, item->json.val.string.len);
 	} else if (item->type == MODEL_T_Reference)
 		add_reference(b, c);

@@ -349,9 +349,9 @@ keys_registry_build(const ModelType *type, const KeyUserSet *set, MemoryContext 
 }
 
 KeyRegistry *
-keys_registry(const ModelType *type)
+keys_registry(const KeyUserSet *user, const ModelType *type)
 {
-	KeyRegistry *r = keys_user_registry(type);
+	KeyRegistry *r = keys_user_registry(user, type);
 
 	return unlikely(r != NULL) ? r : keys_registry_r4(type);
 }
@@ -369,9 +369,9 @@ keys_registry_r4(const ModelType *type)
 }
 
 const KeyParam *
-keys_param(const ModelType *t, const char *code, int len)
+keys_param(KeyContext context, const ModelType *t, const char *code, int len)
 {
-	KeyRegistry *r = keys_registry(t);
+	KeyRegistry *r = keys_registry(context.user, t);
 	int lo = 0, hi = r->nparams;
 
 	while (lo < hi) {
@@ -392,9 +392,9 @@ keys_param(const ModelType *t, const char *code, int len)
 }
 
 void
-keys_params_each(const ModelType *t, void (*fn)(const KeyParam *, void *), void *arg)
+keys_params_each(KeyContext context, const ModelType *t, void (*fn)(const KeyParam *, void *), void *arg)
 {
-	KeyRegistry *r = keys_registry(t);
+	KeyRegistry *r = keys_registry(context.user, t);
 
 	for (int i = 0; i < r->nparams; i++)
 		if (r->params[i]->user == NULL || keys_servable(r->params[i]))

@@ -2,7 +2,7 @@
  * keys_user.c: search parameters that users have added to a store: their place in the registry, and what makes a definition one
  * that can be served.
  *
- * The store hands out the set of its parameters (keys_user_hook); for each type that a set concerns there is a registry
+ * The store makes the set of its parameters and hands it in (KeyContext); for each type that a set concerns there is a registry
  * of R4's parameters and these, in the set's own memory. A set is never changed: when a parameter comes, changes or
  * becomes ready, there is a new one with a new serial, by which writers notice that keys were extracted by an older one.
  */
@@ -17,8 +17,6 @@
 #include "utils/snapmgr.h"
 
 #include "keys/keys_internal.h"
-
-KeyUserSet *(*keys_user_hook)(void) = NULL;
 
 KeyUserSet *
 keys_user_set(MemoryContext parent, int n)
@@ -53,10 +51,8 @@ has_base(const ModelParam *p, const ModelType *t)
 }
 
 KeyRegistry *
-keys_user_registry(const ModelType *type)
+keys_user_registry(const KeyUserSet *set, const ModelType *type)
 {
-	KeyUserSet *set = keys_user_hook != NULL ? keys_user_hook() : NULL;
-
 	if (likely(set == NULL || !set->concerned[type->id]))
 		return NULL;
 	if (set->registries[type->id] == NULL)
@@ -65,9 +61,9 @@ keys_user_registry(const ModelType *type)
 }
 
 uint64
-keys_generation(const ModelType *t)
+keys_generation(KeyContext context, const ModelType *t)
 {
-	KeyUserSet *set = keys_user_hook != NULL ? keys_user_hook() : NULL;
+	const KeyUserSet *set = context.user;
 
 	return likely(set == NULL || !set->concerned[t->id]) ? 0 : set->serial;
 }
@@ -90,14 +86,14 @@ keys_servable(const KeyParam *p)
 }
 
 const ModelParam *
-keys_definition(const ModelType *t, const char *code, int len)
+keys_definition(KeyContext context, const ModelType *t, const char *code, int len)
 {
 	const ModelParam *published = model_param(t, code, len);
 	const KeyParam *p;
 
-	if (published != NULL || keys_generation(t) == 0)
+	if (published != NULL || keys_generation(context, t) == 0)
 		return published;
-	p = keys_param(t, code, len);
+	p = keys_param(context, t, code, len);
 	return p != NULL && p->user != NULL ? &p->user->model : NULL;
 }
 

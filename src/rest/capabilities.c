@@ -12,6 +12,7 @@
 
 #include "keys/keys.h"
 #include "rest/rest_internal.h"
+#include "store/catalog/catalog.h"
 
 static MemoryContext cache_context = NULL;
 static char *cached_text = NULL;
@@ -109,7 +110,7 @@ put_rev_includes(StringInfo out, const ModelType *type)
 	appendStringInfoString(out, "\"searchRevInclude\":[");
 	for (int i = 1; i < model_ntypes; i++)
 		if (is_served(&model_types[i]))
-			keys_params_each(&model_types[i], put_rev_include, &l);
+			keys_params_each(store_key_context(), &model_types[i], put_rev_include, &l);
 	appendStringInfoChar(out, ']');
 	if (l.n == 0) /* an empty array is no FHIR */
 		out->len -= (int) strlen("\"searchRevInclude\":[]");
@@ -130,12 +131,12 @@ put_resource_type(StringInfo out, const ModelType *type)
 						   "\"conditionalCreate\":true,\"conditionalRead\":\"full-support\",\"conditionalUpdate\":true,"
 						   "\"conditionalDelete\":\"single\",\"referencePolicy\":[\"literal\",\"logical\",\"local\"],"
 						   "\"searchInclude\":[\"*\"");
-	keys_params_each(type, put_search_include, &l);
+	keys_params_each(store_key_context(), type, put_search_include, &l);
 	appendStringInfoString(out, "],");
 	put_rev_includes(out, type);
 	appendStringInfoString(out, "\"searchParam\":[");
 	l.n = 0;
-	keys_params_each(type, put_search_param, &l);
+	keys_params_each(store_key_context(), type, put_search_param, &l);
 	appendStringInfoString(out, "]}");
 }
 
@@ -201,7 +202,7 @@ put_statement(StringInfo out, const char *base, const KeyUserSet *user)
 const char *
 rest_capability_text(const char *base, int *len)
 {
-	KeyUserSet *user = keys_user_hook ? keys_user_hook() : NULL;
+	const KeyUserSet *user = store_key_context().user;
 	uint64 params = user ? user->serial : 0;
 
 	if (cached_text == NULL || strcmp(cached_base, base) != 0 || cached_params != params) {

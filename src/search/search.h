@@ -9,6 +9,7 @@
 
 #include "access/access.h"
 #include "model/model.h"
+#include "terms/terms.h"
 
 typedef enum SearchHandling { SEARCH_STRICT,
 							  SEARCH_LENIENT,
@@ -35,6 +36,7 @@ typedef struct SearchMatch {
 /* Matches in a snapshot of now, at most max; returns how many (max + 1 means more). */
 extern int search_match(const Caller *caller, const ModelType *type, const char *query, SearchMatch *out, int max);
 
-extern void search_init(void);
+/* ValueSets and CodeSystems of the current store, as a search finds them now. */
+extern TermsSource search_terms_source(void);
 
 #endif

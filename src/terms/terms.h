@@ -26,21 +26,24 @@ typedef struct TermSet {
 	bool uncertain;		 /* some of the members may be excluded */
 } TermSet;
 
+/* Where the documents of a store come from. */
+typedef struct TermsSource {
+	/*
+	 * The newest resource of the store with that canonical URL (perhaps |version), or "Type/id"; NULL if there is none, or no store.
+	 * palloc'd.
+	 */
+	Jsonb *(*document)(void *arg, const ModelType *type, const char *url);
+	void *arg;
+	uint64 caller; /* whose eyes they are seen with: answers are kept while this stays the same. 0: everybody's */
+} TermsSource;
+
 /* url: canonical, perhaps with |version, or "ValueSet/id". Raises FH400 when it is not known whole. */
-extern const TermSet *terms_value_set(const char *url);
+extern const TermSet *terms_value_set(const TermsSource *from, const char *url);
 /* The code and all below it, or above it. Raises FH400 when the system or the code is not known. */
-extern const TermSet *terms_hierarchy(const char *system, const char *code, bool below);
-/* For fhirpath_member_of_hook: 1, 0, or -1 when it can't be told. system NULL: any. */
-extern int terms_member_of(const char *valueset, int vslen, const char *system, int slen, const char *code, int clen);
+extern const TermSet *terms_hierarchy(const TermsSource *from, const char *system, const char *code, bool below);
+/* As FpContext.member_of: 1, 0, or -1 when it can't be told. system NULL: any. from: a TermsSource. */
+extern int terms_member_of(void *from, const char *valueset, int vslen, const char *system, int slen, const char *code, int clen);
 
-/*
- * The newest resource of the store with that canonical URL (perhaps |version), or "Type/id"; NULL if there is none, or no store.
- * palloc'd. Set by search.
- */
-extern Jsonb *(*terms_document_hook)(const ModelType *type, const char *url);
-
-/* Whose eyes documents are seen with: answers are kept while this number stays the same. 0: everybody's. */
-extern uint64 (*terms_caller_hook)(void);
 extern void terms_init(void);
 
 #endif

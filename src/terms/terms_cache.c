@@ -13,7 +13,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "fhirpath/fhirpath.h"
 #include "terms/terms_internal.h"
 
 #define MAX_ENTRIES 64
@@ -43,8 +42,6 @@ typedef struct CacheKey {
 	char store[NAMEDATALEN];
 } CacheKey;
 
-uint64 (*terms_caller_hook)(void) = NULL;
-
 static MemoryContext cache = NULL; /* child of TopMemoryContext */
 static CacheKey cache_key;
 static Entry entries[MAX_ENTRIES];
@@ -68,7 +65,7 @@ at_xact_end(XactEvent event, void *arg)
 
 /* At the begin of each entry point. */
 static void
-check_cache(void)
+check_cache(const TermsSource *from)
 {
 	CacheKey key;
 	Snapshot s = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
@@ -83,7 +80,7 @@ check_cache(void)
 	}
 	key.subxact = GetCurrentSubTransactionId();
 	key.user = GetUserId();
-	key.caller = terms_caller_hook ? terms_caller_hook() : 0;
+	key.caller = from->caller;
 	key.max_codes = fhir_max_value_set_codes;
 	strlcpy(key.store, fhir_store, sizeof(key.store));
 	if (cache == NULL)
@@ -106,9 +103,9 @@ chosen(const TermConcepts *c, const bool *in)
 }
 
 static TermSet *
-hierarchy(const char *system, const char *code, bool below)
+hierarchy(const TermsSource *from, const char *system, const char *code, bool below)
 {
-	const TermConcepts *c = terms_cached_concepts(system);
+	const TermConcepts *c = terms_cached_concepts(from, system);
 	int at;
 
 	if (c == NULL)
@@ -123,25 +120,25 @@ hierarchy(const char *system, const char *code, bool below)
 }
 
 static void *
-build(EntryKind kind, const char *name, const char *code)
+build(const TermsSource *from, EntryKind kind, const char *name, const char *code)
 {
 	TermSet *set;
 
 	switch (kind) {
 		case ENTRY_VALUE_SET:
 			set = palloc0(sizeof(TermSet));
-			terms_resolve(set, name, NIL);
+			terms_resolve(from, set, name, NIL);
 			return set;
 		case ENTRY_CONCEPTS:
-			return terms_concepts(name);
+			return terms_concepts(from, name);
 		default:
-			return hierarchy(name, code, kind == ENTRY_BELOW);
+			return hierarchy(from, name, code, kind == ENTRY_BELOW);
 	}
 }
 
 /* code: of a hierarchy, else NULL */
 static void *
-cached(EntryKind kind, const char *name, const char *code)
+cached(const TermsSource *from, EntryKind kind, const char *name, const char *code)
 {
 	MemoryContext cxt, old;
 	Entry e = {kind};
@@ -154,7 +151,7 @@ cached(EntryKind kind, const char *name, const char *code)
 	old = MemoryContextSwitchTo(cxt);
 	e.name = pstrdup(name);
 	e.code = code ? pstrdup(code) : NULL;
-	e.value = build(kind, e.name, e.code);
+	e.value = build(from, kind, e.name, e.code);
 	MemoryContextSwitchTo(old);
 	/* full: it lives as long as the caller's context */
 	if (nentries < MAX_ENTRIES) {
@@ -165,18 +162,18 @@ cached(EntryKind kind, const char *name, const char *code)
 }
 
 const TermConcepts *
-terms_cached_concepts(const char *system)
+terms_cached_concepts(const TermsSource *from, const char *system)
 {
-	return cached(ENTRY_CONCEPTS, system, NULL);
+	return cached(from, ENTRY_CONCEPTS, system, NULL);
 }
 
 const TermSet *
-terms_value_set(const char *url)
+terms_value_set(const TermsSource *from, const char *url)
 {
 	const TermSet *set;
 
-	check_cache();
-	set = cached(ENTRY_VALUE_SET, url, NULL);
+	check_cache(from);
+	set = cached(from, ENTRY_VALUE_SET, url, NULL);
 	if (set->missing)
 		ereport(ERROR, errcode(FH400), errmsg("value set \"%.200s\" is not known", url),
 				errhint("Store it as a ValueSet resource first."), fhir_issue("not-found", NULL));
@@ -189,19 +186,19 @@ terms_value_set(const char *url)
 }
 
 const TermSet *
-terms_hierarchy(const char *system, const char *code, bool below)
+terms_hierarchy(const TermsSource *from, const char *system, const char *code, bool below)
 {
-	check_cache();
-	return cached(below ? ENTRY_BELOW : ENTRY_ABOVE, system, code);
+	check_cache(from);
+	return cached(from, below ? ENTRY_BELOW : ENTRY_ABOVE, system, code);
 }
 
 /* ---- memberOf() ---- */
 
 /* Is the code one of the system, all of which is in a value set? */
 static int
-system_member(const char *system, const char *code)
+system_member(const TermsSource *from, const char *system, const char *code)
 {
-	const TermConcepts *c = terms_cached_concepts(system);
+	const TermConcepts *c = terms_cached_concepts(from, system);
 
 	if (c && terms_find(&c->codes, c->system, code) >= 0)
 		return 1;
@@ -210,19 +207,19 @@ system_member(const char *system, const char *code)
 
 /* Of one entry of a value set: is it the code, or a system that has it? */
 static int
-entry_member(const TermCode *c, const char *code)
+entry_member(const TermsSource *from, const TermCode *c, const char *code)
 {
-	return c->code ? strcmp(c->code, code) == 0 : system_member(c->system, code);
+	return c->code ? strcmp(c->code, code) == 0 : system_member(from, c->system, code);
 }
 
 /* Of whatever system. */
 static int
-code_member(const TermSet *set, const char *code)
+code_member(const TermsSource *from, const TermSet *set, const char *code)
 {
 	int answer = 0;
 
 	for (int i = 0; i < set->n && answer != 1; i++) {
-		int one = entry_member(&set->codes[i], code);
+		int one = entry_member(from, &set->codes[i], code);
 
 		if (one != 0)
 			answer = one;
@@ -231,20 +228,21 @@ code_member(const TermSet *set, const char *code)
 }
 
 int
-terms_member_of(const char *valueset, int vslen, const char *system, int slen, const char *code, int clen)
+terms_member_of(void *source, const char *valueset, int vslen, const char *system, int slen, const char *code, int clen)
 {
+	const TermsSource *from = source;
 	const TermSet *set;
 	char *sys = system ? pnstrdup(system, slen) : NULL, *c = pnstrdup(code, clen);
 	int answer = 0;
 
-	check_cache();
-	set = cached(ENTRY_VALUE_SET, pnstrdup(valueset, vslen), NULL);
+	check_cache(from);
+	set = cached(from, ENTRY_VALUE_SET, pnstrdup(valueset, vslen), NULL);
 	if (sys == NULL)
-		answer = code_member(set, c);
+		answer = code_member(from, set, c);
 	else if (terms_find(set, sys, c) >= 0)
 		answer = 1;
 	else if (terms_find(set, sys, NULL) >= 0)
-		answer = system_member(sys, c);
+		answer = system_member(from, sys, c);
 	if (answer == 1)
 		return set->uncertain ? -1 : 1;
 	return set->unknown ? -1 : answer;
@@ -253,6 +251,5 @@ terms_member_of(const char *valueset, int vslen, const char *system, int slen, c
 void
 terms_init(void)
 {
-	fhirpath_member_of_hook = terms_member_of;
 	RegisterXactCallback(at_xact_end, NULL);
 }

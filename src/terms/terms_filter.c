@@ -192,9 +192,9 @@ passes(const Filter *f, const TermConcepts *c, int at)
 }
 
 void
-terms_filter(TermSet *out, const char *system, const char *version, JsonbContainer *filters)
+terms_filter(const TermsSource *from, TermSet *out, const char *system, const char *version, JsonbContainer *filters)
 {
-	const TermConcepts *c = terms_cached_concepts(version ? psprintf("%s|%s", system, version) : system);
+	const TermConcepts *c = terms_cached_concepts(from, version ? psprintf("%s|%s", system, version) : system);
 	Filter *list = palloc0(JsonContainerSize(filters) * sizeof(Filter));
 	JsonbContainer *o;
 	int n = 0;

@@ -34,22 +34,21 @@ typedef struct TermConcepts {
 } TermConcepts;
 
 /* system: perhaps with |version. NULL if no codes of it are known. */
-extern TermConcepts *terms_concepts(const char *system);
+extern TermConcepts *terms_concepts(const TermsSource *from, const char *system);
 /* One flag for each code: is it `at`, or below (above) it? */
 extern bool *terms_closure(const TermConcepts *c, int at, bool below);
 
 /* ---- terms_filter.c ---- */
 /* Adds the codes of the system that pass all filters of an include. */
-extern void terms_filter(TermSet *out, const char *system, const char *version, JsonbContainer *filters);
+extern void terms_filter(const TermsSource *from, TermSet *out, const char *system, const char *version, JsonbContainer *filters);
 
 /* ---- terms_valueset.c ---- */
-extern void terms_resolve(TermSet *out, const char *url, List *path);
+extern void terms_resolve(const TermsSource *from, TermSet *out, const char *url, List *path);
 
 /* ---- terms_cache.c ---- */
-extern const TermConcepts *terms_cached_concepts(const char *system);
+extern const TermConcepts *terms_cached_concepts(const TermsSource *from, const char *system);
 
 /* ---- terms_json.c ---- */
-extern Jsonb *terms_document(const ModelType *type, const char *url);
 extern JsonbContainer *terms_array(JsonbContainer *c, const char *name);
 extern JsonbContainer *terms_object(JsonbContainer *c, const char *name);
 extern JsonbContainer *terms_object_at(JsonbContainer *array, int i);

@@ -5,14 +5,6 @@
 
 #include "terms/terms_internal.h"
 
-Jsonb *(*terms_document_hook)(const ModelType *type, const char *url) = NULL;
-
-Jsonb *
-terms_document(const ModelType *type, const char *url)
-{
-	return terms_document_hook ? terms_document_hook(type, url) : NULL;
-}
-
 JsonbContainer *
 terms_array(JsonbContainer *c, const char *name)
 {

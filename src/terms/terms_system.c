@@ -99,10 +99,10 @@ from_table(TermConcepts *c, const TermsSystem *s)
 }
 
 TermConcepts *
-terms_concepts(const char *url)
+terms_concepts(const TermsSource *from, const char *url)
 {
 	TermConcepts *c = palloc0(sizeof(TermConcepts));
-	Jsonb *doc = terms_document(model_type_by_id(MODEL_T_CodeSystem), url);
+	Jsonb *doc = from->document(from->arg, model_type_by_id(MODEL_T_CodeSystem), url);
 	const TermsSystem *s;
 
 	c->system = pnstrdup(url, strcspn(url, "|"));

@@ -49,9 +49,9 @@ intersect(const TermSet *a, const TermSet *b)
 
 /* The codes of a whole system; they are needed one by one. */
 static void
-enumerate(TermSet *out, const char *system)
+enumerate(const TermsSource *from, TermSet *out, const char *system)
 {
-	const TermConcepts *c = terms_cached_concepts(system);
+	const TermConcepts *c = terms_cached_concepts(from, system);
 
 	if (c == NULL || !c->complete) {
 		terms_lacks(out, "It excludes codes of \"%.200s\", whose other codes are not known.", system);
@@ -64,7 +64,7 @@ enumerate(TermSet *out, const char *system)
 }
 
 static TermSet
-subtract(const TermSet *a, const TermSet *b)
+subtract(const TermsSource *from, const TermSet *a, const TermSet *b)
 {
 	TermSet all = {0}, out = {0};
 
@@ -74,7 +74,7 @@ subtract(const TermSet *a, const TermSet *b)
 		for (int k = 0; k < b->n && a->codes[i].code == NULL && !some; k++)
 			some = b->codes[k].code && strcmp(b->codes[k].system, a->codes[i].system) == 0;
 		if (some && terms_find(b, a->codes[i].system, NULL) < 0)
-			enumerate(&all, a->codes[i].system);
+			enumerate(from, &all, a->codes[i].system);
 		else
 			terms_add(&all, a->codes[i].system, a->codes[i].code);
 	}
@@ -93,12 +93,12 @@ subtract(const TermSet *a, const TermSet *b)
 /* ---- compose ---- */
 
 static void
-system_codes(TermSet *out, JsonbContainer *include, const char *system)
+system_codes(const TermsSource *from, TermSet *out, JsonbContainer *include, const char *system)
 {
 	JsonbContainer *list = terms_array(include, "concept"), *filters = terms_array(include, "filter"), *o;
 
 	if (filters)
-		terms_filter(out, system, fhir_json_get_string(include, "version"), filters);
+		terms_filter(from, out, system, fhir_json_get_string(include, "version"), filters);
 	else if (list == NULL)
 		terms_add(out, system, NULL);
 	else
@@ -113,7 +113,7 @@ system_codes(TermSet *out, JsonbContainer *include, const char *system)
 
 /* All that an include or exclude says must hold. */
 static TermSet
-component(JsonbContainer *include, List *path)
+component(const TermsSource *from, JsonbContainer *include, List *path)
 {
 	TermSet out = {0};
 	char *system = fhir_json_get_string(include, "system");
@@ -121,14 +121,14 @@ component(JsonbContainer *include, List *path)
 	bool first = system == NULL;
 
 	if (system)
-		system_codes(&out, include, system);
+		system_codes(from, &out, include, system);
 	for (int i = 0; sets && i < JsonContainerSize(sets); i++) {
 		JsonbValue *v = getIthJsonbValueFromContainer(sets, i);
 		TermSet other = {0};
 
 		if (v->type != jbvString)
 			continue;
-		terms_resolve(&other, pnstrdup(v->val.string.val, v->val.string.len), path);
+		terms_resolve(from, &other, pnstrdup(v->val.string.val, v->val.string.len), path);
 		out = first ? other : intersect(&out, &other);
 		first = false;
 	}
@@ -139,24 +139,24 @@ component(JsonbContainer *include, List *path)
 }
 
 static TermSet
-composed(JsonbContainer *compose, List *path)
+composed(const TermsSource *from, JsonbContainer *compose, List *path)
 {
 	TermSet in = {0}, ex = {0};
 	JsonbContainer *o;
 
 	TERMS_EACH(terms_array(compose, "include"), o)
 	{
-		TermSet part = component(o, path);
+		TermSet part = component(from, o, path);
 
 		unite(&in, &part);
 	}
 	TERMS_EACH(terms_array(compose, "exclude"), o)
 	{
-		TermSet part = component(o, path);
+		TermSet part = component(from, o, path);
 
 		unite(&ex, &part);
 	}
-	return ex.n || ex.unknown ? subtract(&in, &ex) : in;
+	return ex.n || ex.unknown ? subtract(from, &in, &ex) : in;
 }
 
 /* ---- expansion ---- */
@@ -199,12 +199,12 @@ expanded(JsonbContainer *expansion)
 /* ---- a value set ---- */
 
 static void
-from_document(TermSet *out, JsonbContainer *doc, List *path)
+from_document(const TermsSource *from, TermSet *out, JsonbContainer *doc, List *path)
 {
 	JsonbContainer *compose = terms_object(doc, "compose"), *expansion = terms_object(doc, "expansion");
 
 	if (compose)
-		*out = composed(compose, path);
+		*out = composed(from, compose, path);
 	if (expansion && (compose == NULL || out->unknown)) {
 		TermSet listed = expanded(expansion);
 
@@ -233,7 +233,7 @@ from_table(TermSet *out, const TermsValueSet *vs)
 }
 
 void
-terms_resolve(TermSet *out, const char *url, List *path)
+terms_resolve(const TermsSource *from, TermSet *out, const char *url, List *path)
 {
 	Jsonb *doc;
 	const TermsValueSet *vs;
@@ -247,9 +247,9 @@ terms_resolve(TermSet *out, const char *url, List *path)
 			return;
 		}
 	path = lappend(list_copy(path), pstrdup(url));
-	doc = terms_document(model_type_by_id(MODEL_T_ValueSet), url);
+	doc = from->document(from->arg, model_type_by_id(MODEL_T_ValueSet), url);
 	if (doc != NULL)
-		from_document(out, &doc->root, path);
+		from_document(from, out, &doc->root, path);
 	else if ((vs = terms_builtin_value_set(url)) != NULL)
 		from_table(out, vs);
 	else {

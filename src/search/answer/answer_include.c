@@ -148,7 +148,7 @@ look_at_document(int i, Jsonb *doc, void *arg)
 		if (inc->code)
 			references_of(search_param(type, inc->code, strlen(inc->code)), w);
 		else
-			keys_params_each(type, references_of, w);
+			keys_params_each(store_key_context(), type, references_of, w);
 	}
 }
 
@@ -307,7 +307,7 @@ include_referring(Includes *x, SearchRow *rows, int n, const SearchInclude *inc)
 		if (inc->code)
 			hashes_to(search_param(t, inc->code, strlen(inc->code)), &r);
 		else
-			keys_params_each(t, hashes_to, &r);
+			keys_params_each(store_key_context(), t, hashes_to, &r);
 	}
 	if (r.keys->nkeys == 0)
 		return;

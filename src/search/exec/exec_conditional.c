@@ -55,10 +55,3 @@ search_match(const Caller *caller, const ModelType *type, const char *query, Sea
 	PopActiveSnapshot();
 	return m.n;
 }
-
-void
-search_init(void)
-{
-	terms_document_hook = search_terminology_document;
-	terms_caller_hook = search_caller;
-}

@@ -1,12 +1,11 @@
 /*
- * match.c: fhir_matches(resource, query): does this document satisfy these criteria?
+ * match.c: fhir_matches(resource, query), without its SQL function: does this document satisfy these criteria?
  *
  * The reading of the query is this file's own, apart from that of the search, so that a mistake there is found here.
  * Value sets and hierarchies are those of src/terms. Criteria that need other resources (chains, _has) are refused.
  */
 #include "base/base.h"
 
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -176,7 +175,7 @@ match_item(const MatchCriterion *c, const FpItem *item, const char *value)
 static bool
 match_composite(const MatchCriterion *c, JsonbContainer *doc, const FpList *bases, const char *value)
 {
-	const KeyParam *composite = keys_param(c->type, c->param->code, strlen(c->param->code));
+	const KeyParam *composite = keys_param(c->context->keys, c->type, c->param->code, strlen(c->param->code));
 	char **parts;
 	int n = match_split(value, '$', &parts);
 
@@ -192,7 +191,7 @@ match_composite(const MatchCriterion *c, JsonbContainer *doc, const FpList *base
 
 			part.param = composite->components[i] == NULL
 							 ? NULL
-							 : keys_definition(c->type, composite->components[i]->code, strlen(composite->components[i]->code));
+							 : keys_definition(c->context->keys, c->type, composite->components[i]->code, strlen(composite->components[i]->code));
 			if (part.param == NULL)
 				elog(ERROR, "component %s of %s is unknown", c->param->components[i].definition, c->name);
 			part.modifier = NULL;
@@ -293,9 +292,9 @@ match_criterion(const MatchCriterion *c, JsonbContainer *doc, const FpItem *root
 }
 
 static bool
-match_pair(const ModelType *type, JsonbContainer *doc, const FpItem *root, char *name, char *value)
+match_pair(const MatchContext *context, const ModelType *type, JsonbContainer *doc, const FpItem *root, char *name, char *value)
 {
-	MatchCriterion c = {.type = type, .name = name, .value = value};
+	MatchCriterion c = {.type = type, .name = name, .value = value, .context = context};
 
 	if (strncmp(name, "_has:", 5) == 0 || strchr(name, '.') != NULL)
 		ereport(ERROR, errcode(FH501), errmsg("chained parameter \"%s\" can't be evaluated in memory", name),
@@ -317,21 +316,17 @@ match_pair(const ModelType *type, JsonbContainer *doc, const FpItem *root, char 
 	}
 	if (strcmp(name, "_text") == 0 || strcmp(name, "_content") == 0)
 		return match_content(&c, doc, root);
-	c.param = keys_definition(type, name, strlen(name));
+	c.param = keys_definition(context->keys, type, name, strlen(name));
 	if (c.param == NULL)
 		ereport(ERROR, errcode(FH400), errmsg("search parameter \"%s\" is not known for %s", name, type->name), errhint("fhir_search_parameters('%s') lists those that are.", type->name),
 				fhir_issue("invalid", NULL));
 	return match_criterion(&c, doc, root);
 }
 
-PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(fhir_matches);
-
-Datum
-fhir_matches(PG_FUNCTION_ARGS)
+bool
+match_resource(const MatchContext *context, Jsonb *resource, const char *query)
 {
-	Jsonb *resource = PG_GETARG_JSONB_P(0);
-	char *query = text_to_cstring(PG_GETARG_TEXT_PP(1)), *p = query;
+	const char *p = query;
 	char *name = JB_ROOT_IS_OBJECT(resource) ? fhir_json_get_string(&resource->root, "resourceType") : NULL;
 	const ModelType *type = name ? model_resource(name, strlen(name)) : NULL;
 	FpItem root;
@@ -350,9 +345,9 @@ fhir_matches(PG_FUNCTION_ARGS)
 				ereport(ERROR, errcode(FH400), errmsg("search parameter without a value"), errdetail("At \"%s\".", p), errhint("Write name=value, joined by &."),
 						fhir_issue("invalid", NULL));
 			/* all are evaluated: a later one may be in error */
-			all = match_pair(type, &resource->root, &root, fhir_percent_decode(p, eq, true), fhir_percent_decode(p + eq + 1, len - eq - 1, true)) && all;
+			all = match_pair(context, type, &resource->root, &root, fhir_percent_decode(p, eq, true), fhir_percent_decode(p + eq + 1, len - eq - 1, true)) && all;
 		}
 		p += len + (p[len] == '&');
 	}
-	PG_RETURN_BOOL(all);
+	return all;
 }

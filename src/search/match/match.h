@@ -8,7 +8,18 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
+#include "keys/keys.h"
 #include "search/query/query.h"
+#include "terms/terms.h"
+
+/* ---- match.c ---- */
+/* What criteria on one document ask beside it. */
+typedef struct MatchContext {
+	KeyContext keys;
+	TermsSource terms;
+} MatchContext;
+/* Does the resource satisfy the criteria of a query? Raises FH501 for what can't be decided on the document alone: chains, _has, near. */
+extern bool match_resource(const MatchContext *context, Jsonb *resource, const char *query);
 
 /* In millionths. */
 extern int64 search_score(JsonbContainer *doc, char *const *texts, int n);

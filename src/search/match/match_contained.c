@@ -325,7 +325,7 @@ fits(const Program *p, const JsonbValue *value, JsonbContainer *container, Jsonb
 		searched = p->types[k] == s.type;
 	if (!searched)
 		return false;
-	keys_extract(s.type, s.doc, &s.keys);
+	keys_extract(store_key_context(), s.type, s.doc, &s.keys);
 	return satisfies(&s, p->crit);
 }
 

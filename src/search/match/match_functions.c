@@ -18,8 +18,6 @@
 #include "search/match/match.h"
 #include "store/pack/pack.h"
 
-PGDLLEXPORT Datum fhir_matches(PG_FUNCTION_ARGS);
-
 static int64 *
 int8_elements(ArrayType *a, int *n)
 {
@@ -136,6 +134,14 @@ fhir_sort_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(best));
 }
 
+static bool
+matches(Jsonb *doc, const char *query)
+{
+	MatchContext context = {store_key_context(), search_terms_source()};
+
+	return match_resource(&context, doc, query);
+}
+
 bool
 search_document_matches(Jsonb *doc, const char *name, const char *value)
 {
@@ -147,9 +153,14 @@ search_document_matches(Jsonb *doc, const char *name, const char *value)
 	search_url_encode(&query, name, ":");
 	appendStringInfoChar(&query, '=');
 	search_url_encode(&query, value, "");
-	return DatumGetBool(DirectFunctionCall2(
-		fhir_matches, JsonbPGetDatum(doc),
-		PointerGetDatum(cstring_to_text_with_len(query.data, query.len))));
+	return matches(doc, query.data);
+}
+
+PG_FUNCTION_INFO_V1(fhir_matches);
+Datum
+fhir_matches(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(matches(PG_GETARG_JSONB_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
 /* One criterion on one document, by the in-memory evaluation: where keys give a superset only. */

@@ -12,6 +12,7 @@
 
 #include "fhirpath/fhirpath.h"
 #include "model/model.h"
+#include "search/match/match.h"
 
 /* A piece of text inside the query or the document; s is NULL when there is none. */
 typedef struct MatchText {
@@ -25,6 +26,7 @@ typedef struct MatchCriterion {
 	const ModelParam *param;
 	char *name, *modifier; /* modifier NULL if none */
 	char *value;		   /* decoded, escapes in place */
+	const MatchContext *context;
 } MatchCriterion;
 
 typedef enum MatchPrefix {

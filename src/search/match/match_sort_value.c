@@ -52,7 +52,7 @@ keys_of(SortSubject *x)
 {
 	if (x->keys == NULL) {
 		x->keys = palloc(sizeof(KeySet));
-		keys_extract(x->type, x->doc, x->keys);
+		keys_extract(store_key_context(), x->type, x->doc, x->keys);
 	}
 	return x->keys;
 }

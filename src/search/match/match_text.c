@@ -209,7 +209,7 @@ token_hierarchy(const MatchCriterion *c, const FpItem *item, const char *value, 
 		return false; /* whether the value is valid shows at an element */
 	if (t.system == NULL || *t.system == 0 || t.code == NULL)
 		match_bad(c, "a hierarchy needs system|code");
-	return token_any(item, terms_hierarchy(t.system, t.code, below));
+	return token_any(item, terms_hierarchy(&c->context->terms, t.system, t.code, below));
 }
 
 bool
@@ -217,7 +217,7 @@ match_token(const MatchCriterion *c, const FpItem *item, const char *value)
 {
 	if (c->modifier != NULL) {
 		if (strcmp(c->modifier, "in") == 0 || strcmp(c->modifier, "not-in") == 0)
-			return token_any(item, terms_value_set(match_unescape(value)));
+			return token_any(item, terms_value_set(&c->context->terms, match_unescape(value)));
 		if (strcmp(c->modifier, "below") == 0 || strcmp(c->modifier, "above") == 0)
 			return token_hierarchy(c, item, value, c->modifier[0] == 'b');
 		if (strcmp(c->modifier, "text") == 0)
@@ -235,13 +235,14 @@ match_token(const MatchCriterion *c, const FpItem *item, const char *value)
 
 /* Without our own base in front. */
 static MatchText
-relative(MatchText t)
+relative(const MatchCriterion *c, MatchText t)
 {
-	int n = strlen(fhir_base_url);
+	const char *base = c->context->keys.base_url;
+	int n = strlen(base);
 
-	while (n > 0 && fhir_base_url[n - 1] == '/')
+	while (n > 0 && base[n - 1] == '/')
 		n--;
-	if (n > 0 && t.s != NULL && t.len > n && memcmp(t.s, fhir_base_url, n) == 0 && t.s[n] == '/')
+	if (n > 0 && t.s != NULL && t.len > n && memcmp(t.s, base, n) == 0 && t.s[n] == '/')
 		return (MatchText){t.s + n + 1, t.len - n - 1};
 	return t;
 }
@@ -353,10 +354,10 @@ match_reference(const MatchCriterion *c, const FpItem *item, const char *value)
 			match_bad(c, "the parameter does not refer to this type");
 		text = psprintf("%s/%s", c->modifier, text);
 	}
-	have = relative(o != NULL ? match_member(o, "reference") : match_scalar(item));
+	have = relative(c, o != NULL ? match_member(o, "reference") : match_scalar(item));
 	if (have.s == NULL || have.len == 0 || have.s[0] == '#')
 		return false;
-	want = relative((MatchText){text, strlen(text)});
+	want = relative(c, (MatchText){text, strlen(text)});
 	if (!local_reference(have, &htype, &hid, &hversion))
 		return same(have, want) || foreign_version_of(have, want) || (o == NULL && canonical_is(have, want));
 	only_id = memchr(want.s, '/', want.len) == NULL;

@@ -226,7 +226,7 @@ text_item(void *arg, const FpItem *item)
 		return;
 	/* `patient` sorts by a subject that is one */
 	if (w->leg->targets && w->leg->targets[0] != MODEL_NONE &&
-		w->leg->targets[0] != keys_reference_type(w->leg->source, w->doc, v->val.binary.data))
+		w->leg->targets[0] != keys_reference_type(store_key_context(), w->leg->source, w->doc, v->val.binary.data))
 		return;
 	offer_member(w, v->val.binary.data, "code");
 	offer_member(w, v->val.binary.data, "value");

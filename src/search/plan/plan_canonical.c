@@ -227,7 +227,7 @@ add_keys(SearchRequest *req, SearchLeg leg, const ModelType *type, Candidates *o
 			continue;
 		for (int k = 0; k < nsources; k++) {
 			if (versioned && is_meant(&all, i, c->url, c->version))
-				crit_add_key(keys, keys_reference(sources[k], versioned, strlen(versioned)));
+				crit_add_key(keys, keys_reference(store_key_context(), sources[k], versioned, strlen(versioned)));
 			if (is_meant(&all, i, c->url, NULL))
 				crit_add_key(keys, keys_canonical_newest(sources[k], c->url, strlen(c->url)));
 		}

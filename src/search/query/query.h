@@ -275,8 +275,6 @@ typedef enum SearchPrefix {
 
 /* ---- query_ordered.c ---- */
 
-/* For terms_document_hook. */
-extern Jsonb *search_terminology_document(const ModelType *type, const char *url);
 
 /* ---- query_near.c ---- */
 extern PGDLLEXPORT Datum fhir_near(PG_FUNCTION_ARGS);

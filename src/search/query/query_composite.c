@@ -5,6 +5,7 @@
 
 #include "search/query/query.h"
 #include "search/query/query_internal.h"
+#include "store/catalog/catalog.h"
 
 /* One token of a query value: `code`, `|code`, `sys|code`, `sys|`. */
 typedef struct TokenText {
@@ -69,7 +70,7 @@ by_equality(const KeyParam *p, const KeySource *s, char **values)
 
 			if (c->parts[i].type != PARAM_REFERENCE || strchr(ref, '/') == NULL)
 				return NULL;
-			answer = keys_part_reference(s, i, ref, strlen(ref), &hashes[i]);
+			answer = keys_part_reference(store_key_context(), s, i, ref, strlen(ref), &hashes[i]);
 		}
 		if (answer == KEYS_NEVER)
 			return crit_new(CRIT_FALSE);

@@ -15,6 +15,7 @@
 #include "search/query/query_filter.h"
 #include "search/query/query.h"
 #include "search/query/query_internal.h"
+#include "store/catalog/catalog.h"
 
 typedef struct Implied {
 	const ModelType *type;
@@ -154,7 +155,7 @@ by_leg(const Comparison *c, const KeyParam *p, const KeyLeg *leg, const char *be
 			return is_op(c, " eq ") ? one_key(keys_uri(leg->source, text, strlen(text))) : NULL;
 		case PARAM_REFERENCE:
 			/* an id alone may be of any type */
-			return is_op(c, " eq re ") && strchr(text, '/') ? one_key(keys_reference(leg->source, text, strlen(text))) : NULL;
+			return is_op(c, " eq re ") && strchr(text, '/') ? one_key(keys_reference(store_key_context(), leg->source, text, strlen(text))) : NULL;
 		default:
 			return NULL;
 	}
@@ -179,11 +180,11 @@ try_param(const KeyParam *p, void *arg)
 static void
 by_params(Comparison *c, void (*fn)(const KeyParam *p, void *arg))
 {
-	keys_params_each(c->type, fn, c);
+	keys_params_each(store_key_context(), c->type, fn, c);
 	if (c->found)
 		return;
 	c->users = true;
-	keys_params_each(c->type, fn, c);
+	keys_params_each(store_key_context(), c->type, fn, c);
 	if (c->found)
 		search_note_user_param();
 }

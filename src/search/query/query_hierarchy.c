@@ -11,6 +11,7 @@
 
 #include "search/exec/exec.h"
 #include "search/query/query_internal.h"
+#include "store/catalog/catalog.h"
 
 #define KEYS_AT_ONCE 64
 
@@ -63,7 +64,7 @@ add_parts(SearchRequest *req, Members *m, int from, int to)
 	for (int i = from; i < to; i++) {
 		char *ref = psprintf("%s/%s", m->type->name, m->ids[i]);
 
-		crit_add_key(keys, keys_reference(m->part_of->legs[0].source, ref, strlen(ref)));
+		crit_add_key(keys, keys_reference(store_key_context(), m->part_of->legs[0].source, ref, strlen(ref)));
 	}
 	sql_init(&s);
 	appendStringInfoString(&s.sql, "SELECT r.id");
@@ -141,7 +142,7 @@ add_hierarchy(Crit *c, const KeyLeg *leg, const ModelType *type, const char *id,
 	for (int i = 0; i < m.n; i++) {
 		char *ref = psprintf("%s/%s", type->name, m.ids[i]);
 
-		crit_add_key(c, keys_reference(leg->source, ref, strlen(ref)));
+		crit_add_key(c, keys_reference(store_key_context(), leg->source, ref, strlen(ref)));
 	}
 	return true;
 }

@@ -37,7 +37,7 @@ search_unknown_param(const ModelType *t, const char *code)
 			ereport(ERROR, errcode(FH400), errmsg("\"%s\" can't be used here", code),
 					errdetail("It belongs to the search as a whole, and takes no modifier."), errhint("Write it by itself, beside the other parameters."),
 					fhir_issue("not-supported", NULL));
-	keys_params_each(t, offer_param, &near);
+	keys_params_each(store_key_context(), t, offer_param, &near);
 	for (int i = 0; i < lengthof(controls); i++)
 		search_nearest_offer(&near, controls[i]);
 	ereport(ERROR, errcode(FH400),
@@ -106,7 +106,7 @@ search_param(const ModelType *t, const char *code, int len)
 	const KeyParam *p;
 
 	search_require_keys();
-	p = keys_param(t, code, len);
+	p = keys_param(store_key_context(), t, code, len);
 	met_user_param |= p != NULL && p->user != NULL;
 	if (unlikely(p != NULL && p->user != NULL && !keys_servable(p)))
 		not_ready(p);
@@ -450,7 +450,7 @@ compartment(SearchRequest *req)
 				if (search_target_allowed(p->legs[k].targets, req->compartment)) {
 					Crit *key = crit_new(CRIT_KEYS);
 
-					crit_add_key(key, keys_reference(p->legs[k].source, ref, strlen(ref)));
+					crit_add_key(key, keys_reference(store_key_context(), p->legs[k].source, ref, strlen(ref)));
 					one = crit_join(CRIT_OR, one, key);
 				}
 		}

@@ -77,9 +77,8 @@ load(const ModelType *type, const char *url)
 	return found.doc;
 }
 
-/* For terms_document_hook. */
-Jsonb *
-search_terminology_document(const ModelType *type, const char *url)
+static Jsonb *
+terminology_document(void *unused, const ModelType *type, const char *url)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	int level, base = strlen(fhir_base_url);
@@ -97,6 +96,12 @@ search_terminology_document(const ModelType *type, const char *url)
 		doc = memcpy(palloc(VARSIZE(doc)), doc, VARSIZE(doc));
 	search_end(level);
 	return doc;
+}
+
+TermsSource
+search_terms_source(void)
+{
+	return (TermsSource){.document = terminology_document, .caller = search_caller()};
 }
 
 /* ---- criteria ---- */
@@ -132,17 +137,20 @@ codes_criterion(const KeyParam *p, const KeyLeg *leg, const TermSet *set)
 Crit *
 search_in_value_set(const KeyParam *p, const KeyLeg *leg, const char *url)
 {
-	return codes_criterion(p, leg, terms_value_set(url));
+	TermsSource source = search_terms_source();
+
+	return codes_criterion(p, leg, terms_value_set(&source, url));
 }
 
 Crit *
 search_code_hierarchy(const KeyParam *p, const KeyLeg *leg, const char *value, bool below)
 {
+	TermsSource source = search_terms_source();
 	char **parts;
 	int n = search_split(value, '|', &parts);
 	const char *system = n == 2 ? search_unescape(parts[0]) : leg->source->system;
 
 	if (n > 2 || system == NULL || *system == '\0' || *parts[n - 1] == '\0')
 		search_bad_value(p->code, value, "a hierarchy needs system|code", NULL);
-	return codes_criterion(p, leg, terms_hierarchy(system, search_unescape(parts[n - 1]), below));
+	return codes_criterion(p, leg, terms_hierarchy(&source, system, search_unescape(parts[n - 1]), below));
 }

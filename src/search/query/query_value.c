@@ -7,6 +7,7 @@
 
 #include "search/query/query.h"
 #include "search/query/query_internal.h"
+#include "store/catalog/catalog.h"
 
 void
 search_bad_value(const char *code, const char *value, const char *why, const char *hint)
@@ -271,12 +272,18 @@ reference_identifier(const KeyParam *p, const KeyLeg *leg, const char *value)
 	return c;
 }
 
+static uint64
+canonical_key(const KeySource *source, const char *url, int len)
+{
+	return keys_reference(store_key_context(), source, url, len);
+}
+
 static void
-add_typed_reference(Crit *c, const KeySource *source, const ModelType *t, const char *id)
+add_typed_reference(Crit *c, KeyContext context, const KeySource *source, const ModelType *t, const char *id)
 {
 	char *ref = psprintf("%s/%s", t->name, id);
 
-	crit_add_key(c, keys_reference(source, ref, strlen(ref)));
+	crit_add_key(c, keys_reference(context, source, ref, strlen(ref)));
 }
 
 /* `id` alone: of any type that may stand here. */
@@ -284,15 +291,16 @@ static void
 add_untyped(Crit *c, const KeyParam *p, const KeyLeg *leg, const char *id)
 {
 	const ModelTypeId *t = leg->targets && leg->targets[0] ? leg->targets : p->targets;
+	KeyContext context = store_key_context();
 
 	if (t && t[0] && !model_type_by_id(t[0])->abstract) {
 		for (; *t; t++)
 			if (search_target_allowed(p->targets, model_type_by_id(*t)))
-				add_typed_reference(c, leg->source, model_type_by_id(*t), id);
+				add_typed_reference(c, context, leg->source, model_type_by_id(*t), id);
 	} else
 		for (int m = 1; m < model_ntypes; m++)
 			if (model_types[m].kind == MODEL_RESOURCE && !model_types[m].abstract)
-				add_typed_reference(c, leg->source, &model_types[m], id);
+				add_typed_reference(c, context, leg->source, &model_types[m], id);
 }
 
 static bool
@@ -330,7 +338,7 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 
 		if (!leg->source->canonical && (c = search_reference_hierarchy(p, leg, ref, below)) != NULL)
 			return c;
-		return below ? urls_below(p, leg, modifier, value, ref) : urls_above(p, leg, ref, keys_reference);
+		return below ? urls_below(p, leg, modifier, value, ref) : urls_above(p, leg, ref, canonical_key);
 	}
 	if (modifier) {
 		named = model_resource(modifier, strlen(modifier));
@@ -345,18 +353,18 @@ reference(const KeyParam *p, const KeyLeg *leg, const char *modifier, const char
 		if (named) {
 			if (!search_target_allowed(leg->targets, named))
 				return crit_new(CRIT_FALSE);
-			add_typed_reference(c, leg->source, named, ref);
+			add_typed_reference(c, store_key_context(), leg->source, named, ref);
 		} else {
 			add_untyped(c, p, leg, ref);
 			/* a canonical may be one word */
-			crit_add_key(c, keys_reference(leg->source, ref, strlen(ref)));
+			crit_add_key(c, keys_reference(store_key_context(), leg->source, ref, strlen(ref)));
 		}
 	} else {
 		const ModelType *t = reference_type(ref);
 
 		if (named && t && t != named)
 			return crit_new(CRIT_FALSE);
-		crit_add_key(c, keys_reference(leg->source, ref, strlen(ref)));
+		crit_add_key(c, keys_reference(store_key_context(), leg->source, ref, strlen(ref)));
 		if (leg->targets && leg->targets[0]) {
 			if (t && !search_target_allowed(leg->targets, t))
 				return crit_new(CRIT_FALSE);

@@ -168,6 +168,11 @@ extern void store_add_word_table(StoreCatalog *cat);
 extern void store_add_dictionary_table(StoreCatalog *cat);
 
 /* ---- parameters that users have added (catalog_params.c) ---- */
+/*
+ * What keys of the current store follow from: its users' parameters as they are now (valid until the end of the transaction), and
+ * fhir.base_url. A null context where there is no store.
+ */
+extern KeyContext store_key_context(void);
 /* ModelParamType of a SearchParameter.type, -1 if unknown. */
 extern int store_params_kind(const char *name);
 extern void store_params_init(void);

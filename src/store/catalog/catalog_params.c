@@ -224,6 +224,12 @@ current_set(void)
 	return cat->user;
 }
 
+KeyContext
+store_key_context(void)
+{
+	return (KeyContext){current_set(), fhir_base_url};
+}
+
 bool
 store_keys_stale(void)
 {
@@ -237,7 +243,6 @@ store_keys_stale(void)
 void
 store_params_init(void)
 {
-	keys_user_hook = current_set;
 	RegisterXactCallback(on_transaction_end, NULL);
 }
 

@@ -32,6 +32,8 @@ typedef struct StoreResult {
 
 /* False if absent (FH404's matter); deleted sets out->deleted. */
 extern bool store_read(const ModelType *type, const char *id, StoreResult *out);
+/* As FpContext.document: the current version that "Type/id", or the version that "Type/id/_history/3" names; NULL if there is none. */
+extern Jsonb *store_resolve(void *unused, const char *reference, int len);
 /* As store_read, but the resource is appended to text as compact JSON, and out->resource stays NULL. */
 extern bool store_read_text(const ModelType *type, const char *id, StoreResult *out, StringInfo text);
 /* Version ids are the numbers 1, 2, ...: the number, 0 for any other text, which names no version. */

@@ -164,9 +164,8 @@ store_version_number(const char *s)
 	return *p || p == s || *s == '0' || v > PG_INT32_MAX ? 0 : (int32) v;
 }
 
-/* For FHIRPath's resolve(): the current version that "Type/id" or "Type/id/_history/3" names, NULL if there is none. */
-static Jsonb *
-resolve(const char *reference, int len)
+Jsonb *
+store_resolve(void *unused, const char *reference, int len)
 {
 	const char *slash = memchr(reference, '/', len);
 	const ModelType *type = slash ? model_resource(reference, slash - reference) : NULL;
@@ -189,6 +188,5 @@ resolve(const char *reference, int len)
 void
 store_init(void)
 {
-	fhirpath_resolve_hook = resolve;
 	store_params_init();
 }

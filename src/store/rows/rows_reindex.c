@@ -197,9 +197,20 @@ find_row(StoreWriter *w, WriterTable *t, int64 rid)
 	return store_index_row(t->open.rel, store_open_index(w->cat, STORE_IDX_RID, &t->open), GetActiveSnapshot(), t->scan, 1, &key);
 }
 
+/* References are keyed by the base that writers use: that of the session that stored the parameter, unless ours has one. */
+static KeyContext
+key_context(const Job *job)
+{
+	KeyContext context = store_key_context();
+
+	if (*context.base_url == '\0' && job->base_url != NULL)
+		context.base_url = job->base_url;
+	return context;
+}
+
 /* Makes the keys of one row agree with its document, and the hint where that is with its place. False: someone holds the row (never if wait). */
 static bool
-reindex_row(StoreWriter *w, int64 rid, bool wait)
+reindex_row(StoreWriter *w, int64 rid, bool wait, const Job *job)
 {
 	WriterTable *t = store_writer_table(w, STORE_RESOURCE);
 	const ModelType *type;
@@ -224,7 +235,7 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 		doc = store_writer_document(w, &row, &locator);
 		if (doc == NULL)
 			return true;
-		keys_extract(type, &doc->root, &keys);
+		keys_extract(key_context(job), type, &doc->root, &keys);
 	}
 	if (!store_row_keys_differ(&row, &keys) && ItemPointerCompare(&row.locator, &locator) == 0)
 		return true;
@@ -251,27 +262,6 @@ reindex_row(StoreWriter *w, int64 rid, bool wait)
 	return true;
 }
 
-/* References are keyed by the base that writers use: that of the session that stored the parameter, unless ours has one. */
-static bool
-reindex_row_by_base(StoreWriter *w, int64 rid, bool wait, const Job *job)
-{
-	char *saved = fhir_base_url;
-	bool done;
-
-	if (saved == NULL || *saved == '\0')
-		fhir_base_url = job->base_url;
-	PG_TRY();
-	{
-		done = reindex_row(w, rid, wait);
-	}
-	PG_FINALLY();
-	{
-		fhir_base_url = saved;
-	}
-	PG_END_TRY();
-	return done;
-}
-
 /*
  * Ends the transaction and begins the next. The worker acts as the owner of the store in a restricted context, and no transaction may
  * begin in one: it is left for that moment. Nobody's code runs in it: triggers can't be deferred in a restricted context.
@@ -296,7 +286,7 @@ reindex_late(int64 rid, const Job *job)
 {
 	StoreWriter *w = store_writer_begin("fhir_reindex()");
 
-	reindex_row_by_base(w, rid, true, job);
+	reindex_row(w, rid, true, job);
 	store_writer_end(w);
 	commit();
 }
@@ -340,7 +330,7 @@ reindex_batch(Job *job, int batch, MemoryContext scratch)
 	for (int i = 0; i < n; i++) {
 		CHECK_FOR_INTERRUPTS();
 		old = MemoryContextSwitchTo(row);
-		if (!reindex_row_by_base(w, rids[i], false, job))
+		if (!reindex_row(w, rids[i], false, job))
 			late[nlate++] = rids[i];
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(row);

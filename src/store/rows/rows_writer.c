@@ -213,8 +213,8 @@ const KeySet *
 store_writer_keys(StoreWriter *w, const ModelType *type, JsonbContainer *doc, const KeySet *keys, KeySet *fresh)
 {
 	store_writer_table(w, STORE_RESOURCE); /* takes the lock */
-	if (likely(keys->generation == keys_generation(type)))
+	if (likely(keys->generation == keys_generation(store_key_context(), type)))
 		return keys;
-	keys_extract(type, doc, fresh);
+	keys_extract(store_key_context(), type, doc, fresh);
 	return fresh;
 }

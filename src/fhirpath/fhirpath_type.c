@@ -1,14 +1,12 @@
 /*
- * fhirpath_sql.c: SQL type fhirpath, and the functions over it.
+ * fhirpath_type.c: SQL type fhirpath and the IMMUTABLE functions over it.
  *
- * Every function comes as it is needed: fhirpath() takes any expression and is STABLE; fhirpath_exists,
- * fhirpath_first and the operator @~ are IMMUTABLE, so that they may stand in indexes and generated columns,
- * and refuse expressions whose result does not follow from their arguments alone; fhirpath_exists_stable and
- * fhirpath_first_stable take those.
+ * fhirpath_exists, fhirpath_first and the operator @~ are IMMUTABLE, so that they may stand in indexes and generated
+ * columns, and refuse expressions whose result does not follow from their arguments alone. The STABLE functions, which take those too,
+ * are in interaction/: they look into the store and its terminology.
  */
 #include "fhirpath/fhirpath_int.h"
 
-#include "funcapi.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 
@@ -207,13 +205,13 @@ refuse_stable(const FhirPath *p, const char *function)
 		 fhir_issue("not-supported", NULL)));
 }
 
-static void
-prepare(FunctionCallInfo fcinfo, FpContext *ctx, FpItem *root)
+void
+fhirpath_arguments(FunctionCallInfo fcinfo, FpContext *ctx, FpItem *root)
 {
 	Jsonb *doc = PG_GETARG_JSONB_P(0);
 
 	memset(ctx, 0, sizeof(*ctx));
-	ctx->resolve = FP_RESOLVE_HOOK;
+	ctx->resolve = FP_RESOLVE_DOCUMENT;
 	ctx->root = &doc->root;
 	ctx->env = PG_NARGS() > 2 && !PG_ARGISNULL(2) ? PG_GETARG_JSONB_P(2) : NULL;
 	ctx->strict = fhirpath_strict;
@@ -222,106 +220,42 @@ prepare(FunctionCallInfo fcinfo, FpContext *ctx, FpItem *root)
 	fhirpath_root(&doc->root, MODEL_NONE, root);
 }
 
-/* fhirpath(resource, path, env): every item. All are found at the first call and handed out one by one. */
-PG_FUNCTION_INFO_V1(fhirpath_query);
+PG_FUNCTION_INFO_V1(fhirpath_first);
 Datum
-fhirpath_query(PG_FUNCTION_ARGS)
+fhirpath_first(PG_FUNCTION_ARGS)
 {
-	FuncCallContext *funcctx;
-	FpList *list;
-
-	if (SRF_IS_FIRSTCALL()) {
-		MemoryContext old;
-		FpContext ctx;
-		FpItem root;
-
-		funcctx = SRF_FIRSTCALL_INIT();
-		if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-			SRF_RETURN_DONE(funcctx);
-		old = MemoryContextSwitchTo(funcctx->multi_call_memory_ctx);
-		list = palloc0(sizeof(FpList));
-		prepare(fcinfo, &ctx, &root);
-		fhirpath_eval(PG_GETARG_FHIRPATH(1), &ctx, &root, list);
-		MemoryContextSwitchTo(old);
-		funcctx->user_fctx = list;
-	}
-	funcctx = SRF_PERCALL_SETUP();
-	list = funcctx->user_fctx;
-	if (funcctx->call_cntr < list->n) {
-		/* the macro counts before it evaluates its argument */
-		Datum item = PointerGetDatum(fhirpath_item_jsonb(&list->items[funcctx->call_cntr]));
-
-		SRF_RETURN_NEXT(funcctx, item);
-	}
-	SRF_RETURN_DONE(funcctx);
-}
-
-static Datum
-first(FunctionCallInfo fcinfo, bool stable)
-{
-	FhirPath *p = PG_GETARG_FHIRPATH(1);
+	FhirPath *p;
 	FpContext ctx;
 	FpItem root;
 	FP_LIST_ON_STACK(l);
 
-	if (!stable)
-		refuse_stable(p, "fhirpath_first()");
-	prepare(fcinfo, &ctx, &root);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	p = PG_GETARG_FHIRPATH(1);
+	refuse_stable(p, "fhirpath_first()");
+	fhirpath_arguments(fcinfo, &ctx, &root);
 	fhirpath_eval(p, &ctx, &root, &l);
 	if (l.n == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(fhirpath_item_jsonb(&l.items[0]));
 }
 
-PG_FUNCTION_INFO_V1(fhirpath_first);
-Datum
-fhirpath_first(PG_FUNCTION_ARGS)
-{
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	return first(fcinfo, false);
-}
-
-PG_FUNCTION_INFO_V1(fhirpath_first_stable);
-Datum
-fhirpath_first_stable(PG_FUNCTION_ARGS)
-{
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	return first(fcinfo, true);
-}
-
-static Datum
-exists(FunctionCallInfo fcinfo, bool stable)
-{
-	FhirPath *p = PG_GETARG_FHIRPATH(1);
-	FpContext ctx;
-	FpItem root;
-	FP_LIST_ON_STACK(l);
-
-	if (!stable)
-		refuse_stable(p, "fhirpath_exists()");
-	prepare(fcinfo, &ctx, &root);
-	fhirpath_eval(p, &ctx, &root, &l);
-	PG_RETURN_BOOL(l.n > 0);
-}
-
 PG_FUNCTION_INFO_V1(fhirpath_exists);
 Datum
 fhirpath_exists(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	return exists(fcinfo, false);
-}
+	FhirPath *p;
+	FpContext ctx;
+	FpItem root;
+	FP_LIST_ON_STACK(l);
 
-PG_FUNCTION_INFO_V1(fhirpath_exists_stable);
-Datum
-fhirpath_exists_stable(PG_FUNCTION_ARGS)
-{
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	return exists(fcinfo, true);
+	p = PG_GETARG_FHIRPATH(1);
+	refuse_stable(p, "fhirpath_exists()");
+	fhirpath_arguments(fcinfo, &ctx, &root);
+	fhirpath_eval(p, &ctx, &root, &l);
+	PG_RETURN_BOOL(l.n > 0);
 }
 
 /* resource @~ path: the result as a criterion: true, false, NULL when empty. */
@@ -335,7 +269,7 @@ fhirpath_matches(PG_FUNCTION_ARGS)
 	int r;
 
 	refuse_stable(p, "the operator @~");
-	prepare(fcinfo, &ctx, &root);
+	fhirpath_arguments(fcinfo, &ctx, &root);
 	r = fhirpath_eval_boolean(p, &ctx, &root);
 	if (r < 0)
 		PG_RETURN_NULL();

@@ -1,5 +1,5 @@
 /*
- * keys_sql.c: keys as rows, for people and tests.
+ * keys_rows.c: keys as rows, for people and tests: what the SQL functions of the store return.
  */
 #include "base/base.h"
 
@@ -66,11 +66,8 @@ resource_type(Jsonb *resource)
 	return type;
 }
 
-PGDLLEXPORT Datum fhir_keys(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(fhir_keys);
-
 Datum
-fhir_keys(PG_FUNCTION_ARGS)
+keys_trace_rows(KeyContext context, FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Jsonb *resource = PG_GETARG_JSONB_P(0);
@@ -82,16 +79,13 @@ fhir_keys(PG_FUNCTION_ARGS)
 	begin_set(fcinfo);
 	rows.store = rsinfo->setResult;
 	rows.desc = rsinfo->setDesc;
-	keys_extract_traced(type, &resource->root, &keys, &trace);
+	keys_extract_traced(context, type, &resource->root, &keys, &trace);
 	return (Datum) 0;
 }
 
-PGDLLEXPORT Datum fhir_key_counts(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(fhir_key_counts);
-
 /* Numbers of keys after removal of duplicates: what a resource costs. */
 Datum
-fhir_key_counts(PG_FUNCTION_ARGS)
+keys_counts(KeyContext context, FunctionCallInfo fcinfo)
 {
 	Jsonb *resource = PG_GETARG_JSONB_P(0);
 	const ModelType *type = resource_type(resource);
@@ -102,7 +96,7 @@ fhir_key_counts(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	keys_extract(type, &resource->root, &keys);
+	keys_extract(context, type, &resource->root, &keys);
 	values[0] = Int32GetDatum(keys.neq);
 	values[1] = Int32GetDatum(keys.nrefs);
 	values[2] = Int32GetDatum(keys.nordered);
@@ -140,11 +134,8 @@ put_param(const KeyParam *p, void *arg)
 	}
 }
 
-PGDLLEXPORT Datum fhir_key_sources(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(fhir_key_sources);
-
 Datum
-fhir_key_sources(PG_FUNCTION_ARGS)
+keys_source_rows(KeyContext context, FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const ModelType *type = NULL;
@@ -162,12 +153,12 @@ fhir_key_sources(PG_FUNCTION_ARGS)
 	rows.store = rsinfo->setResult;
 	rows.desc = rsinfo->setDesc;
 	if (type != NULL)
-		keys_params_each(type, put_param, &rows);
+		keys_params_each(context, type, put_param, &rows);
 	for (int i = 1; i < model_ntypes && type == NULL; i++) {
 		const ModelType *t = model_type_by_id(i);
 
 		if (t->kind == MODEL_RESOURCE && !t->abstract)
-			keys_params_each(t, put_param, &rows);
+			keys_params_each(context, t, put_param, &rows);
 	}
 	return (Datum) 0;
 }
@@ -201,17 +192,14 @@ same_item(const FpItem *a, const FpItem *b)
 	}
 }
 
-PGDLLEXPORT Datum fhir_keys_verify(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(fhir_keys_verify);
-
 /* Sources of a document whose member path finds other items than the FHIRPath engine: none, or there is a bug. */
 Datum
-fhir_keys_verify(PG_FUNCTION_ARGS)
+keys_verify_rows(KeyContext context, FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Jsonb *resource = PG_GETARG_JSONB_P(0);
 	const ModelType *type = resource_type(resource);
-	const KeyRegistry *r = keys_registry(type);
+	const KeyRegistry *r = keys_registry(context.user, type);
 	FpItem root;
 
 	begin_set(fcinfo);
