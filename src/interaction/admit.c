@@ -1,9 +1,6 @@
 /*
- * admit.c: every check of a write, in one place and one order: what a document says of itself first, as it needs nothing of the store, then what
- * the caller may do.
- *
- * Rights: what the caller may not see is as if it were not there, so a write on it is one on nothing (FH404). What is seen, but may not be
- * written, or may not become what the write makes of it, is refused (FH403).
+ * admit.c: every check of a write, in one place and one order. So far: the structure of the new document, once a call. Profiles, references
+ * and rights on old and new have their place here, and are not looked at yet.
  */
 #include "base/base.h"
 
