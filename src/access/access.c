@@ -5,20 +5,8 @@
 
 #include "access/access.h"
 
-struct Access {
-	bool all;
-};
-
-static const Access everything = {.all = true};
-
-const Access *
-access_all(void)
-{
-	return &everything;
-}
-
 Caller
 caller_session(void)
 {
-	return (Caller){access_all(), fhir_base_url ? fhir_base_url : ""};
+	return (Caller){fhir_base_url ? fhir_base_url : ""};
 }

@@ -31,16 +31,3 @@ form_parse(const char *query, FormParam **out)
 	}
 	return n;
 }
-
-void
-form_encode(StringInfo out, const char *s)
-{
-	for (; *s; s++) {
-		unsigned char c = (unsigned char) *s;
-
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~:", c))
-			appendStringInfoChar(out, c);
-		else
-			appendStringInfo(out, "%%%02X", c);
-	}
-}

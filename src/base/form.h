@@ -1,11 +1,10 @@
 /*
  * form.h: application/x-www-form-urlencoded text -> names and values.
  */
-#ifndef FHIR_STORE_QUERY_H
-#define FHIR_STORE_QUERY_H
+#ifndef FHIR_FORM_H
+#define FHIR_FORM_H
 
 #include "postgres.h"
-#include "lib/stringinfo.h"
 
 typedef struct FormParam {
 	char *name, *value; /* decoded; value "" when there is no "=" */
@@ -13,7 +12,5 @@ typedef struct FormParam {
 
 /* Splits and decodes a query (a leading "?" is skipped); palloc'd. Returns how many. */
 extern int form_parse(const char *query, FormParam **out);
-/* Appends text with everything but unreserved characters percent-encoded. */
-extern void form_encode(StringInfo out, const char *s);
 
 #endif

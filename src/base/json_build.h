@@ -1,8 +1,8 @@
 /*
  * json_build.h: short words for building Jsonb values.
  */
-#ifndef FHIR_STORE_BUILD_H
-#define FHIR_STORE_BUILD_H
+#ifndef FHIR_JSON_BUILD_H
+#define FHIR_JSON_BUILD_H
 
 #include "postgres.h"
 

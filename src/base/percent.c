@@ -42,3 +42,22 @@ fhir_percent_decode(const char *s, int len, bool form)
 		bad_encoding("It decodes to bytes that are no UTF-8.");
 	return out;
 }
+
+void
+fhir_percent_encode(StringInfo out, const char *s, const char *keep)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (; *s; s++) {
+		unsigned char c = (unsigned char) *s;
+
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			strchr("-_.~", c) != NULL || strchr(keep, c) != NULL)
+			appendStringInfoCharMacro(out, (char) c);
+		else {
+			appendStringInfoCharMacro(out, '%');
+			appendStringInfoCharMacro(out, hex[c >> 4]);
+			appendStringInfoCharMacro(out, hex[c & 15]);
+		}
+	}
+}

@@ -1,8 +1,8 @@
 /*
  * check_internal.h: between the files of the structural check (check*.c); check_resource() itself is in check.h.
  */
-#ifndef FHIR_STORE_CHECK_H
-#define FHIR_STORE_CHECK_H
+#ifndef FHIR_CHECK_INTERNAL_H
+#define FHIR_CHECK_INTERNAL_H
 
 #include "postgres.h"
 #include "utils/jsonb.h"

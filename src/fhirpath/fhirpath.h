@@ -52,9 +52,9 @@ typedef struct FpList {
 
 /* What resolve() does. */
 typedef enum FpResolve {
-	FP_RESOLVE_TYPE, /* no look-up: a placeholder item whose type is that named by the reference (key extraction) */
+	FP_RESOLVE_TYPE,	 /* no look-up: a placeholder item whose type is that named by the reference (key extraction) */
 	FP_RESOLVE_DOCUMENT, /* contained and Bundle entries, then FpContext.document */
-	FP_RESOLVE_NEVER /* empty */
+	FP_RESOLVE_NEVER	 /* empty */
 } FpResolve;
 
 typedef struct FpContext {

@@ -72,8 +72,8 @@ coding_member(FpExec *x, const char *vs, int len, JsonbContainer *coding)
 	if (!string_member(coding, "code", &code))
 		return 0;
 	return x->ctx->member_of(x->ctx->arg, vs, len, has_system ? system.val.string.val : NULL,
-								   has_system ? system.val.string.len : 0, code.val.string.val,
-								   code.val.string.len);
+							 has_system ? system.val.string.len : 0, code.val.string.val,
+							 code.val.string.len);
 }
 
 static int
@@ -111,7 +111,7 @@ fp_fn_memberOf(FpExec *x, const FpNode *n, FpScope *s, FpList *in, FpList *out)
 		const char *system = i->property != NULL ? i->property->system : NULL;
 
 		r = x->ctx->member_of(x->ctx->arg, vs, len, system, system != NULL ? strlen(system) : 0,
-									i->json.val.string.val, i->json.val.string.len);
+							  i->json.val.string.val, i->json.val.string.len);
 	} else if (i->json.type == jbvBinary)
 		r = concept_member(x, vs, len, i->json.val.binary.data);
 	else

@@ -7,7 +7,6 @@
  */
 #include "fhirpath/fhirpath_fn.h"
 
-
 static JsonbContainer *
 empty_object(void)
 {

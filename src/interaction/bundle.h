@@ -1,8 +1,8 @@
 /*
  * bundle.h: a batch or transaction Bundle while it is processed.
  */
-#ifndef FHIR_STORE_BUNDLE_H
-#define FHIR_STORE_BUNDLE_H
+#ifndef FHIR_INTERACTION_BUNDLE_H
+#define FHIR_INTERACTION_BUNDLE_H
 
 #include "postgres.h"
 

@@ -76,9 +76,9 @@ bundle_form(JsonbContainer *resource)
 			raise_parameter("a parameter of a search has no name", NULL);
 		if (form.len > 0)
 			appendStringInfoChar(&form, '&');
-		form_encode(&form, name);
+		fhir_percent_encode(&form, name, ":");
 		appendStringInfoChar(&form, '=');
-		form_encode(&form, value_text(p, name));
+		fhir_percent_encode(&form, value_text(p, name), ":");
 	}
 	return form.data;
 }

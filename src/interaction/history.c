@@ -87,9 +87,9 @@ static void
 keep_in_link(History *h, const FormParam *p)
 {
 	appendStringInfoChar(&h->link, h->link.len > 0 ? '&' : '?');
-	form_encode(&h->link, p->name);
+	fhir_percent_encode(&h->link, p->name, ":");
 	appendStringInfoChar(&h->link, '=');
-	form_encode(&h->link, p->value);
+	fhir_percent_encode(&h->link, p->value, ":");
 }
 
 static bool

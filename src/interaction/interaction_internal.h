@@ -38,9 +38,9 @@ typedef struct InteractionState {
 } InteractionState;
 
 /*
- * Every check of a write, in order: structure, (profile), (references), rights on what was there and on what shall be. old NULL: what was there is
- * not known yet; then only what concerns the new document alone is looked at, once: a write that is tried again after a
- * concurrent change does not repeat it. new->doc NULL: a delete. Raises FH422, FH403, and FH404 for what the caller may not see. (admit.c)
+ * Every check of a write, in order: structure; then (not looked at yet) profile, references, rights on what was there and on what shall be. old
+ * NULL: what was there is not known yet; then only what concerns the new document alone is looked at, once: a write that is tried again after a
+ * concurrent change does not repeat it. new->doc NULL: a delete. Raises FH422, or FH400 for what is no resource. (admit.c)
  */
 extern void interaction_admit(Writing *w, const InteractionState *old, InteractionState *new);
 

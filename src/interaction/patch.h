@@ -1,8 +1,8 @@
 /*
  * patch.h: places in a JSON document and edits of them, shared by both kinds of patch.
  */
-#ifndef FHIR_STORE_PATCH_H
-#define FHIR_STORE_PATCH_H
+#ifndef FHIR_INTERACTION_PATCH_H
+#define FHIR_INTERACTION_PATCH_H
 
 #include "postgres.h"
 

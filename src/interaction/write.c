@@ -28,10 +28,11 @@ bool
 write_new(Writing *w, InteractionState *new, const KeySet *keys, char method, bool unique, StoreResult *out)
 {
 	StoreRow row = {.version = 1, .rid = store_writer_next_rid(w->rows), .last_updated = interaction_now(0)};
-	Jsonb *stamped = interaction_stamp(new->doc, new->id, 1, row.last_updated);
+	Jsonb *stamped;
 	KeySet fresh;
 
 	interaction_admit(w, &(InteractionState){.type = new->type, .id = new->id}, new);
+	stamped = interaction_stamp(new->doc, new->id, 1, row.last_updated);
 	keys = store_writer_keys(w->rows, new->type, new->doc, keys, &fresh);
 	if (unique)
 		store_writer_insert_new(w->rows, new->type, &row, new->id, keys, method, stamped);

@@ -18,8 +18,9 @@ writing_begin(Writing *w, const Caller *caller, const char *function)
 void
 writing_end(Writing *w)
 {
-	store_writer_flush(w->rows);
-	if (unlikely(w->parameters != NIL))
+	if (unlikely(w->parameters != NIL)) {
+		store_writer_flush(w->rows);
 		search_parameter_settle(w);
+	}
 	store_writer_end(w->rows);
 }

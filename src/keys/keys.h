@@ -269,7 +269,7 @@ extern uint64 keys_code(const KeySource *s, const char *code, int len);	  /* tok
 extern uint64 keys_system(const KeySource *s, const char *sys, int slen); /* `sys|` */
 /* MIME types stand here: each is a term, by its key as a code (:below). */
 extern bool keys_mime_types(const KeySource *s);
-extern uint64 keys_term_group(const KeySource *s); /* term.key */
+extern uint64 keys_term_group(const KeySource *s);																						/* term.key */
 extern uint64 keys_of_type(const KeySource *s, const char *tsys, int tslen, const char *tcode, int tclen, const char *value, int vlen); /* identifier :of-type */
 /* "Type/id", "Type/id/_history/v", absolute URL (our own base is cut off), canonical with or without |version; never "#id". */
 extern uint64 keys_reference(KeyContext context, const KeySource *s, const char *ref, int len);

@@ -39,9 +39,9 @@ write_query(StringInfo url, const SearchRequest *req, const char *base, bool wit
 		if (!p->used || (!with_cursor && strcmp(p->name, "_cursor") == 0))
 			continue;
 		appendStringInfoChar(url, any ? '&' : '?');
-		search_url_encode(url, p->name, ":");
+		fhir_percent_encode(url, p->name, ":");
 		appendStringInfoChar(url, '=');
-		search_url_encode(url, p->value, ":/,$@"); /* what RFC 3986 lets stand in a query: clients refuse other links, "|" too */
+		fhir_percent_encode(url, p->value, ":/,$@"); /* what RFC 3986 lets stand in a query: clients refuse other links, "|" too */
 		any = true;
 	}
 	appendStringInfoChar(url, any ? '&' : '?');

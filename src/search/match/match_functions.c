@@ -150,9 +150,9 @@ search_document_matches(Jsonb *doc, const char *name, const char *value)
 	if (strcmp(name, "_text") == 0 || strcmp(name, "_content") == 0)
 		return search_text_matches(&doc->root, name[1] == 'c', value);
 	initStringInfo(&query);
-	search_url_encode(&query, name, ":");
+	fhir_percent_encode(&query, name, ":");
 	appendStringInfoChar(&query, '=');
-	search_url_encode(&query, value, "");
+	fhir_percent_encode(&query, value, "");
 	return matches(doc, query.data);
 }
 

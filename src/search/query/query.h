@@ -222,7 +222,6 @@ extern void search_sort_types(SearchRequest *req);
 extern int search_split(const char *s, char sep, char ***parts);
 /* Removes the escapes: \, \| \$ and \\ (palloc'd). */
 extern char *search_unescape(const char *s);
-extern void search_url_encode(StringInfo out, const char *s, const char *keep);
 /* Nearest of the candidates offered, as a hint; NULL if nothing is near. */
 typedef struct SearchNearest {
 	const char *name;
@@ -274,7 +273,6 @@ typedef enum SearchPrefix {
 } SearchPrefix;
 
 /* ---- query_ordered.c ---- */
-
 
 /* ---- query_near.c ---- */
 extern PGDLLEXPORT Datum fhir_near(PG_FUNCTION_ARGS);

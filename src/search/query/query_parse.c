@@ -15,25 +15,6 @@
 #include "search/query/query.h"
 #include "search/query/query_internal.h"
 
-void
-search_url_encode(StringInfo out, const char *s, const char *keep)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (; *s; s++) {
-		unsigned char c = (unsigned char) *s;
-
-		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			strchr("-_.~", c) != NULL || strchr(keep, c) != NULL)
-			appendStringInfoCharMacro(out, (char) c);
-		else {
-			appendStringInfoCharMacro(out, '%');
-			appendStringInfoCharMacro(out, hex[c >> 4]);
-			appendStringInfoCharMacro(out, hex[c & 15]);
-		}
-	}
-}
-
 int
 search_split(const char *s, char sep, char ***parts)
 {

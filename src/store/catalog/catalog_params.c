@@ -134,8 +134,8 @@ read_param(HeapTuple tuple, const Datum *v, KeyUserParam *out, uint64 *digest)
 }
 
 /* Calls fn for each row, by the newest snapshot. */
-void
-store_params_each(StoreCatalog *cat, void (*fn)(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg), void *arg)
+static void
+each_param(StoreCatalog *cat, void (*fn)(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg), void *arg)
 {
 	Relation rel = table_open(cat->params, AccessShareLock);
 	SysScanDesc scan;
@@ -190,13 +190,13 @@ load(StoreCatalog *cat)
 	KeyUserSet *set = NULL;
 
 	cat->params_valid = true; /* before the scan: an invalidation during it must win */
-	store_params_each(cat, load_row, &l);
+	each_param(cat, load_row, &l);
 	cat->keys_stale = store_key_version(cat) != FHIR_KEY_VERSION;
 	if (l.n > 0) {
 		/* child of the transaction's until it is whole */
 		l.set = set = keys_user_set(CurTransactionContext, l.n);
 		l.digest = 1;
-		store_params_each(cat, load_row, &l);
+		each_param(cat, load_row, &l);
 		keys_user_set_done(set);
 	}
 	if (l.digest != cat->params_digest) {
@@ -279,6 +279,6 @@ store_params_progress(int64 rid)
 	Progress p = {rid};
 
 	if (OidIsValid(cat->params))
-		store_params_each(cat, progress_row, &p);
+		each_param(cat, progress_row, &p);
 	return p.text;
 }

@@ -1,8 +1,8 @@
 /*
  * catalog_params.h: table search_param, for the files that read and write it.
  */
-#ifndef FHIR_STORE_PARAMS_H
-#define FHIR_STORE_PARAMS_H
+#ifndef FHIR_STORE_CATALOG_PARAMS_H
+#define FHIR_STORE_CATALOG_PARAMS_H
 
 #include "postgres.h"
 
@@ -35,7 +35,5 @@ enum {
 	UP_ERROR,
 	UP_NATTS
 };
-
-extern void store_params_each(StoreCatalog *cat, void (*fn)(HeapTuple tuple, const Datum *values, const bool *nulls, void *arg), void *arg);
 
 #endif
